@@ -45,7 +45,10 @@ export function parsePath(pathname: string, ns: string | undefined, upstreams: r
     const match = PATH.exec(pathname);
     if (!match) return { refusal: { status: 404, code: "NAME_INVALID", message: "not a path of the pull API" } };
     const [, name = ""] = match;
-    const [kind, reference] = match.slice(2).filter((group) => group !== undefined) as [RegistryRequest["kind"], string];
+    const [kind, reference] = match.slice(2).filter((group) => group !== undefined) as [
+        RegistryRequest["kind"],
+        string,
+    ];
     if (name.length > NAME_MAX) {
         return {
             refusal: { status: 404, code: "NAME_INVALID", message: `a name has at most ${NAME_MAX} characters` },

@@ -90,6 +90,7 @@ export function hostPattern(glob: string): string {
 /** True when `host` (lower case, no port) is the registry itself or in its redirect table. */
 export function mayRedirectTo(upstream: Upstream, host: string): boolean {
     return (
-        host === upstream.registry || upstream.redirectHosts.some((glob) => new RegExp(`^${hostPattern(glob)}$`).test(host))
+        host === upstream.registry ||
+        upstream.redirectHosts.some((glob) => new RegExp(`^${hostPattern(glob)}$`).test(host))
     );
 }
