@@ -1,0 +1,321 @@
+/** Reads one stack's configuration: checked, typed, every problem told at once. Imports nothing of the components. */
+import { BlockList, isIP, isIPv4 } from "node:net";
+import * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { selectUpstreams, UPSTREAMS, type Upstream } from "../services/registry/upstreams";
+
+// Public in the SDK's JavaScript, marked internal in its types.
+const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
+
+const HOST_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
+const hostname = z
+    .string()
+    .regex(
+        new RegExp(`^${HOST_LABEL}(?:\\.${HOST_LABEL})+$`),
+        "must be a host name in lower case such as hub.example.com",
+    );
+const cidr = z.string().refine(isCidr, "must be an address range such as 10.0.0.0/8");
+const port = z.int().min(1).max(65535);
+const certificate = z
+    .string()
+    .regex(/^-----BEGIN CERTIFICATE-----\r?\n/, "must be a certificate chain in PEM, leaf first");
+const keyName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 characters of a-z, 0-9 and -");
+const imagePrefix = z
+    .string()
+    .regex(
+        /^[a-z0-9.-]+(?::\d+)?(?:\/[a-z0-9._-]+)*$/,
+        "must be a registry with an optional path, such as harbor.acme.lan/library",
+    );
+
+/** Private address space (RFC 1918, RFC 6598, RFC 4193) and loopback: whom a mirror in an office serves by default. */
+export const PRIVATE_RANGES = [
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "fc00::/7",
+];
+
+/** One entry a top-level key; the shape of what is not a secret. */
+const schemas = {
+    zone: hostname,
+    edge: z.strictObject({
+        accountId: z.string().regex(/^[0-9a-f]{32}$/, "must be the 32 hex digits of a Cloudflare account id"),
+        hostname,
+    }),
+    overseas: z.strictObject({
+        kind: z.literal("host", { error: 'must be "host" (ec2 and lightsail come later)' }),
+        hostname,
+        address: z.string().refine((text) => isIPv4(text), "must be the machine's public IPv4 address"),
+        user: z
+            .string()
+            .regex(/^[a-z_][a-z0-9_-]*$/, "must be a user name")
+            .default("root"),
+        port: port.default(22),
+        hostKey: z
+            .string()
+            .regex(/^(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+/, "must be a line of /etc/ssh/ssh_host_*_key.pub")
+            .optional(),
+        certificate: certificate.optional(),
+    }),
+    onprem: z.strictObject({
+        docker: z
+            .string()
+            .regex(
+                /^(unix:\/\/\/.+|ssh:\/\/([a-z_][a-z0-9_-]*@)?[a-zA-Z0-9.-]+(:\d+)?)$/,
+                "must be unix:///var/run/docker.sock or ssh://user@host[:port]",
+            ),
+        hostname,
+        port: port.default(443),
+        engine: z
+            .literal("registry", { error: 'must be "registry" (harbor and nexus come later)' })
+            .default("registry"),
+        registryVersion: z
+            .string()
+            .regex(/^(3\.[1-9]\d*|2\.8)\.\d+$/, "must be a version of distribution such as 3.1.2, or 2.8.x")
+            .default("3.1.2"),
+        allowFrom: z.array(cidr).min(1).default(PRIVATE_RANGES),
+        allowFromPublic: z.boolean().default(false),
+        spoolBudgetGiB: z.int().min(1).default(10),
+        key: keyName.optional(),
+        certificate: certificate.optional(),
+        images: z
+            .discriminatedUnion("from", [
+                z.strictObject({ from: z.literal("relay") }),
+                z.strictObject({ from: z.literal("registry"), registry: imagePrefix }),
+                z.strictObject({ from: z.literal("archive"), archive: z.string().min(1) }),
+            ])
+            .default({ from: "relay" }),
+    }),
+    relays: z.array(
+        z.strictObject({
+            name: keyName,
+            hostname,
+            address: z
+                .string()
+                .refine((text) => isIP(text) !== 0, "must be an IP address")
+                .optional(),
+            ca: certificate.optional(),
+        }),
+    ),
+    upstreams: z.array(z.enum(UPSTREAMS.map((upstream) => upstream.name))).min(1),
+    publicMirrors: z.array(z.string()).max(0, "is not supported yet: leave it out"),
+    keys: z.array(z.strictObject({ name: keyName, generation: z.int().min(1).default(1) })).min(1),
+    access: z.enum(["keys", "public"]),
+    hub: z.strictObject({ username: z.string().regex(/^[a-z0-9]{4,30}$/, "must be a Docker ID") }),
+};
+
+/** Optional secrets; a plain value is refused. What each is: `stacks/Pulumi.example.yaml`. */
+const SECRETS = [
+    "hubToken",
+    "relayKey",
+    "relayKeys",
+    "sshPrivateKey",
+    "overseasCertificateKey",
+    "onpremCertificateKey",
+] as const;
+
+type Plain = { [Key in keyof typeof schemas]?: z.infer<(typeof schemas)[Key]> };
+
+/** A stack's settings, with the defaults that hold wherever they are used. */
+export interface Settings extends Omit<Plain, "upstreams" | "keys" | "access" | "relays" | "publicMirrors"> {
+    readonly upstreams: Upstream[];
+    readonly keys: { readonly name: string; readonly generation: number }[];
+    readonly access: "keys" | "public";
+    readonly relays: NonNullable<Plain["relays"]>;
+    readonly secrets: {
+        readonly hubToken?: pulumi.Output<string>;
+        readonly relayKey?: pulumi.Output<string>;
+        /** Keys of the user's own, by key id (`acme.2`): they take the place of generated ones. */
+        readonly relayKeys?: pulumi.Output<Record<string, string>>;
+        readonly sshPrivateKey?: pulumi.Output<string>;
+        readonly overseasCertificateKey?: pulumi.Output<string>;
+        readonly onpremCertificateKey?: pulumi.Output<string>;
+    };
+}
+
+/**
+ * The settings of the stack.
+ *
+ * @throws pulumi.RunError that tells every problem: the key, what was got, what is allowed, the command that sets it.
+ */
+export function readSettings(config: pulumi.Config): Settings {
+    const problems: string[] = [...unknownKeys(config), ...plainSecrets(config)];
+    const plain: Record<string, unknown> = {};
+    for (const [key, schema] of Object.entries(schemas)) {
+        const value = readValue(config, key);
+        if (value === undefined) continue;
+        const result = schema.safeParse(value, { reportInput: true });
+        if (result.success) plain[key] = result.data;
+        else problems.push(...result.error.issues.map((issue) => `${path(config, key, issue.path)}  ${told(issue)}`));
+    }
+    if (problems.length === 0) problems.push(...crossFieldProblems(config, plain));
+    if (problems.length > 0) throw new pulumi.RunError(refusal(config, problems));
+
+    const checked = plain as Plain;
+    return {
+        ...checked,
+        upstreams: checked.upstreams ? selectUpstreams(checked.upstreams) : [...UPSTREAMS],
+        keys: checked.keys ?? [{ name: "default", generation: 1 }],
+        access: checked.access ?? "keys",
+        relays: checked.relays ?? [],
+        secrets: {
+            hubToken: config.getSecret("hubToken"),
+            relayKey: config.getSecret("relayKey"),
+            relayKeys: config.getSecretObject("relayKeys"),
+            sshPrivateKey: config.getSecret("sshPrivateKey"),
+            overseasCertificateKey: config.getSecret("overseasCertificateKey"),
+            onpremCertificateKey: config.getSecret("onpremCertificateKey"),
+        },
+    };
+}
+
+/** What can be used, though it should be known; for `pulumi.log.warn`. */
+export function warnings(settings: Settings): string[] {
+    if (!settings.edge || settings.hub) return [];
+    return [
+        "edge without hub and hubToken: Docker Hub limits anonymous pulls from Cloudflare's addresses, so that the Worker " +
+            "will often answer 429; a free Docker Hub account with a read-only access token helps",
+    ];
+}
+
+function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
+    const { zone, edge, overseas, onprem, relays = [], keys = [{ name: "default", generation: 1 }], hub } = plain;
+    const problems: string[] = [];
+    const refuse = (key: string, problem: string) => problems.push(`${config.name}:${key}  ${problem}`);
+    const secret = (name: (typeof SECRETS)[number]) => config.get(name) !== undefined;
+    const asSecret = (name: (typeof SECRETS)[number]) => `pulumi config set --secret ${config.name}:${name}`;
+
+    if (!edge && !overseas && !onprem)
+        refuse("edge", "or overseas or onprem must be set: this stack would make nothing");
+    if (onprem && !edge && !overseas && relays.length === 0) {
+        refuse(
+            "onprem",
+            "needs a relay: set edge or overseas, or relays with the host names of another stack's relays",
+        );
+    }
+    if (!onprem && relays.length > 0)
+        refuse("relays", "are what an on-prem site pulls through: set onprem, or leave them out");
+    if (relays.length > 0 && !secret("relayKey"))
+        refuse("relays", `need the key that they ask for: ${asSecret("relayKey")}`);
+    if (relays.length === 0 && secret("relayKey")) refuse("relayKey", "is the key of relays, which are not set");
+
+    if (edge && !zone) refuse("edge", "needs zone: the Worker gets a custom domain in it");
+    for (const [key, site] of [["edge", edge] as const, ["overseas", overseas] as const]) {
+        if (zone && site && site.hostname !== zone && !site.hostname.endsWith(`.${zone}`)) {
+            refuse(`${key}.hostname`, `must be ${zone} or end with .${zone}, got "${site.hostname}"`);
+        }
+    }
+    const tiers = new Map<string, string>();
+    const named: [string, string | undefined][] = [
+        ["edge.hostname", edge?.hostname],
+        ["overseas.hostname", overseas?.hostname],
+        ["onprem.hostname", onprem?.hostname],
+        ...relays.map((relay, index): [string, string] => [`relays[${index}].hostname`, relay.hostname]),
+    ];
+    for (const [key, name] of named) {
+        if (name === undefined) continue;
+        const other = tiers.get(name);
+        if (other) refuse(key, `must be a host name of its own, got "${name}", which ${config.name}:${other} has`);
+        tiers.set(name, key);
+    }
+    for (const repeated of duplicates(keys.map((key) => key.name)))
+        refuse("keys", `must have one entry a name, got "${repeated}" twice`);
+    for (const repeated of duplicates(relays.map((relay) => relay.name)))
+        refuse("relays", `must have one entry a name, got "${repeated}" twice`);
+    if (onprem?.key && !keys.some((key) => key.name === onprem.key)) {
+        refuse(
+            "onprem.key",
+            `must be the name of one of ${config.name}:keys (${keys.map((key) => key.name).join(", ")}), got "${onprem.key}"`,
+        );
+    }
+    const open = onprem?.allowFrom.filter((range) => !isPrivate(range)) ?? [];
+    if (open.length > 0 && !onprem?.allowFromPublic) {
+        refuse(
+            "onprem.allowFrom",
+            `has public addresses (${open.join(", ")}), which Docker opens past the host's firewall: if it is meant, also set onprem.allowFromPublic to true`,
+        );
+    }
+    if (hub && !secret("hubToken")) refuse("hub", `needs the account's access token: ${asSecret("hubToken")}`);
+    if (!hub && secret("hubToken")) refuse("hubToken", "needs the account's name: set hub.username");
+    for (const [key, site, name] of [
+        ["overseas", overseas, "overseasCertificateKey"] as const,
+        ["onprem", onprem, "onpremCertificateKey"] as const,
+    ]) {
+        if (site?.certificate && !secret(name))
+            refuse(`${key}.certificate`, `needs its private key: ${asSecret(name)}`);
+        if (!site?.certificate && secret(name)) refuse(name, `needs its certificate: set ${key}.certificate`);
+    }
+    return problems;
+}
+
+function unknownKeys(config: pulumi.Config): string[] {
+    const known = [...Object.keys(schemas), ...SECRETS];
+    return Object.keys(pulumi.runtime.allConfig())
+        .filter((key) => key.startsWith(`${config.name}:`))
+        .map((key) => key.slice(config.name.length + 1))
+        .filter((key) => !known.includes(key))
+        .map((key) => `${config.name}:${key}  is not a setting; settings are ${known.join(", ")}`);
+}
+
+function plainSecrets(config: pulumi.Config): string[] {
+    const isPlain = (name: string) => config.get(name) !== undefined && !isConfigSecret(`${config.name}:${name}`);
+    // The value itself is not repeated: it would end in a log.
+    return SECRETS.filter(isPlain).map(
+        (name) =>
+            `${config.name}:${name}  must be encrypted, got a plain value: pulumi config set --secret ${config.name}:${name} (and change it where it was made: it stood in a file)`,
+    );
+}
+
+/** The value of a key as JSON has it; `""`, `{}` and `[]` are the "not set" of Pulumi.yaml's defaults. */
+function readValue(config: pulumi.Config, key: string): unknown {
+    const text = config.get(key);
+    if (text === undefined || text === "" || text === "{}" || text === "[]") return undefined;
+    try {
+        return JSON.parse(text);
+    } catch {
+        return text;
+    }
+}
+
+function path(config: pulumi.Config, key: string, parts: PropertyKey[]): string {
+    const rest = parts.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
+    return `${config.name}:${key}${rest}`;
+}
+
+function told(issue: z.core.$ZodIssue): string {
+    if (issue.code === "unrecognized_keys") return issue.message;
+    return `${issue.message}, got ${issue.input === undefined ? "nothing" : JSON.stringify(issue.input)}`;
+}
+
+function refusal(config: pulumi.Config, problems: string[]): string {
+    return [
+        "this stack's configuration cannot be used:",
+        ...problems.map((problem) => `  ${problem}`),
+        `  set one with: pulumi config set --path ${config.name}:<key> <value>`,
+    ].join("\n");
+}
+
+function duplicates(names: string[]): string[] {
+    return [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
+}
+
+function isCidr(text: string): boolean {
+    const [address = "", bits = "", ...rest] = text.split("/");
+    const most = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1;
+    return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most;
+}
+
+function isPrivate(range: string): boolean {
+    return PRIVATE_RANGES.some((outer) => contains(outer, range));
+}
+
+/** True when every address of `inner` is in `outer`. */
+function contains(outer: string, inner: string): boolean {
+    const [outerAddress = "", outerBits] = outer.split("/");
+    const [innerAddress = "", innerBits] = inner.split("/");
+    const list = new BlockList();
+    list.addSubnet(outerAddress, Number(outerBits), isIPv4(outerAddress) ? "ipv4" : "ipv6");
+    return Number(innerBits) >= Number(outerBits) && list.check(innerAddress, isIPv4(innerAddress) ? "ipv4" : "ipv6");
+}
