@@ -1,0 +1,82 @@
+/** A relay of ours under test: how one is started in front of the Hub double, and how a test talks to it. */
+import * as http from "node:http";
+import * as https from "node:https";
+import type { Hub } from "../../rehearsal/hub/hub";
+import type { KeyPair } from "../../rehearsal/pki";
+
+/** One running relay in front of the Hub double. */
+export interface RelayUnderTest {
+    /** Where it listens: `https://127.0.0.1:12345` or `http://127.0.0.1:12345`. */
+    readonly origin: string;
+    /** The relay's own host name: TLS server name, Host header and Basic realm. */
+    readonly hostname: string;
+    /** PEM of the CA to trust; absent without TLS. */
+    readonly ca?: string;
+    readonly hub: Hub;
+    /** The JSON request log so far. */
+    logLines(): Promise<Record<string, unknown>[]>;
+    /** Everything that the relay has written so far: request log, error log, standard output. */
+    logText(): Promise<string>;
+    /** Ends the relay; the Hub double goes on. */
+    stop(): Promise<void>;
+}
+
+export interface RelayOptions {
+    /** The double to relay, already listening. The suite that started it closes it. */
+    readonly hub: Hub;
+    /** Address on which the double listens at port 443 for every host name of the table. */
+    readonly hubAddress: string;
+    /** Signed the double's certificate; may sign the relay's too. */
+    readonly ca: KeyPair;
+    /** Valid keys by id, such as `acme.2`. */
+    readonly keys: Readonly<Record<string, string>>;
+    /** Hub account of the relay. */
+    readonly account?: { readonly username: string; readonly token: string };
+    /** Names of the upstreams that are relayed. */
+    readonly upstreams?: readonly string[];
+    readonly access?: "keys" | "public";
+}
+
+export type StartRelay = (options: RelayOptions) => Promise<RelayUnderTest>;
+
+/** What came back. */
+export interface Answer {
+    readonly status: number;
+    readonly headers: http.IncomingHttpHeaders;
+    readonly body: Buffer;
+    /** False when the connection broke before the announced end of the body. */
+    readonly complete: boolean;
+}
+
+/** Sends one request on a connection of its own. `path` goes out byte for byte, dots and all. */
+export function send(
+    relay: RelayUnderTest,
+    method: string,
+    path: string,
+    headers: http.OutgoingHttpHeaders = {},
+): Promise<Answer> {
+    const { protocol, hostname, port } = new URL(relay.origin);
+    const options = { agent: false, method, host: hostname, port, path, headers: { host: relay.hostname, ...headers } };
+    return new Promise((resolve, reject) => {
+        const request =
+            protocol === "https:"
+                ? https.request({ ...options, ca: relay.ca, servername: relay.hostname })
+                : http.request(options);
+        request.once("error", reject);
+        request.once("response", (response) => {
+            const chunks: Buffer[] = [];
+            response.on("data", (chunk: Buffer) => chunks.push(chunk));
+            // A body that is cut short is an answer worth looking at, not a failure of the test.
+            response.on("error", () => {});
+            response.once("close", () =>
+                resolve({
+                    status: response.statusCode ?? 0,
+                    headers: response.headers,
+                    body: Buffer.concat(chunks),
+                    complete: response.complete,
+                }),
+            );
+        });
+        request.end();
+    });
+}
