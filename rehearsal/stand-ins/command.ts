@@ -1,0 +1,62 @@
+/** @pulumi/command: real processes here, and real SSH there. */
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Made, Properties, Remembered, StandIn, Wanted } from "../engine";
+import { run } from "../run";
+
+const DIAL_SECONDS = 15;
+
+/** Stand-ins for local and remote commands. `env` has the PATH with the rehearsal's own `ssh`, which knows the names. */
+export function commandStandIns(env: NodeJS.ProcessEnv): Record<string, StandIn> {
+    const remote = (wanted: Wanted, command: string) =>
+        overSsh(wanted.inputs.connection, command, wanted.inputs.stdin, env);
+    const local = ({ inputs }: Wanted, command: string) => {
+        const [shell = "/bin/sh", ...flags] = inputs.interpreter ?? ["/bin/sh", "-c"];
+        return run(shell, [...flags, command], {
+            input: inputs.stdin,
+            cwd: inputs.dir,
+            env: { ...env, ...inputs.environment },
+        });
+    };
+    return { "command:remote:Command": commands(remote), "command:local:Command": commands(local) };
+}
+
+/** The life of a command: any changed input runs `update`, or else `create` again. */
+function commands(execute: (wanted: Wanted, command: string) => Promise<string>): StandIn {
+    const made = async (wanted: Wanted, command: string): Promise<Made> => ({
+        id: wanted.name,
+        outputs: { stdout: await execute(wanted, command), stderr: "" },
+    });
+    return {
+        create: (wanted) => made(wanted, wanted.inputs.create ?? "true"),
+        update: (wanted) => made(wanted, wanted.inputs.update ?? wanted.inputs.create ?? "true"),
+        remove: async (old: Remembered) => {
+            if (old.inputs.delete) await execute(old, old.inputs.delete);
+        },
+    };
+}
+
+async function overSsh(
+    connection: Properties,
+    command: string,
+    input: string | undefined,
+    env: NodeJS.ProcessEnv,
+): Promise<string> {
+    const { host, user = "root", port = 22, privateKey, hostKey } = connection;
+    const folder = mkdtempSync(join(tmpdir(), "dockermirror-ssh-"));
+    try {
+        const options = ["-o", "BatchMode=yes", "-o", `ConnectTimeout=${DIAL_SECONDS}`, "-o", "LogLevel=ERROR"];
+        if (privateKey) {
+            writeFileSync(join(folder, "key"), privateKey, { mode: 0o600 });
+            options.push("-i", join(folder, "key"), "-o", "IdentitiesOnly=yes");
+        }
+        // Without a host key the real provider takes any.
+        const known = join(folder, "known_hosts");
+        writeFileSync(known, hostKey ? `* ${hostKey}\n` : "");
+        options.push("-o", `UserKnownHostsFile=${known}`, "-o", `StrictHostKeyChecking=${hostKey ? "yes" : "no"}`);
+        return await run("ssh", [...options, "-p", String(port), `${user}@${host}`, command], { input, env });
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+}

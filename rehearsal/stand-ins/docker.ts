@@ -1,0 +1,258 @@
+/** @pulumi/docker: the resources of the on-prem site, really made on the Docker engine that the provider names. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pack } from "tar-stream";
+import { Docker } from "../docker";
+import type { Properties, Remembered, StandIn, Wanted } from "../engine";
+import { eventually } from "../run";
+
+interface ContainerState {
+    readonly Id: string;
+    readonly State: {
+        readonly Running: boolean;
+        readonly ExitCode: number;
+        readonly Error: string;
+        readonly Health?: { readonly Status: string; readonly Log: { readonly Output: string }[] };
+    };
+}
+
+const WAIT_SECONDS = 60;
+
+/** Stand-ins for the resource types that the program uses. `env` has the PATH with the rehearsal's own `ssh`. */
+export function dockerStandIns(env: NodeJS.ProcessEnv, tell: (line: string) => void): Record<string, StandIn> {
+    const engine = ({ provider }: Wanted) => new Docker(provider?.host, env);
+    const network: StandIn = {
+        create: async (wanted) => {
+            const { name = wanted.name, ...rest } = wanted.inputs;
+            refuseUnknown(wanted, rest);
+            await engine(wanted).run(["network", "create", name]);
+            return { id: name, outputs: { name } };
+        },
+        remove: async (old) => void (await engine(old).run(["network", "rm", old.id])),
+    };
+    const volume: StandIn = {
+        create: async (wanted) => {
+            const { name = wanted.name, ...rest } = wanted.inputs;
+            refuseUnknown(wanted, rest);
+            await engine(wanted).run(["volume", "create", name]);
+            return { id: name, outputs: { name, mountpoint: "" } };
+        },
+        remove: async (old) => void (await engine(old).run(["volume", "rm", old.id])),
+    };
+    const remoteImage: StandIn = {
+        create: async (wanted) => {
+            const { name, keepLocally: _, ...rest } = wanted.inputs;
+            refuseUnknown(wanted, rest);
+            const imageId = await pull(engine(wanted), name, wanted.provider, tell);
+            return { id: `${imageId}${name}`, outputs: { imageId, repoDigest: "" } };
+        },
+    };
+    const container: StandIn = {
+        create: (wanted) => createContainer(engine(wanted), wanted),
+        remove: async (old: Remembered) => void (await engine(old).run(["rm", "--force", "--volumes", old.id])),
+    };
+    return {
+        "docker:index/network:Network": network,
+        "docker:index/volume:Volume": volume,
+        "docker:index/remoteImage:RemoteImage": remoteImage,
+        "docker:index/container:Container": container,
+    };
+}
+
+/** As the provider does: what is there already is taken, else it is pulled with the provider's own credentials. */
+async function pull(
+    docker: Docker,
+    name: string,
+    provider: Properties | undefined,
+    tell: (line: string) => void,
+): Promise<string> {
+    const present = await docker.inspect<{ Id: string }>("image", name);
+    if (present) return present.Id;
+    const folder = mkdtempSync(join(tmpdir(), "dockermirror-login-"));
+    try {
+        const logins = [parsed(provider?.registryAuth) ?? []]
+            .flat()
+            .map(({ address, username, password }: Properties) => [
+                address,
+                { auth: Buffer.from(`${username}:${password}`).toString("base64") },
+            ]);
+        writeFileSync(join(folder, "config.json"), JSON.stringify({ auths: Object.fromEntries(logins) }), {
+            mode: 0o600,
+        });
+        const onLine = (line: string) => {
+            if (/Pull complete|Downloaded newer/.test(line)) tell(`pulling  ${name}  ${line.trim()}`);
+        };
+        await docker.run(["pull", name], { env: { ...docker.env, DOCKER_CONFIG: folder }, onLine });
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+    const pulled = await docker.inspect<{ Id: string }>("image", name);
+    if (!pulled) throw new Error(`${name} was pulled and is not there`);
+    return pulled.Id;
+}
+
+async function createContainer(docker: Docker, wanted: Wanted) {
+    const { inputs } = wanted;
+    const name: string = inputs.name ?? `${wanted.name}-${randomBytes(4).toString("hex").slice(0, 7)}`;
+    const id = (await docker.run(["create", "--name", name, ...createArguments(wanted)])).trim();
+    try {
+        // As the provider does it: into the created container, before it starts.
+        if (inputs.uploads?.length > 0)
+            await docker.run(["cp", "-", `${id}:/`], { input: await tarOf(inputs.uploads) });
+        if (inputs.attach) {
+            const ran = await docker.attempt(["start", "--attach", id]);
+            const { State } = await state(docker, id);
+            if (State.ExitCode !== ran.code) throw new Error(`${name} could not be started: ${ran.stderr.trim()}`);
+            return { id, outputs: { name, exitCode: State.ExitCode, containerLogs: ran.stdout + ran.stderr } };
+        }
+        await docker.run(["start", id]);
+        if (inputs.wait) await healthy(docker, name, id, inputs.waitTimeout ?? WAIT_SECONDS);
+        const { State } = await state(docker, id);
+        if (inputs.mustRun !== false && !State.Running) {
+            throw new Error(`Container ${name} exited after creation:\n${await logs(docker, id)}`);
+        }
+        return { id, outputs: { name, exitCode: State.ExitCode } };
+    } catch (error) {
+        // A real provider leaves a failed container as tainted; the next `up` replaces it, so does this.
+        await docker.attempt(["rm", "--force", id]);
+        throw error;
+    }
+}
+
+/** Each input that this stand-in knows as arguments of `docker create`; one that it does not know is an error. */
+function createArguments(wanted: Wanted): string[] {
+    const { image, command = [], entrypoints, ...inputs } = wanted.inputs;
+    const args: string[] = [];
+    const given = (key: string, value: string | number | undefined) => {
+        if (value !== undefined) args.push(`--${key}`, String(value));
+    };
+    const each = <T>(list: T[] | undefined, key: string, text: (item: T) => string) => {
+        for (const item of list ?? []) given(key, text(item));
+    };
+    const { name: _, uploads, attach, logs, mustRun, wait, waitTimeout, rm, start, ...rest } = inputs;
+    const {
+        envs,
+        restart,
+        hostname,
+        user,
+        workingDir,
+        stopSignal,
+        stopTimeout,
+        init,
+        readOnly,
+        memory,
+        networksAdvanced,
+        ports,
+        volumes,
+        labels,
+        healthcheck,
+        hosts,
+        logDriver,
+        logOpts,
+        tmpfs,
+        capabilities,
+        destroyGraceSeconds,
+        ...unknown
+    } = rest;
+    refuseUnknown(wanted, unknown);
+    each(envs, "env", (text: string) => text);
+    given("restart", restart);
+    given("hostname", hostname);
+    given("user", user);
+    given("workdir", workingDir);
+    given("stop-signal", stopSignal);
+    given("stop-timeout", stopTimeout);
+    if (init) args.push("--init");
+    if (readOnly) args.push("--read-only");
+    given("memory", memory === undefined ? undefined : `${memory}m`);
+    if (networksAdvanced?.length > 1) throw new Error(`${wanted.name}: the stand-in joins one network only`);
+    each(networksAdvanced, "network", ({ name }: Properties) => name);
+    each(networksAdvanced?.[0]?.aliases, "network-alias", (alias: string) => alias);
+    each(
+        ports,
+        "publish",
+        ({ ip = "0.0.0.0", external, internal, protocol = "tcp" }: Properties) =>
+            `${ip}:${external ?? ""}:${internal}/${protocol}`,
+    );
+    each(
+        volumes,
+        "volume",
+        ({ volumeName, hostPath, containerPath, readOnly }: Properties) =>
+            `${volumeName ?? hostPath}:${containerPath}${readOnly ? ":ro" : ""}`,
+    );
+    each(labels, "label", ({ label, value }: Properties) => `${label}=${value}`);
+    each(hosts, "add-host", ({ host, ip }: Properties) => `${host}:${ip}`);
+    given("log-driver", logDriver);
+    each(Object.entries(logOpts ?? {}), "log-opt", ([key, value]) => `${key}=${value}`);
+    each(Object.entries(tmpfs ?? {}), "tmpfs", ([path, options]) => (options ? `${path}:${options}` : path));
+    each(capabilities?.adds, "cap-add", (capability: string) => capability);
+    each(capabilities?.drops, "cap-drop", (capability: string) => capability);
+    if (healthcheck) args.push(...healthArguments(wanted, healthcheck));
+    const [entrypoint, ...entrypointArguments] = entrypoints ?? [];
+    given("entrypoint", entrypoint);
+    return [...args, image, ...entrypointArguments, ...command];
+}
+
+function healthArguments(
+    wanted: Wanted,
+    { tests, interval, timeout, retries, startPeriod, ...unknown }: Properties,
+): string[] {
+    refuseUnknown(wanted, unknown);
+    const [kind, ...words] = tests as string[];
+    // The command line has only the shell form: an exec form is quoted word by word.
+    const command =
+        kind === "CMD-SHELL" ? words.join(" ") : words.map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(" ");
+    const settings = { cmd: command, interval, timeout, retries, "start-period": startPeriod };
+    return Object.entries(settings).flatMap(([key, value]) =>
+        value === undefined ? [] : [`--health-${key}`, String(value)],
+    );
+}
+
+async function tarOf(uploads: Properties[]): Promise<Buffer> {
+    const tar = pack();
+    for (const { file, content, contentBase64, permissions, executable, ...unknown } of uploads) {
+        if (Object.keys(unknown).length > 0)
+            throw new Error(`upload of ${file}: the stand-in does not know ${Object.keys(unknown).join(", ")}`);
+        const bytes = contentBase64 === undefined ? Buffer.from(content ?? "") : Buffer.from(contentBase64, "base64");
+        const mode = Number.parseInt(permissions ?? (executable ? "0744" : "0644"), 8);
+        tar.entry({ name: file.replace(/^\//, ""), mode, size: bytes.length }, bytes);
+    }
+    tar.finalize();
+    const chunks: Buffer[] = [];
+    for await (const chunk of tar as unknown as AsyncIterable<Buffer>) chunks.push(chunk);
+    return Buffer.concat(chunks);
+}
+
+async function healthy(docker: Docker, name: string, id: string, seconds: number): Promise<void> {
+    let last = "";
+    await eventually(`container ${name} is healthy`, seconds, async () => {
+        const { State } = await state(docker, id);
+        last = State.Health?.Log.at(-1)?.Output ?? "";
+        if (!State.Running) throw new Error(`it is not running:\n${await logs(docker, id)}`);
+        return State.Health?.Status === "healthy" ? true : undefined;
+    }).catch(async (error: Error) => {
+        throw new Error(`${error.message}\n${last}\n${await logs(docker, id)}`);
+    });
+}
+
+async function state(docker: Docker, id: string): Promise<ContainerState> {
+    const found = await docker.inspect<ContainerState>("container", id);
+    if (!found) throw new Error(`container ${id} is gone`);
+    return found;
+}
+
+async function logs(docker: Docker, id: string): Promise<string> {
+    const { stdout, stderr } = await docker.attempt(["logs", "--tail", "20", id]);
+    return `${stdout}${stderr}`.trim();
+}
+
+function parsed(value: unknown): unknown {
+    return typeof value === "string" ? JSON.parse(value) : value;
+}
+
+function refuseUnknown({ name, type }: Wanted, inputs: Properties): void {
+    const unknown = Object.keys(inputs).filter((key) => inputs[key] !== undefined);
+    if (unknown.length > 0) throw new Error(`${name}: the stand-in for ${type} does not know ${unknown.join(", ")}`);
+}

@@ -1,0 +1,163 @@
+/** @pulumi/tls: real keys and certificates, by Node and the openssl command line. */
+import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Made, Properties, StandIn } from "../engine";
+import { run } from "../run";
+
+const CURVES: Record<string, string> = { P256: "prime256v1", P384: "secp384r1", P521: "secp521r1" };
+const USAGES: Record<string, string> = {
+    cert_signing: "keyCertSign",
+    crl_signing: "cRLSign",
+    digital_signature: "digitalSignature",
+    key_encipherment: "keyEncipherment",
+};
+const EXTENDED_USAGES: Record<string, string> = { server_auth: "serverAuth", client_auth: "clientAuth" };
+const HOURS_A_DAY = 24;
+
+const privateKey: StandIn = {
+    create: async ({ inputs }) => {
+        const { algorithm, ecdsaCurve = "P224", rsaBits = 2048 } = inputs;
+        if (algorithm !== "RSA" && algorithm !== "ECDSA") throw new Error(`the stand-in makes no ${algorithm} keys`);
+        const pair =
+            algorithm === "RSA"
+                ? generateKeyPairSync("rsa", { modulusLength: rsaBits })
+                : generateKeyPairSync("ec", { namedCurve: curve(ecdsaCurve) });
+        const format =
+            algorithm === "RSA"
+                ? ({ type: "pkcs1", format: "pem" } as const)
+                : ({ type: "sec1", format: "pem" } as const);
+        const privateKeyPem = pair.privateKey.export(format as Parameters<typeof pair.privateKey.export>[0]).toString();
+        const publicKeyPem = pair.publicKey.export({ type: "spki", format: "pem" }).toString();
+        return { id: createHash("sha1").update(publicKeyPem).digest("hex"), outputs: { privateKeyPem, publicKeyPem } };
+    },
+};
+
+const certRequest: StandIn = {
+    create: async ({ inputs }) =>
+        withFolder(async (folder) => {
+            writeFileSync(join(folder, "key.pem"), inputs.privateKeyPem, { mode: 0o600 });
+            writeFileSync(join(folder, "request.conf"), requestConfiguration(inputs));
+            await run("openssl", ["req", "-new", "-key", "key.pem", "-config", "request.conf", "-out", "request.pem"], {
+                cwd: folder,
+            });
+            return { id: "request", outputs: { certRequestPem: readFileSync(join(folder, "request.pem"), "utf8") } };
+        }),
+};
+
+const selfSignedCert: StandIn = {
+    create: async ({ inputs }) =>
+        withFolder(async (folder) => {
+            writeFileSync(join(folder, "key.pem"), inputs.privateKeyPem, { mode: 0o600 });
+            writeFileSync(join(folder, "request.conf"), requestConfiguration(inputs));
+            await run("openssl", ["req", "-new", "-key", "key.pem", "-config", "request.conf", "-out", "request.pem"], {
+                cwd: folder,
+            });
+            return sign(folder, inputs, ["-signkey", "key.pem"]);
+        }),
+};
+
+const locallySignedCert: StandIn = {
+    create: async ({ inputs }) =>
+        withFolder(async (folder) => {
+            writeFileSync(join(folder, "request.pem"), inputs.certRequestPem);
+            writeFileSync(join(folder, "ca.pem"), inputs.caCertPem);
+            writeFileSync(join(folder, "ca-key.pem"), inputs.caPrivateKeyPem, { mode: 0o600 });
+            return sign(folder, inputs, [
+                "-CA",
+                "ca.pem",
+                "-CAkey",
+                "ca-key.pem",
+                "-set_serial",
+                `0x00${randomBytes(15).toString("hex")}`,
+            ]);
+        }),
+};
+
+/** Stand-ins for the resource types that the program uses. */
+export const tlsStandIns: Record<string, StandIn> = {
+    "tls:index/privateKey:PrivateKey": privateKey,
+    "tls:index/certRequest:CertRequest": certRequest,
+    "tls:index/selfSignedCert:SelfSignedCert": selfSignedCert,
+    "tls:index/locallySignedCert:LocallySignedCert": locallySignedCert,
+};
+
+async function sign(folder: string, inputs: Properties, signer: string[]): Promise<Made> {
+    const usages = [inputs.allowedUses ?? []].flat() as string[];
+    const known = (table: Record<string, string>) =>
+        usages.map((usage) => table[usage]).filter((usage) => usage !== undefined);
+    const unknown = usages.filter((usage) => !(usage in USAGES) && !(usage in EXTENDED_USAGES));
+    if (unknown.length > 0) throw new Error(`the stand-in does not know the key usages ${unknown.join(", ")}`);
+    const extensions = [
+        `basicConstraints = critical, CA:${inputs.isCaCertificate ? "TRUE" : "FALSE"}`,
+        "subjectKeyIdentifier = hash",
+        ...(known(USAGES).length > 0 ? [`keyUsage = critical, ${known(USAGES).join(", ")}`] : []),
+        ...(known(EXTENDED_USAGES).length > 0 ? [`extendedKeyUsage = ${known(EXTENDED_USAGES).join(", ")}`] : []),
+        ...alternativeNames(await requestedNames(folder, inputs)),
+    ];
+    writeFileSync(join(folder, "extensions.conf"), `${extensions.join("\n")}\n`);
+    const days = String(Math.ceil(inputs.validityPeriodHours / HOURS_A_DAY));
+    const args = [
+        "x509",
+        "-req",
+        "-in",
+        "request.pem",
+        "-days",
+        days,
+        "-extfile",
+        "extensions.conf",
+        "-out",
+        "cert.pem",
+    ];
+    await run("openssl", [...args, ...signer], { cwd: folder });
+    const certPem = readFileSync(join(folder, "cert.pem"), "utf8");
+    return { id: createHash("sha1").update(certPem).digest("hex"), outputs: { certPem, readyForRenewal: false } };
+}
+
+function requestConfiguration({ subject = {}, dnsNames, ipAddresses }: Properties): string {
+    const names = alternativeNames({ dnsNames, ipAddresses });
+    return [
+        "[req]",
+        "prompt = no",
+        "distinguished_name = subject",
+        ...(names.length > 0 ? ["req_extensions = extensions"] : []),
+        "[subject]",
+        `CN = ${subject.commonName ?? "dockermirror"}`,
+        ...(subject.organization ? [`O = ${subject.organization}`] : []),
+        "[extensions]",
+        ...names,
+        "",
+    ].join("\n");
+}
+
+/** A signed request carries its names itself; a self-signed certificate has them as inputs. */
+async function requestedNames(folder: string, inputs: Properties): Promise<Properties> {
+    if (inputs.dnsNames || inputs.ipAddresses) return inputs;
+    const text = await run("openssl", ["req", "-in", "request.pem", "-noout", "-text"], { cwd: folder });
+    return {
+        dnsNames: [...text.matchAll(/DNS:([^\s,]+)/g)].map(([, name]) => name),
+        ipAddresses: [...text.matchAll(/IP Address:([^\s,]+)/g)].map(([, ip]) => ip),
+    };
+}
+
+function alternativeNames({ dnsNames = [], ipAddresses = [] }: Properties): string[] {
+    const names = [...dnsNames.map((name: string) => `DNS:${name}`), ...ipAddresses.map((ip: string) => `IP:${ip}`)];
+    return names.length > 0 ? [`subjectAltName = ${names.join(", ")}`] : [];
+}
+
+function curve(name: string): string {
+    const known = CURVES[name];
+    if (!known) throw new Error(`the stand-in does not know the curve ${name}`);
+    return known;
+}
+
+/** Keys are on disk only while openssl needs them, in a folder that nobody else may enter. */
+async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+    const folder = mkdtempSync(join(tmpdir(), "dockermirror-tls-"));
+    try {
+        return await work(folder);
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+}
