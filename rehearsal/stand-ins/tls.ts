@@ -20,16 +20,19 @@ const privateKey: StandIn = {
     create: async ({ inputs }) => {
         const { algorithm, ecdsaCurve = "P224", rsaBits = 2048 } = inputs;
         if (algorithm !== "RSA" && algorithm !== "ECDSA") throw new Error(`the stand-in makes no ${algorithm} keys`);
-        const pair =
+        const publicKeyEncoding = { type: "spki", format: "pem" } as const;
+        const { privateKey: privateKeyPem, publicKey: publicKeyPem } =
             algorithm === "RSA"
-                ? generateKeyPairSync("rsa", { modulusLength: rsaBits })
-                : generateKeyPairSync("ec", { namedCurve: curve(ecdsaCurve) });
-        const format =
-            algorithm === "RSA"
-                ? ({ type: "pkcs1", format: "pem" } as const)
-                : ({ type: "sec1", format: "pem" } as const);
-        const privateKeyPem = pair.privateKey.export(format as Parameters<typeof pair.privateKey.export>[0]).toString();
-        const publicKeyPem = pair.publicKey.export({ type: "spki", format: "pem" }).toString();
+                ? generateKeyPairSync("rsa", {
+                      modulusLength: rsaBits,
+                      publicKeyEncoding,
+                      privateKeyEncoding: { type: "pkcs1", format: "pem" },
+                  })
+                : generateKeyPairSync("ec", {
+                      namedCurve: curve(ecdsaCurve),
+                      publicKeyEncoding,
+                      privateKeyEncoding: { type: "sec1", format: "pem" },
+                  });
         return { id: createHash("sha1").update(publicKeyPem).digest("hex"), outputs: { privateKeyPem, publicKeyPem } };
     },
 };

@@ -1,0 +1,86 @@
+import * as command from "@pulumi/command";
+import * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { quote } from "../shell";
+import { child, type Transform } from "../transform";
+import type { DockerHost } from "./docker-host";
+
+// What ages: raise these now and then. The tags move within a minor version; what runs changes only by a new tag here.
+const UPLINK_IMAGE = "node:22-bookworm-slim";
+const FRONT_IMAGE = "nginx:1.28-bookworm";
+
+/** Where the on-prem host gets its own images: it cannot have them from the mirror that they are. */
+export type ImageSource =
+    | { readonly from: "relay"; readonly hostname: pulumi.Input<string> }
+    | { readonly from: "registry"; readonly registry: string }
+    | { readonly from: "archive"; readonly archive: string };
+
+/** Arguments of {@link OnpremImages}. */
+export interface OnpremImagesArgs {
+    readonly host: DockerHost;
+    readonly source: ImageSource;
+    /** Version of distribution: the tag of its image. */
+    readonly registryVersion: string;
+    readonly transform?: { readonly image?: Transform<docker.RemoteImageArgs> };
+}
+
+/** The three images of the on-prem site, present on its Docker host. */
+export class OnpremImages extends pulumi.ComponentResource {
+    /** Image ids. */
+    readonly uplink: pulumi.Output<string>;
+    readonly cache: pulumi.Output<string>;
+    readonly front: pulumi.Output<string>;
+    /** The resources underneath. */
+    readonly nodes: {
+        readonly uplink: docker.RemoteImage;
+        readonly cache: docker.RemoteImage;
+        readonly front: docker.RemoteImage;
+    };
+
+    constructor(name: string, args: OnpremImagesArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dockermirror:onprem:OnpremImages", name, {}, opts);
+        const own = { parent: this };
+        const loaded =
+            args.source.from === "archive" ? [load(`${name}-archive`, args.host, args.source.archive, own)] : [];
+
+        const image = (role: string, reference: string) =>
+            new docker.RemoteImage(
+                ...child(
+                    args.transform?.image,
+                    `${name}-${role}`,
+                    // Kept on destroy and on a change: it may be the only copy that this office can reach.
+                    { name: qualified(args.source, reference), keepLocally: true },
+                    { ...own, dependsOn: loaded },
+                ),
+            );
+        this.nodes = {
+            uplink: image("uplink", UPLINK_IMAGE),
+            cache: image("cache", `registry:${args.registryVersion}`),
+            front: image("front", FRONT_IMAGE),
+        };
+
+        this.uplink = this.nodes.uplink.imageId;
+        this.cache = this.nodes.cache.imageId;
+        this.front = this.nodes.front.imageId;
+        this.registerOutputs({});
+    }
+}
+
+/** The images that an archive for `images: { from: archive }` must hold, for `docker save`. */
+export function imageReferences(registryVersion: string): string[] {
+    return [UPLINK_IMAGE, FRONT_IMAGE, `registry:${registryVersion}`];
+}
+
+function qualified(source: ImageSource, reference: string): pulumi.Input<string> {
+    if (source.from === "relay") return pulumi.interpolate`${source.hostname}/library/${reference}`;
+    return source.from === "registry" ? `${source.registry}/${reference}` : reference;
+}
+
+/** The archive is read on the machine that runs Pulumi, and goes to whichever host by Docker's own command line. */
+function load(name: string, { docker }: DockerHost, archive: string, opts: pulumi.ResourceOptions): pulumi.Resource {
+    return new command.local.Command(
+        name,
+        { create: `docker --host ${quote(docker)} load --input ${quote(archive)}` },
+        opts,
+    );
+}

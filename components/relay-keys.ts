@@ -1,0 +1,66 @@
+import * as pulumi from "@pulumi/pulumi";
+import * as random from "@pulumi/random";
+import { child, type Transform } from "./transform";
+
+/** Long enough that guessing is hopeless, and only characters that need no quoting anywhere. */
+const KEY_LENGTH = 48;
+
+/** Arguments of {@link RelayKeys}. */
+export interface RelayKeysArgs {
+    /** One key an office; `generation` counts up from 1 with each rotation. */
+    readonly keys: readonly { readonly name: string; readonly generation: number }[];
+    /** Keys of the user's own, by key id (`acme.2`). @default every key is made here */
+    readonly own?: pulumi.Input<Readonly<Record<string, string>>>;
+    readonly transform?: { readonly key?: Transform<random.RandomPasswordArgs> };
+}
+
+/**
+ * The keys that the relays ask for. A key id is `<name>.<generation>`; of each name the current generation and the one
+ * before are valid, so that a rotation is one number in the settings and nobody is locked out meanwhile.
+ */
+export class RelayKeys extends pulumi.ComponentResource {
+    /** Value by key id: all that are valid now. Secret. */
+    readonly values: Readonly<Record<string, pulumi.Output<string>>>;
+    /** The current key of each name. Secret. */
+    readonly current: Readonly<Record<string, pulumi.Output<string>>>;
+    /** The resources underneath, by key id. */
+    readonly nodes: { readonly keys: Readonly<Record<string, random.RandomPassword>> };
+
+    constructor(name: string, args: RelayKeysArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dockermirror:index:RelayKeys", name, {}, opts);
+        const own = { parent: this };
+        const ids = args.keys.flatMap(validIds);
+
+        const keys = Object.fromEntries(
+            ids.map((id) => [
+                id,
+                new random.RandomPassword(
+                    ...child(args.transform?.key, `${name}-${id}`, { length: KEY_LENGTH, special: false }, own),
+                ),
+            ]),
+        );
+
+        const brought = pulumi.secret(args.own ?? {});
+        this.nodes = { keys };
+        this.values = Object.fromEntries(
+            Object.entries(keys).map(([id, key]) => [
+                id,
+                pulumi.all([brought, key.result]).apply(([values, made]) => values[id] ?? made),
+            ]),
+        );
+        this.current = Object.fromEntries(
+            args.keys.map((key) => [key.name, this.values[keyId(key)] ?? pulumi.secret("")]),
+        );
+        this.registerOutputs({});
+    }
+}
+
+function keyId({ name, generation }: { readonly name: string; readonly generation: number }): string {
+    return `${name}.${generation}`;
+}
+
+function validIds(key: { readonly name: string; readonly generation: number }): string[] {
+    return [key.generation - 1, key.generation]
+        .filter((generation) => generation >= 1)
+        .map((generation) => keyId({ name: key.name, generation }));
+}

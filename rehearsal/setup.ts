@@ -1,0 +1,71 @@
+/** Installs what the rehearsal and the tests need on a Debian machine as root; elsewhere says exactly what is missing. */
+import { spawn } from "node:child_process";
+import { existsSync, mkdirSync, openSync } from "node:fs";
+import { join } from "node:path";
+import { Docker } from "./docker";
+import { KEEP, makeBaseImages, makeRegistryBinary } from "./images";
+import { attempt, eventually, run } from "./run";
+
+/** Programs by the Debian package that brings them. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+    dockerd: ["docker.io", "iptables"],
+    nginx: ["nginx-light", "libnginx-mod-http-js"],
+    mmdebstrap: ["mmdebstrap"],
+    openssl: ["openssl"],
+    ssh: ["openssh-client"],
+    curl: ["curl"],
+    skopeo: ["skopeo"],
+};
+const NJS_MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so";
+const DOCKERD_SECONDS = 60;
+
+/** Makes this machine ready; tells what it does. Nothing is done twice. */
+export async function setup(tell: (line: string) => void): Promise<void> {
+    await installPackages(tell);
+    await startDocker(tell);
+    await Promise.all([makeBaseImages(new Docker(), tell), makeRegistryBinary(tell)]);
+}
+
+async function installPackages(tell: (line: string) => void): Promise<void> {
+    const has = async (program: string) => (await attempt("sh", ["-c", 'command -v "$0"', program])).code === 0;
+    const missing: string[] = [];
+    for (const program of Object.keys(PACKAGES)) if (!(await has(program))) missing.push(program);
+    if (!missing.includes("nginx") && !existsSync(NJS_MODULE)) missing.push("nginx");
+    if (missing.length === 0) return;
+    const packages = missing.flatMap((program) => PACKAGES[program] ?? []);
+    if (process.getuid?.() !== 0 || !(await has("apt-get"))) {
+        throw new Error(
+            `missing on this machine: ${missing.join(", ")}. They are installed for you on Debian as root; here, install them ` +
+                `yourself (Debian's packages are ${packages.join(", ")}).`,
+        );
+    }
+    tell(`installing ${packages.join(", ")}`);
+    const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+    await run("apt-get", ["update", "-qq"], { env });
+    await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { env });
+}
+
+/** The engine runs already, or is started the way this machine starts services. */
+async function startDocker(tell: (line: string) => void): Promise<void> {
+    const docker = new Docker();
+    const answers = async () =>
+        (await docker.attempt(["version", "--format", "{{.Server.Version}}"])).code === 0 ? true : undefined;
+    if (await answers()) return;
+    tell("starting the Docker engine");
+    if (existsSync("/run/systemd/system")) {
+        await run("systemctl", ["start", "docker"]);
+    } else {
+        mkdirSync(KEEP, { recursive: true });
+        const log = openSync(join(KEEP, "dockerd.log"), "a");
+        // It stays when the rehearsal ends, as a service would.
+        spawn("dockerd", [], { detached: true, stdio: ["ignore", log, log] }).unref();
+    }
+    await eventually(`the Docker engine answers (its log: ${join(KEEP, "dockerd.log")})`, DOCKERD_SECONDS, answers);
+}
+
+if (require.main === module) {
+    setup((line) => console.log(line)).catch((error: Error) => {
+        console.error(error.message);
+        process.exitCode = 1;
+    });
+}
