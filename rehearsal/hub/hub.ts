@@ -10,7 +10,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
-import type { Upstream } from "../../services/registry/upstreams";
+import { UPSTREAMS, type Upstream } from "../../services/registry/upstreams";
 import { type Answer, send, text } from "./answer";
 import { cdnAnswer } from "./cdn";
 import { type Fault, type FaultAction, Faults } from "./faults";
@@ -19,15 +19,6 @@ import { registryAnswer } from "./registry";
 import type { ImageStore } from "./store";
 import { tokenAnswer } from "./token-service";
 import { placeOf, type Role } from "./upstream-hosts";
-
-export type { Fault, FaultAction, FaultMatch } from "./faults";
-export { HUB_HOSTS, type Role } from "./upstream-hosts";
-
-/** A user of the upstreams that has every right to their private repositories. */
-export interface Account {
-    readonly username: string;
-    readonly token: string;
-}
 
 /** How the double is set up. */
 export interface HubOptions {
@@ -43,8 +34,8 @@ export interface HubOptions {
     readonly secret?: string;
     /** With their upstream, such as `docker.io/acme/secret`. @default none */
     readonly privateRepositories?: readonly string[];
-    /** @default none */
-    readonly accounts?: readonly Account[];
+    /** User name → access token; each may pull all private repositories. @default none */
+    readonly accounts?: Readonly<Record<string, string>>;
     /** Life of a token. @default 300 */
     readonly tokenSeconds?: number;
     /** Life of a signed CDN URL. @default 300 */
@@ -99,7 +90,7 @@ export interface Setup {
     readonly store: ImageStore;
     readonly secret: string;
     readonly privateRepositories: readonly string[];
-    readonly accounts: readonly Account[];
+    readonly accounts: Readonly<Record<string, string>>;
     readonly tokenSeconds: number;
     readonly urlSeconds: number;
     /** The edge that the next redirect goes to. */
@@ -128,8 +119,9 @@ const NO_USER_AGENT: Answer = {
     body: text("<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n</body></html>\n"),
 };
 
-/** Starts the double. Rejects when the address or port cannot be had. */
+/** Starts the double. Rejects when the address or port cannot be had or a private repository names no upstream. */
 export async function startHub(options: HubOptions): Promise<Hub> {
+    checkPrivateRepositories(options.privateRepositories ?? []);
     const requests: RecordedRequest[] = [];
     const faults: Fault[] = [];
     const happening = new Faults(faults);
@@ -140,7 +132,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
         store: options.store,
         secret: options.secret ?? randomBytes(32).toString("hex"),
         privateRepositories: options.privateRepositories ?? [],
-        accounts: options.accounts ?? [],
+        accounts: options.accounts ?? {},
         tokenSeconds: options.tokenSeconds ?? 300,
         urlSeconds: options.urlSeconds ?? 300,
         nextEdge: () => redirects++ % (options.edges ?? 2),
@@ -185,6 +177,13 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             await closed;
         },
     };
+}
+
+function checkPrivateRepositories(names: readonly string[]): void {
+    const wrong = names.filter((name) => !UPSTREAMS.some((upstream) => name.startsWith(`${upstream.name}/`)));
+    if (wrong.length === 0) return;
+    const got = wrong.map((name) => `"${name}"`).join(", ");
+    throw new Error(`private repositories are named with their upstream, such as docker.io/acme/secret; got ${got}`);
 }
 
 function answerOf(

@@ -43,8 +43,8 @@ function accountOf(setup: Setup, authorization: string | undefined): string | un
     if (authorization === undefined) return "";
     const [, encoded = ""] = /^Basic (.+)$/i.exec(authorization) ?? [];
     const credentials = Buffer.from(encoded, "base64").toString("utf8");
-    const found = setup.accounts.find(({ username, token }) => `${username}:${token}` === credentials);
-    return found?.username;
+    const found = Object.entries(setup.accounts).find((pair) => pair.join(":") === credentials);
+    return found?.[0];
 }
 
 /** Nobody may push here, so of any wish only the pull right is ever granted. */
