@@ -1,0 +1,45 @@
+/** Host name lookup for connections to a relay: pinned, or by DNS with the last good answer kept. */
+import { lookup as systemLookup } from "node:dns";
+import { isIP, type LookupFunction } from "node:net";
+
+type Found = { readonly address: string; readonly family: number };
+type SystemLookup = (hostname: string, done: (error: NodeJS.ErrnoException | null, found: Found[]) => void) => void;
+
+const byDns: SystemLookup = (hostname, done) => systemLookup(hostname, { all: true }, done);
+
+/** A lookup that always answers `address`. */
+export function pinnedLookup(address: string): LookupFunction {
+    const found = [{ address, family: isIP(address) }];
+    return (_hostname, options, done) => reply(options.all, found, done);
+}
+
+/**
+ * A lookup that asks DNS once at a time and, when DNS fails, answers what it said last.
+ * Each getaddrinfo holds one of the process's four file-system threads until it gives up: with a dead DNS server, one
+ * lookup a connection would stall every read of the spool.
+ */
+export function rememberingLookup(resolve: SystemLookup = byDns): LookupFunction {
+    let lastGood: Found[] | undefined;
+    let waiting: ((error: NodeJS.ErrnoException | null, found: Found[]) => void)[] = [];
+    return (hostname, options, done) => {
+        waiting.push((error, found) => {
+            if (error) done(error, "", 0);
+            else reply(options.all, found, done);
+        });
+        if (waiting.length > 1) return;
+        resolve(hostname, (error, found) => {
+            if (!error) lastGood = found;
+            const asked = waiting;
+            waiting = [];
+            for (const answer of asked) answer(lastGood ? null : error, lastGood ?? []);
+        });
+    };
+}
+
+/** Node asks for all addresses at once (`all: true`) since it tries them side by side; older callers want one. */
+function reply(all: boolean | undefined, found: Found[], done: Parameters<LookupFunction>[2]): void {
+    const [first] = found;
+    if (all) done(null, found);
+    else if (first) done(null, first.address, first.family);
+    else done(Object.assign(new Error("no address"), { code: "ENOTFOUND" }), "", 0);
+}

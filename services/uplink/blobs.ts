@@ -1,0 +1,191 @@
+/** Where a blob is: in the cache's own store, in the spool, on its way, or still beyond the thin link. */
+import { type FileHandle, open } from "node:fs/promises";
+import { join } from "node:path";
+import { type RegistryRequest, relayPath } from "../registry/names";
+import type { Descriptors } from "./descriptors";
+import { Download, type DownloadKit } from "./download";
+import { BlobUnknown } from "./failure";
+import { isMissing } from "./spool";
+
+/** A blob that can be read, up to where it is released. */
+export interface BlobSource {
+    readonly from: "store" | "spool" | "link";
+    readonly size: number;
+    readonly file: FileHandle;
+    /** Waits until bytes after `position` may be given out; says up to where. Throws when they never will be. */
+    releasedAfter(position: number): Promise<number>;
+    close(): Promise<void>;
+}
+
+/** Blobs fetched ahead at once: enough to keep the link busy behind the ones that a reader waits for. */
+const AHEAD_AT_ONCE = 2;
+
+/** A request for one blob. */
+export type BlobRequest = RegistryRequest & { readonly kind: "blobs" };
+
+export class Blobs {
+    private readonly downloads = new Map<string, Download>();
+    private readonly ahead = new Map<string, BlobRequest>();
+    private aheadRunning = 0;
+    private closed = false;
+
+    /** @param store Root of the cache's storage, when it is mounted here. */
+    constructor(
+        private readonly kit: DownloadKit,
+        private readonly descriptors: Descriptors,
+        private readonly store: string | undefined,
+    ) {}
+
+    /**
+     * Opens a blob for reading. The caller closes it.
+     *
+     * @throws BlobUnknown, Unavailable
+     */
+    async open(request: BlobRequest): Promise<BlobSource> {
+        const hex = hexOf(request);
+        for (;;) {
+            const running = this.downloads.get(hex);
+            const found = running ? undefined : ((await this.openStored(hex)) ?? (await this.openSpooled(hex)));
+            if (found) return found;
+            // Looking took a while: somebody else may have begun, or ended, meanwhile.
+            if (!running && this.kit.spool.has(hex)) continue;
+            const download = running ?? this.downloads.get(hex) ?? this.startWanted(hex, request);
+            try {
+                return await this.follow(hex, download);
+            } catch (error) {
+                // Another repository's "unknown" is not this one's.
+                if (!(error instanceof BlobUnknown) || download.path === relayPath(request)) throw error;
+                await download.ended;
+            }
+        }
+    }
+
+    /** The size of a blob, from wherever it is known without the link. */
+    async sizeAtHome(request: BlobRequest): Promise<number | undefined> {
+        const known = this.descriptors.get(request.reference);
+        if (known) return known.size;
+        const hex = hexOf(request);
+        const found = (await this.openStored(hex)) ?? (await this.openSpooled(hex));
+        await found?.close();
+        return found?.size;
+    }
+
+    /** registry's own layout: "docker/registry/v2/blobs" below its root; written by rename, so never half there. */
+    private async openStored(hex: string): Promise<BlobSource | undefined> {
+        if (!this.store) return undefined;
+        try {
+            const path = join(this.store, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
+            const file = await open(path, "r");
+            const { size } = await file.stat();
+            return { from: "store", size, file, releasedAfter: async () => size, close: () => file.close() };
+        } catch (error) {
+            if (isMissing(error)) return undefined;
+            // The link can still bring it.
+            this.kit.log("warn", "the cache's store cannot be read", { reason: String(error) });
+            return undefined;
+        }
+    }
+
+    private async openSpooled(hex: string): Promise<BlobSource | undefined> {
+        const found = await this.kit.spool.read(hex);
+        if (!found) return undefined;
+        const { file, size } = found;
+        const close = async () => {
+            await file.close();
+            await this.kit.spool.leave(hex);
+        };
+        return { from: "spool", size, file, releasedAfter: async () => size, close };
+    }
+
+    private startWanted(hex: string, request: BlobRequest): Download {
+        const download = this.start(hex, request);
+        this.fetchAhead(request);
+        return download;
+    }
+
+    private start(hex: string, request: BlobRequest): Download {
+        const size = this.descriptors.get(request.reference)?.size;
+        const download = new Download(hex, relayPath(request), size, this.kit);
+        this.downloads.set(hex, download);
+        void download.ended.then(() => this.downloads.delete(hex));
+        return download;
+    }
+
+    private async follow(hex: string, download: Download): Promise<BlobSource> {
+        download.readers += 1;
+        try {
+            const size = await download.knownSize();
+            // Nothing is promised to the engine before there is a byte to give: until then a failure has a status.
+            let { round } = await download.releasedAfter(0, undefined);
+            const file = await this.kit.spool.readPart(hex);
+            let reached = 0;
+            return {
+                from: "link",
+                size,
+                file,
+                releasedAfter: async (position) => {
+                    const next = await download.releasedAfter(position, reached > 0 ? round : undefined);
+                    round = next.round;
+                    reached = next.end;
+                    return next.end;
+                },
+                close: async () => {
+                    download.readers -= 1;
+                    await file.close();
+                },
+            };
+        } catch (error) {
+            download.readers -= 1;
+            throw error;
+        }
+    }
+
+    /**
+     * The first layer asked for brings the others of its image. Not the manifest: tools that only look at manifests and
+     * configs would fetch whole images.
+     */
+    private fetchAhead(request: BlobRequest): void {
+        for (const { digest } of this.descriptors.get(request.reference)?.layers ?? []) {
+            if (digest !== request.reference) this.ahead.set(digest, { ...request, reference: digest });
+        }
+        this.fetchNextAhead();
+    }
+
+    private fetchNextAhead(): void {
+        for (const [digest, request] of this.ahead) {
+            if (this.aheadRunning >= AHEAD_AT_ONCE || this.closed) return;
+            this.ahead.delete(digest);
+            this.aheadRunning += 1;
+            void this.fetchUnread(request).finally(() => {
+                this.aheadRunning -= 1;
+                this.fetchNextAhead();
+            });
+        }
+    }
+
+    private async fetchUnread(request: BlobRequest): Promise<void> {
+        const hex = hexOf(request);
+        if (this.downloads.has(hex)) return;
+        const found = (await this.openStored(hex)) ?? (await this.openSpooled(hex));
+        await found?.close();
+        if (found || this.closed) return;
+        const download = this.downloads.get(hex) ?? this.start(hex, request);
+        await download.ended;
+    }
+
+    /** For `/status`. */
+    running(): ReturnType<Download["state"]>[] {
+        return [...this.downloads.values()].map((download) => download.state());
+    }
+
+    /** Stops what is on its way and keeps what is there of it. */
+    async close(): Promise<void> {
+        this.closed = true;
+        this.ahead.clear();
+        await Promise.all([...this.downloads.values()].map((download) => download.stop()));
+    }
+}
+
+function hexOf(request: BlobRequest): string {
+    return request.reference.slice("sha256:".length);
+}

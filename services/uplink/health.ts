@@ -1,0 +1,76 @@
+/** When a relay is used and when it rests: plain state over time, without timers or sockets. */
+
+/** All times in milliseconds. */
+export interface RestTimes {
+    /** First rest; each further incident doubles it. */
+    readonly restMs: number;
+    readonly restMaxMs: number;
+    /** After this long without an incident the next one counts as the first again. */
+    readonly forgiveMs: number;
+}
+
+/** What sort of request was throttled: the Hub counts manifests, not blobs. */
+export type Scope = "manifests" | "blobs";
+
+/**
+ * - `well`: used in its order
+ * - `resting`: answers, but failed lately: used only when no relay is well
+ * - `suspect`: failed, and is being asked whether it answers at all
+ * - `down`: does not answer: not used until a probe gets through
+ */
+export type Condition = "well" | "resting" | "suspect" | "down";
+
+/** The health of one relay. */
+export class Health {
+    private incidents = 0;
+    private lastIncident = Number.NEGATIVE_INFINITY;
+    private answers: "yes" | "unknown" | "no" = "yes";
+    private restsUntil = 0;
+    private readonly throttledUntil = { manifests: 0, blobs: 0 };
+
+    constructor(private readonly times: RestTimes) {}
+
+    /**
+     * Counts a failure of something that began at `began`. Requests that were under way when a relay was found failing
+     * fail with it: they are one incident, or four ranges cut together would rest a relay eight times as long.
+     *
+     * @param answers Whether it is known that the relay does not answer at all, or still to be found out.
+     * @param weight How many ordinary incidents it counts for.
+     * @returns False when it belongs to an incident already counted.
+     */
+    incident(now: number, began: number, answers: "unknown" | "no", weight = 1): boolean {
+        if (began < this.lastIncident) return false;
+        if (now - this.lastIncident > this.times.forgiveMs) this.incidents = 0;
+        this.incidents += weight;
+        this.lastIncident = now;
+        this.answers = answers;
+        this.restsUntil = now + Math.min(this.times.restMs * 2 ** (this.incidents - 1), this.times.restMaxMs);
+        return true;
+    }
+
+    /** The relay answered a probe. It rests on until its time is over. */
+    answered(): void {
+        this.answers = "yes";
+    }
+
+    condition(now: number): Condition {
+        if (this.answers === "unknown") return "suspect";
+        if (this.answers === "no") return "down";
+        return now < this.restsUntil ? "resting" : "well";
+    }
+
+    /** Milliseconds of rest left. */
+    restLeft(now: number): number {
+        return Math.max(0, this.restsUntil - now);
+    }
+
+    /** Remembers a 429. */
+    throttle(scope: Scope, until: number): void {
+        this.throttledUntil[scope] = Math.max(this.throttledUntil[scope], until);
+    }
+
+    /** Milliseconds for which the relay must not be asked for `scope`. */
+    throttleLeft(scope: Scope, now: number): number {
+        return Math.max(0, this.throttledUntil[scope] - now);
+    }
+}

@@ -1,0 +1,34 @@
+/** What Prometheus sees. One registry an uplink: nothing is kept in the module. */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+
+/** The uplink's metrics; all names start with `dockermirror_uplink_`. */
+export class Metrics {
+    readonly registry = new Registry();
+    /** Body bytes read from a relay: what the thin link carried. */
+    readonly linkBytes = this.counter("link_bytes_total", "Body bytes read from relays", ["relay"]);
+    readonly linkRequests = this.counter("link_requests_total", "Requests sent to relays", ["relay"]);
+    readonly relayFailures = this.counter("relay_failures_total", "Failures that rested a relay", ["relay", "kind"]);
+    readonly wrongBytes = this.counter("wrong_bytes_total", "Contents of a relay that had a wrong digest", ["relay"]);
+    readonly relayUsable = this.gauge("relay_usable", "1 when the relay is used, 0 while it rests", ["relay"]);
+    readonly requests = this.counter("requests_total", "Requests answered", ["kind", "status"]);
+    readonly servedBytes = this.counter("served_bytes_total", "Blob bytes given out, by where they were", ["source"]);
+    readonly spoolBytes = this.gauge("spool_bytes", "Bytes in the spool", []);
+    readonly spoolEvictions = this.counter("spool_evictions_total", "Blobs dropped from the spool for room", []);
+
+    /** @param relays Names of all relays, so that each has its series from the start. */
+    constructor(relays: readonly string[]) {
+        collectDefaultMetrics({ register: this.registry });
+        for (const relay of relays) {
+            for (const metric of [this.linkBytes, this.linkRequests, this.wrongBytes]) metric.inc({ relay }, 0);
+            this.relayUsable.set({ relay }, 1);
+        }
+    }
+
+    private counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {
+        return new Counter({ name: `dockermirror_uplink_${name}`, help, labelNames, registers: [this.registry] });
+    }
+
+    private gauge<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Gauge<Label> {
+        return new Gauge({ name: `dockermirror_uplink_${name}`, help, labelNames, registers: [this.registry] });
+    }
+}

@@ -1,0 +1,374 @@
+/** One relay: its connections, its key, its health, and what it has carried. */
+import { createSecureContext, rootCertificates } from "node:tls";
+import { type Dispatcher, Pool } from "undici";
+import { pinnedLookup, rememberingLookup } from "./address";
+import type { RelayConfig } from "./config";
+import { asRelayFailure, RelayFailure } from "./failure";
+import { type Condition, Health, type RestTimes, type Scope } from "./health";
+import type { Log } from "./log";
+import type { Metrics } from "./metrics";
+
+/** How long things may take. All times in milliseconds. */
+export interface RelayTimes extends RestTimes {
+    /** TCP, TLS and DNS together. */
+    readonly connectMs: number;
+    /** Until the headers of an answer: a relay may have a token and two hops to fetch first. */
+    readonly answerMs: number;
+    /** A probe of `/v2/`, which the relay answers by itself. */
+    readonly probeMs: number;
+    /** A user's request that has waited this long makes the uplink probe every relay. */
+    readonly suspectMs: number;
+    /** No byte for this long in mid-answer is a stall. */
+    readonly stallMs: number;
+    /** Fewer than `crawlBytes` in this long is a crawl. */
+    readonly crawlMs: number;
+    readonly crawlBytes: number;
+    /** Rest after a 429 that names no time. */
+    readonly throttleMs: number;
+}
+
+export const RELAY_TIMES: RelayTimes = {
+    connectMs: 2_500,
+    answerMs: 20_000,
+    probeMs: 2_500,
+    suspectMs: 1_000,
+    stallMs: 3_000,
+    crawlMs: 10_000,
+    crawlBytes: 64 * 1024,
+    throttleMs: 60_000,
+    restMs: 2_000,
+    restMaxMs: 30_000,
+    forgiveMs: 120_000,
+};
+
+/** Connections kept to one relay: ranges of several blobs, and room for manifests beside them. */
+const CONNECTIONS = 32;
+
+/** How long an idle connection is kept; a TLS handshake over a far link costs two round trips. */
+const KEEP_ALIVE_MS = 55_000;
+
+/** Failures that are shown in `/status`. */
+const FAILURES_SHOWN = 5;
+
+/** A failure as `/status` shows it. */
+export interface NotedFailure {
+    readonly time: string;
+    readonly kind: string;
+    readonly reason: string;
+}
+
+/** A request for one relay. */
+export interface RelayRequest {
+    readonly method: "GET" | "HEAD";
+    /** Path and query. */
+    readonly path: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly signal?: AbortSignal | undefined;
+    readonly answerMs?: number;
+}
+
+/** An answer whose body is still to be read, by {@link Relay.bytes} or {@link Relay.text}. */
+export interface RelayAnswer {
+    readonly status: number;
+    readonly headers: Dispatcher.ResponseData["headers"];
+    readonly body: Dispatcher.ResponseData["body"];
+    /** When the request began, for {@link Relay.failed}. */
+    readonly began: number;
+}
+
+export class Relay {
+    readonly name: string;
+    /** Whether it honours Range; unknown until it was seen. */
+    ranges: boolean | undefined;
+    readonly health: Health;
+    readonly failures: NotedFailure[] = [];
+    private pool: Pool;
+    private lastByte = Number.NEGATIVE_INFINITY;
+    private windowStart = 0;
+    private windowBytes = 0;
+    private rate = 0;
+    private badAnswers = 0;
+    private probing: Promise<void> | undefined;
+    private probeTimer: NodeJS.Timeout | undefined;
+    private closed = false;
+    private readonly makePool: () => Pool;
+
+    constructor(
+        private readonly config: RelayConfig,
+        private readonly times: RelayTimes,
+        private readonly log: Log,
+        private readonly metrics: Metrics,
+        /** Called whenever the relay's condition may have changed. */
+        private readonly changed: () => void,
+    ) {
+        this.name = config.name;
+        this.health = new Health(times);
+        // One context for all connections: reading the 150 public roots takes milliseconds each time.
+        const secureContext = createSecureContext({ ca: [...rootCertificates, ...(config.ca ? [config.ca] : [])] });
+        const lookup = config.address ? pinnedLookup(config.address) : rememberingLookup();
+        this.makePool = () =>
+            new Pool(config.url, {
+                connections: CONNECTIONS,
+                pipelining: 1,
+                keepAliveTimeout: KEEP_ALIVE_MS,
+                connect: { secureContext, lookup, timeout: times.connectMs },
+            });
+        this.pool = this.makePool();
+    }
+
+    /**
+     * Sends a request and waits for the headers of the answer.
+     *
+     * @throws RelayFailure when none came, or when the relay refuses the key. It has been counted already.
+     */
+    async request(request: RelayRequest): Promise<RelayAnswer> {
+        const began = performance.now();
+        try {
+            const answer = await this.send(request);
+            if (answer.statusCode === 401 || answer.statusCode === 403) {
+                await discard(answer.body);
+                throw new RelayFailure("key", `refuses our key (${answer.statusCode})`);
+            }
+            this.lastByte = performance.now();
+            return { status: answer.statusCode, headers: answer.headers, body: answer.body, began };
+        } catch (error) {
+            if (request.signal?.aborted) throw error;
+            throw this.failed(error, began);
+        }
+    }
+
+    private async send(request: RelayRequest): Promise<Dispatcher.ResponseData> {
+        const options = {
+            method: request.method,
+            path: request.path,
+            headers: {
+                "x-relay-key": this.config.key,
+                "user-agent": "dockermirror-uplink",
+                "accept-encoding": "identity",
+                ...request.headers,
+            },
+            headersTimeout: request.answerMs ?? this.times.answerMs,
+            bodyTimeout: this.times.stallMs,
+            ...(request.signal ? { signal: request.signal } : {}),
+        };
+        this.metrics.linkRequests.inc({ relay: this.name });
+        try {
+            return await this.pool.request(options);
+        } catch (error) {
+            // A server may close an idle connection at the very moment at which we use it (RFC 9112 9.3.1): asked once
+            // more, on another connection. A relay that really fails does so again.
+            if (request.signal?.aborted || asRelayFailure(error).kind !== "cut") throw error;
+            return await this.pool.request(options);
+        }
+    }
+
+    /**
+     * The chunks of an answer, counted.
+     *
+     * @param mayCrawl False when nobody else could do better, so that a slow relay is kept.
+     * @throws RelayFailure when the answer stalls, crawls or is cut. It has been counted already.
+     */
+    async *bytes(answer: RelayAnswer, mayCrawl: () => boolean, signal?: AbortSignal): AsyncGenerator<Buffer> {
+        let crawlStart = performance.now();
+        let crawlBytes = 0;
+        try {
+            for await (const chunk of answer.body as AsyncIterable<Buffer>) {
+                this.count(chunk.length);
+                yield chunk;
+                crawlBytes += chunk.length;
+                const now = performance.now();
+                if (now - crawlStart < this.times.crawlMs) continue;
+                if (crawlBytes < this.times.crawlBytes && !mayCrawl()) {
+                    throw new RelayFailure("crawl", `${crawlBytes} bytes in ${Math.round(now - crawlStart)} ms`);
+                }
+                crawlStart = now;
+                crawlBytes = 0;
+            }
+        } catch (error) {
+            if (signal?.aborted) throw error;
+            throw this.failed(error, answer.began);
+        }
+    }
+
+    /** The whole body of a small answer. Throws RelayFailure as {@link bytes} does, and when it is over `limit` bytes. */
+    async small(answer: RelayAnswer, limit: number): Promise<Buffer> {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        for await (const chunk of this.bytes(answer, () => true)) {
+            size += chunk.length;
+            if (size > limit) {
+                throw this.failed(new RelayFailure("protocol", `an answer of over ${limit} bytes`), answer.began);
+            }
+            chunks.push(chunk);
+        }
+        return Buffer.concat(chunks);
+    }
+
+    /** Gives up an answer whose body is not wanted. */
+    async discard(answer: RelayAnswer): Promise<void> {
+        await discard(answer.body);
+    }
+
+    private count(bytes: number): void {
+        this.metrics.linkBytes.inc({ relay: this.name }, bytes);
+        const now = performance.now();
+        if (now - this.windowStart > 1000) {
+            // Smoothed over some seconds; a pause is no slowness.
+            const seconds = Math.min((now - this.windowStart) / 1000, 2);
+            this.rate = 0.6 * this.rate + 0.4 * (this.windowBytes / seconds);
+            this.windowStart = now;
+            this.windowBytes = 0;
+        }
+        this.windowBytes += bytes;
+        this.lastByte = now;
+    }
+
+    /**
+     * Counts a failure of something that began at `began` (`performance.now()`), rests the relay and finds out whether
+     * it answers at all. Returns the failure, for throwing.
+     */
+    failed(error: unknown, began: number, weight = 1): RelayFailure {
+        const failure = asRelayFailure(error);
+        const now = performance.now();
+        // One connection that hangs while others deliver says nothing about the relay.
+        const alone = now - this.lastByte > this.times.stallMs;
+        if ((failure.kind === "stall" || failure.kind === "crawl") && !alone) return failure;
+        const down = failure.kind === "connect" || failure.kind === "key";
+        if (!this.health.incident(now, began, down ? "no" : "unknown", weight)) return failure;
+        this.note(failure);
+        if (down) this.probeLater();
+        else this.probe();
+        this.changed();
+        return failure;
+    }
+
+    private note(failure: RelayFailure): void {
+        const restMs = Math.round(this.health.restLeft(performance.now()));
+        this.metrics.relayFailures.inc({ relay: this.name, kind: failure.kind });
+        this.failures.unshift({ time: new Date().toISOString(), kind: failure.kind, reason: failure.message });
+        this.failures.length = Math.min(this.failures.length, FAILURES_SHOWN);
+        this.log("warn", "relay rests", { relay: this.name, kind: failure.kind, reason: failure.message, restMs });
+    }
+
+    /** A 429. `header` is its `Retry-After`: seconds or a date (RFC 9110 10.2.3). */
+    throttled(scope: Scope, header: string | undefined): void {
+        const seconds = header === undefined ? Number.NaN : Number(header);
+        const byDate = header === undefined ? Number.NaN : Date.parse(header) - Date.now();
+        const asked = Number.isFinite(seconds) ? seconds * 1000 : byDate;
+        const ms = Number.isFinite(asked) && asked > 0 ? asked : this.times.throttleMs;
+        this.health.throttle(scope, performance.now() + ms);
+        this.log("warn", "relay is throttled", { relay: this.name, scope, seconds: Math.ceil(ms / 1000) });
+    }
+
+    /** An answer of 5xx. It may be the upstream's fault for one repository: held against the relay when it is the third in a row. */
+    badAnswer(status: number, began: number): void {
+        this.badAnswers += 1;
+        if (this.badAnswers >= 3) this.failed(new RelayFailure("upstream", `answers ${status}`), began);
+    }
+
+    /** A good answer. */
+    goodAnswer(): void {
+        this.badAnswers = 0;
+    }
+
+    /** Asks `/v2/`, unless bytes are arriving anyway: on a full link a probe would wait behind them. */
+    suspect(): void {
+        if (this.condition() === "well" && performance.now() - this.lastByte > this.times.suspectMs) this.probe();
+    }
+
+    private probe(): void {
+        clearTimeout(this.probeTimer);
+        if (this.probing || this.closed) return;
+        this.probing = this.probeOnce().finally(() => {
+            this.probing = undefined;
+            this.changed();
+        });
+    }
+
+    private async probeOnce(): Promise<void> {
+        const began = performance.now();
+        try {
+            const { statusCode, body } = await this.send({
+                method: "GET",
+                path: "/v2/",
+                answerMs: this.times.probeMs,
+                signal: AbortSignal.timeout(this.times.connectMs + this.times.probeMs),
+            });
+            await discard(body);
+            if (statusCode === 401 || statusCode === 403)
+                throw new RelayFailure("key", `refuses our key (${statusCode})`);
+            if (statusCode !== 200 && statusCode !== 429) {
+                throw new RelayFailure("protocol", `answers ${statusCode} to /v2/`);
+            }
+            if (this.condition() !== "well") this.log("info", "relay answers again", { relay: this.name });
+            this.health.answered();
+        } catch (error) {
+            if (this.closed) return;
+            const failure = asRelayFailure(error);
+            if (performance.now() - this.lastByte < this.times.stallMs) {
+                // Slow to answer, but delivering.
+                this.health.answered();
+                return;
+            }
+            // The incident that made us probe began before: this one is the next.
+            this.health.incident(performance.now(), began, "no");
+            this.note(new RelayFailure(failure.kind, `probe: ${failure.message}`));
+            this.dropConnections(failure);
+            this.probeLater();
+        }
+    }
+
+    private probeLater(): void {
+        clearTimeout(this.probeTimer);
+        if (this.closed) return;
+        this.probeTimer = setTimeout(() => this.probe(), this.health.restLeft(performance.now()));
+        this.probeTimer.unref();
+    }
+
+    /** What is still under way on a dead relay would wait for its time-out, and idle connections would be used again. */
+    private dropConnections(reason: Error): void {
+        const dead = this.pool;
+        this.pool = this.makePool();
+        void dead.destroy(reason);
+    }
+
+    condition(): Condition {
+        return this.health.condition(performance.now());
+    }
+
+    /** For `/status`. */
+    state() {
+        const now = performance.now();
+        const seconds = (ms: number) => Math.ceil(ms / 1000);
+        return {
+            name: this.name,
+            url: this.config.url,
+            condition: this.condition(),
+            restSeconds: seconds(this.health.restLeft(now)),
+            throttledSeconds: {
+                manifests: seconds(this.health.throttleLeft("manifests", now)),
+                blobs: seconds(this.health.throttleLeft("blobs", now)),
+            },
+            /** Body bytes a second, smoothed over the last seconds in which there were any. */
+            bytesPerSecond: Math.round(this.rate),
+            ranges: this.ranges,
+            failures: this.failures,
+        };
+    }
+
+    /** Resolves when the probe that is under way has ended. */
+    async settled(): Promise<void> {
+        await this.probing;
+    }
+
+    async close(): Promise<void> {
+        this.closed = true;
+        clearTimeout(this.probeTimer);
+        await this.pool.destroy();
+    }
+}
+
+/** Reads an unwanted body to its end when it is short, so that the connection can be used again. */
+async function discard(body: Dispatcher.ResponseData["body"]): Promise<void> {
+    await body.dump({ limit: 64 * 1024 });
+}

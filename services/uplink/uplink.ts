@@ -1,0 +1,66 @@
+/** The uplink as a whole: made from a configuration, started, stopped. */
+import type { AddressInfo } from "node:net";
+import { Blobs } from "./blobs";
+import type { UplinkConfig } from "./config";
+import { Descriptors } from "./descriptors";
+import { DOWNLOAD_LIMITS, type DownloadLimits } from "./download";
+import type { Log } from "./log";
+import { Manifests } from "./manifests";
+import { Metrics } from "./metrics";
+import { RELAY_TIMES, type RelayTimes } from "./relay";
+import { Relays } from "./relays";
+import { makeServer } from "./server";
+import { Slots } from "./slots";
+import { Spool } from "./spool";
+
+/** Ranges open at once, of all blobs together. */
+const OPEN_RANGES = 16;
+
+/** A started uplink. */
+export interface Uplink {
+    /** The port that it listens on. */
+    readonly port: number;
+    readonly metrics: Metrics;
+    /** Stops listening, cuts readers off, keeps what has arrived. */
+    close(): Promise<void>;
+}
+
+/**
+ * Starts an uplink. Neither relays nor DNS are needed for that.
+ *
+ * @param times Replace the defaults, for tests.
+ * @param limits Replace the defaults, for tests.
+ * @throws when the port is taken or the spool cannot be written.
+ */
+export async function startUplink(
+    config: UplinkConfig,
+    log: Log,
+    times: Partial<RelayTimes> = {},
+    limits: Partial<DownloadLimits> = {},
+): Promise<Uplink> {
+    const metrics = new Metrics(config.relays.map(({ name }) => name));
+    const relays = new Relays(config, { ...RELAY_TIMES, ...times }, log, metrics);
+    const descriptors = new Descriptors();
+    const spool = await Spool.open(config.spool.path, config.spool.budgetBytes, log, metrics);
+    const manifests = await Manifests.open(config.spool.path, relays, descriptors, config.tagSeconds, log);
+    const slots = new Slots(OPEN_RANGES);
+    const kit = { relays, spool, slots, log, metrics, limits: { ...DOWNLOAD_LIMITS, ...limits } };
+    const blobs = new Blobs(kit, descriptors, config.store);
+    const status = () => ({ relays: relays.state(), spool: spool.usage(), downloads: blobs.running() });
+    const server = makeServer({ upstreams: config.upstreams, relays, manifests, blobs, metrics, log, status });
+    await new Promise<void>((resolve, reject) => {
+        server.once("error", reject);
+        server.listen(config.port, resolve);
+    });
+    return {
+        port: (server.address() as AddressInfo).port,
+        metrics,
+        close: async () => {
+            const closed = new Promise((resolve) => server.close(resolve));
+            await blobs.close();
+            server.closeAllConnections();
+            await closed;
+            await relays.close();
+        },
+    };
+}
