@@ -1,0 +1,153 @@
+/** The uplink behind a real registry. It does not prove that our relays work, nor that a container runtime is content. */
+import assert from "node:assert/strict";
+import { type ChildProcess, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { eventually } from "../../support/eventually";
+import { FakeContent, INDEX, MANIFEST, randomBytes } from "../../support/fake-relay";
+import { Bench } from "./started-uplink";
+
+const ACCEPT = { accept: `${INDEX}, ${MANIFEST}` };
+const MIB = 1024 * 1024;
+
+/** The registry program: `REGISTRY_BINARY`, else where the set-up builds it. */
+function registryBinary(): string {
+    const path = process.env.REGISTRY_BINARY ?? join(__dirname, "../../../.rehearsal/registry");
+    if (existsSync(path)) return path;
+    throw new Error(
+        `no registry program at ${path}: set REGISTRY_BINARY to one (distribution 3.1), or run npm start once`,
+    );
+}
+
+/** A pull-through cache of `bench`'s uplink. */
+class Cache {
+    private constructor(
+        readonly origin: string,
+        private readonly process: ChildProcess,
+    ) {}
+
+    static async start(bench: Bench): Promise<Cache> {
+        const port = await freePort();
+        const file = join(bench.folder, "registry.yml");
+        await writeFile(
+            file,
+            [
+                "version: 0.1",
+                `storage: { filesystem: { rootdirectory: ${storeOf(bench)} } }`,
+                `http: { addr: 127.0.0.1:${port} }`,
+                `proxy: { remoteurl: ${bench.origin}, ttl: 0 }`,
+                "log: { level: error }",
+            ].join("\n"),
+        );
+        const child = spawn(registryBinary(), ["serve", file], {
+            stdio: "ignore",
+            env: { ...process.env, OTEL_TRACES_EXPORTER: "none" },
+        });
+        const cache = new Cache(`http://127.0.0.1:${port}`, child);
+        await eventually("the registry answers", async () => {
+            const answer = await fetch(`${cache.origin}/v2/`).catch(() => undefined);
+            return answer?.ok ? true : undefined;
+        });
+        return cache;
+    }
+
+    /** Pulls as a client does, checks nothing but that all is there; returns the bytes. */
+    async pull(repository: string, reference: string): Promise<number> {
+        const head = await fetch(`${this.origin}/v2/${repository}/manifests/${reference}`, {
+            method: "HEAD",
+            headers: ACCEPT,
+        });
+        assert.equal(head.status, 200);
+        let bytes = 0;
+        const get = async (kind: string, digest: string) => {
+            const answer = await fetch(`${this.origin}/v2/${repository}/${kind}/${digest}`, { headers: ACCEPT });
+            assert.equal(answer.status, 200, `${kind} ${digest}`);
+            const body = Buffer.from(await answer.arrayBuffer());
+            bytes += body.length;
+            return body;
+        };
+        let manifest = JSON.parse((await get("manifests", head.headers.get("docker-content-digest")!)).toString());
+        if (manifest.manifests) {
+            manifest = JSON.parse((await get("manifests", manifest.manifests[0].digest)).toString());
+        }
+        const digests: string[] = [
+            manifest.config.digest,
+            ...manifest.layers.map((layer: { digest: string }) => layer.digest),
+        ];
+        await Promise.all(digests.map((digest) => get("blobs", digest)));
+        return bytes;
+    }
+
+    async stop(): Promise<void> {
+        const ended = new Promise((resolve) => this.process.once("exit", resolve));
+        this.process.kill("SIGTERM");
+        await ended;
+    }
+}
+
+function storeOf(bench: Bench): string {
+    return join(bench.folder, "store");
+}
+
+async function freePort(): Promise<number> {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    return port;
+}
+
+/** A multi-arch image of ten layers below the size of a range. */
+function tenLayers(content: FakeContent, tag: string): void {
+    const layers = Array.from({ length: 10 }, (_, index) => randomBytes(200_000 + index, `${tag} ${index}`));
+    const amd64 = content.image("library/app", undefined, layers);
+    const arm64 = content.image("library/app", undefined, [randomBytes(300_000, `${tag} arm64`)]);
+    const index = content.manifest(INDEX, {
+        schemaVersion: 2,
+        mediaType: INDEX,
+        manifests: [amd64, arm64].map(({ digest }) => ({
+            mediaType: MANIFEST,
+            digest,
+            size: content.blobs.get(digest)!.length,
+        })),
+    });
+    content.tags.set(`library/app:${tag}`, index.digest);
+}
+
+describe("Uplink behind a registry", () => {
+    let bench: Bench;
+    let cache: Cache;
+
+    afterEach(async () => {
+        await cache?.stop();
+        await bench?.stop();
+    });
+
+    async function start(content: FakeContent): Promise<void> {
+        bench = await Bench.start(content);
+        cache = await Cache.start(bench);
+    }
+
+    it("costs the link 14 requests for a cold image of ten layers, and one for a warm one", async () => {
+        const content = new FakeContent();
+        tenLayers(content, "1.0");
+        await start(content);
+        const bytes = await cache.pull("library/app", "1.0");
+        assert.equal(bench.first.asked().length, 14);
+        assert.ok((await bench.linkBytes()) <= bytes * 1.02);
+        await bench.restart();
+        // The tag's answer was forgotten with the restart: the pull is warm in the cache only.
+        assert.equal(bench.first.asked().length, 14);
+    });
+
+    it("carries an image once for 8 readers at once", async () => {
+        const content = new FakeContent();
+        content.image("library/app", "1.0", [randomBytes(5 * MIB, "large"), randomBytes(300_000, "small")]);
+        await start(content);
+        const [bytes = 0] = await Promise.all(Array.from({ length: 8 }, () => cache.pull("library/app", "1.0")));
+        assert.ok((await bench.linkBytes()) <= bytes * 1.02);
+    });
+});
