@@ -13,8 +13,7 @@ const LAST_MODIFIED = "Thu, 01 Jan 1970 00:00:00 GMT";
 /** Answers everything on a CDN host. */
 export function cdnAnswer(setup: Setup, request: HubRequest): Answer {
     const { upstream, host, method, pathname, rawQuery, headers } = request;
-    if (headers.authorization !== undefined) {
-        // S3 and R2: a signed URL is one way to be authorized, the header another.
+    if (headers.authorization !== undefined && mannersOf(upstream).cdnRefusesAuthorization) {
         return xmlError(400, "InvalidArgument", "Only one auth mechanism allowed");
     }
     if (method !== "GET" && method !== "HEAD") return xmlError(405, "MethodNotAllowed", "The method is not allowed");

@@ -17,11 +17,13 @@ export type LayerFile =
 
 /**
  * A layer: one file of `bytes` incompressible bytes that depend on `seed` and the platform, real files by their path,
- * or a blob that is laid in as it is (any bytes, also none: good for transport, not for `docker run`).
+ * a tar file that there is already (not compressed), or a blob that is laid in as it is (any bytes, also none: good for
+ * transport, not for `docker run`).
  */
 export type Layer =
     | { readonly bytes: number; readonly seed: string | number }
     | { readonly files: Readonly<Record<string, LayerFile>> }
+    | { readonly tar: string }
     | { readonly blob: Uint8Array };
 
 /** What to make. */
@@ -174,18 +176,25 @@ async function addJson(store: ImageStore, value: object): Promise<Content> {
 
 function layerChunks(layer: Layer, platform: string): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
     if ("blob" in layer) return [layer.blob];
+    if ("tar" in layer) return createReadStream(layer.tar);
+    return tarOf((tar) => ("files" in layer ? packFiles(tar, layer.files) : packNoise(tar, layer, platform)));
+}
+
+/** The bytes of a tar while it is being filled. A failure to fill it is one of whoever reads it. */
+async function* tarOf(fill: (tar: Pack) => Promise<void>): AsyncIterable<Uint8Array> {
     const tar = pack();
-    const filled = "files" in layer ? packFiles(tar, layer.files) : packNoise(tar, layer, platform);
-    // A failure must reach the reader of the tar, which would otherwise wait for ever for its end.
-    filled.catch((error: Error) => tar.destroy(error));
+    const filled = fill(tar).then(
+        () => tar.finalize(),
+        (error: Error) => tar.destroy(error),
+    );
     // Its declarations promise chunks of `unknown`; a tar's chunks are buffers.
-    return tar as AsyncIterable<Buffer>;
+    yield* tar as AsyncIterable<Buffer>;
+    await filled;
 }
 
 async function packNoise(tar: Pack, { bytes, seed }: { bytes: number; seed: string | number }, platform: string) {
     const key = createHash("sha256").update(`${seed} ${platform}`).digest();
     await packEntry(tar, `noise/${key.toString("hex").slice(0, 16)}`, 0o644, bytes, noise(key, bytes));
-    tar.finalize();
 }
 
 /** A key stream: as incompressible as any real layer, repeatable, and made faster than a disk writes. */
@@ -199,24 +208,24 @@ function* noise(key: Buffer, bytes: number): Iterable<Uint8Array> {
 
 async function packFiles(tar: Pack, files: Readonly<Record<string, LayerFile>>): Promise<void> {
     const made = new Set<string>();
-    for (const [path, file] of Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1))) {
-        const name = posix.normalize(path).replace(/^\/+/, "");
+    const named = Object.entries(files).map(([path, file]) => ({ name: posix.normalize(`/${path}`).slice(1), file }));
+    for (const { name, file } of named.sort((a, b) => (a.name < b.name ? -1 : 1))) {
         for (const folder of parents(name)) {
             if (made.has(folder)) continue;
             made.add(folder);
             tar.entry({ name: `${folder}/`, type: "directory", mode: 0o755, mtime: EPOCH });
         }
-        if (typeof file === "string" || file instanceof Uint8Array) await packBytes(tar, name, 0o644, file);
-        else if ("linkTo" in file)
+        if (typeof file === "string" || file instanceof Uint8Array) {
+            await packBytes(tar, name, 0o644, file);
+        } else if ("linkTo" in file) {
             tar.entry({ name, type: "symlink", linkname: file.linkTo, mode: 0o777, mtime: EPOCH });
-        else if ("content" in file) await packBytes(tar, name, file.mode ?? 0o644, file.content);
-        else {
+        } else if ("content" in file) {
+            await packBytes(tar, name, file.mode ?? 0o644, file.content);
+        } else {
             const stat = statSync(file.from);
-            const mode = file.mode ?? stat.mode & 0o7777;
-            await packEntry(tar, name, mode, stat.size, createReadStream(file.from));
+            await packEntry(tar, name, file.mode ?? stat.mode & 0o7777, stat.size, createReadStream(file.from));
         }
     }
-    tar.finalize();
 }
 
 /** `a/b/c` → `a`, `a/b` */

@@ -4,6 +4,7 @@
  *     HUB_STORE           folder of images (store.ts)
  *     HUB_KEY_FILE        PEM of the key …
  *     HUB_CERT_FILE       … and the certificate for every name in HUB_HOSTS
+ *     HUB_HOST            address to listen on, 0.0.0.0 when not set
  *     HUB_PORT            TLS port, 443 when not set
  *     HUB_CONTROL_PORT    port of the control API (control.ts)
  *     HUB_OPTIONS_FILE    JSON, optional: privateRepositories, accounts, tokenSeconds, urlSeconds, pullLimit, edges
@@ -18,8 +19,6 @@ type FileOptions = Pick<
     "privateRepositories" | "accounts" | "tokenSeconds" | "urlSeconds" | "pullLimit" | "edges"
 >;
 
-const HOST = "0.0.0.0";
-
 main(process.env).catch((error: Error) => {
     console.error(`Hub double: ${error.message}`);
     // Not only the exit code: when the control port is taken, the double already listens and would keep the process.
@@ -29,17 +28,17 @@ main(process.env).catch((error: Error) => {
 async function main(env: NodeJS.ProcessEnv): Promise<void> {
     const missing = ["HUB_STORE", "HUB_KEY_FILE", "HUB_CERT_FILE", "HUB_CONTROL_PORT"].filter((name) => !env[name]);
     if (missing.length > 0) throw new Error(`the environment has no ${missing.join(", ")}; all of them are needed`);
-    const { HUB_STORE = "", HUB_KEY_FILE = "", HUB_CERT_FILE = "", HUB_OPTIONS_FILE } = env;
+    const { HUB_STORE = "", HUB_KEY_FILE = "", HUB_CERT_FILE = "", HUB_OPTIONS_FILE, HUB_HOST: host = "0.0.0.0" } = env;
     const options = HUB_OPTIONS_FILE ? (JSON.parse(readFileSync(HUB_OPTIONS_FILE, "utf8")) as FileOptions) : {};
     const hub = await startHub({
         ...options,
         store: new ImageStore(HUB_STORE),
         key: readFileSync(HUB_KEY_FILE, "utf8"),
         cert: readFileSync(HUB_CERT_FILE, "utf8"),
-        host: HOST,
+        host,
         port: portOf(env, "HUB_PORT", "443"),
     });
-    const control = await startControl(hub, HOST, portOf(env, "HUB_CONTROL_PORT", ""));
+    const control = await startControl(hub, host, portOf(env, "HUB_CONTROL_PORT", ""));
     console.log(JSON.stringify({ port: hub.port, controlPort: control.port }));
     // Node as the first process of a container has no default action for these signals.
     for (const signal of ["SIGINT", "SIGTERM"] as const) {

@@ -18,6 +18,8 @@ export interface Manners {
     readonly unknownRepository: "token without access" | "403";
     /** The registry host redirects everything, also manifests, as registry.k8s.io does. */
     readonly redirectsAll: boolean;
+    /** S3 and R2 answer 400 to a signed URL that comes with an `Authorization` header. */
+    readonly cdnRefusesAuthorization: boolean;
     /** Pulls are counted and told in `ratelimit-*` headers. */
     readonly countsPulls: boolean;
 }
@@ -29,13 +31,15 @@ const PLAIN: Manners = {
     tellsExpiry: true,
     unknownRepository: "token without access",
     redirectsAll: false,
+    cdnRefusesAuthorization: true,
     countsPulls: false,
 };
 
 const MANNERS: Readonly<Record<string, Partial<Manners>>> = {
     "docker.io": { cdnLabel: "production.cloudflare", countsPulls: true },
     "ghcr.io": { token: "opaque", tellsExpiry: false, unknownRepository: "403" },
-    "quay.io": { cdnLabel: "cdn01", blobRedirect: 302, tellsExpiry: false },
+    // Go's HTTP client, so Docker and skopeo, keeps the header on a redirect to a subdomain: Quay's CDN must live with it.
+    "quay.io": { cdnLabel: "cdn01", blobRedirect: 302, tellsExpiry: false, cdnRefusesAuthorization: false },
     "registry.k8s.io": { cdnLabel: "us-west1-docker", blobRedirect: 302, redirectsAll: true },
     "gcr.io": { blobRedirect: 302, token: "opaque" },
     "mcr.microsoft.com": { cdnLabel: "eastus" },
