@@ -3,7 +3,8 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
-import { z } from "zod";
+// As a namespace, so that the bundle carries only what is used: `{ z }` brings the error texts of fifty languages.
+import * as z from "zod";
 import { selectUpstreams, UPSTREAMS, type Upstream } from "../registry/upstreams";
 
 /** One relay of ours, as the uplink reaches it. */
@@ -36,38 +37,54 @@ export interface UplinkConfig {
 
 const GIB = 1024 ** 3;
 
-const absolutePath = z.string().refine(isAbsolute, "must be an absolute path");
+/** An error that says what is allowed and what was got. Not for keys. */
+function must(be: string) {
+    return { error: ({ input }: { input?: unknown }) => `must be ${be}, got ${JSON.stringify(input) ?? "nothing"}` };
+}
+
+const absolutePath = z.string(must("an absolute path")).refine(isAbsolute, must("an absolute path"));
 
 const relay = z.strictObject({
-    name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 lower-case letters, digits and dashes"),
+    name: z.string(must("a name")).regex(/^[a-z0-9][a-z0-9-]{0,31}$/, must("1 to 32 of a-z, 0-9 and dash")),
     // https only: the key must not cross the internet in plain.
-    url: z.string().refine(isOrigin, "must be an https origin without path, such as https://vm.example.com"),
-    key: z.string().regex(/^[\x21-\x7e]{16,}$/, "must be at least 16 visible ASCII characters"),
+    url: z
+        .string(must("an https origin"))
+        .refine(isOrigin, must("an https origin without path, such as https://vm.example.com")),
+    key: z.string("must be the relay's key").regex(/^[\x21-\x7e]{16,}$/, "must be 16 or more visible ASCII characters"),
     address: z
-        .string()
-        .refine((text) => isIP(text) !== 0, "must be an IP address")
+        .string(must("an IP address"))
+        .refine((text) => isIP(text) !== 0, must("an IP address"))
         .optional(),
     ca: z.string().refine(isCertificate, "must be a certificate in PEM form").optional(),
 });
 
-const upstreamName = z.string().refine((name) => UPSTREAMS.some((upstream) => upstream.name === name), {
-    error: ({ input }) =>
-        `"${input}" is not in the table of upstreams: ${UPSTREAMS.map((upstream) => upstream.name).join(", ")}`,
-});
+const upstreamName = z
+    .string()
+    .refine(
+        (name) => UPSTREAMS.some((upstream) => upstream.name === name),
+        must(`one of ${UPSTREAMS.map((upstream) => upstream.name).join(", ")}`),
+    );
+
+const isPort = (port: number) => Number.isInteger(port) && port >= 0 && port <= 65535;
 
 const file = z.strictObject({
-    port: z.int().min(0).max(65535),
-    upstreams: z.array(upstreamName).min(1),
+    port: z.number(must("a port")).refine(isPort, must("a port, 0 to 65535")),
+    upstreams: z.array(upstreamName).min(1, "must name at least one upstream"),
     relays: z
         .array(relay)
-        .min(1)
+        .min(1, "must hold at least one relay")
         .refine(
             (relays) => new Set(relays.map(({ name }) => name)).size === relays.length,
-            "two relays have the same name",
+            "must have names that differ: two relays have the same",
         ),
-    spool: z.strictObject({ path: absolutePath, budgetGiB: z.number().positive() }),
+    spool: z.strictObject({
+        path: absolutePath,
+        budgetGiB: z.number(must("a size in GiB")).positive(must("a size in GiB above 0")),
+    }),
     store: absolutePath.optional(),
-    tagSeconds: z.number().min(0).max(3600),
+    tagSeconds: z
+        .number(must("seconds"))
+        .refine((seconds) => seconds >= 0 && seconds <= 3600, must("0 to 3600 seconds")),
 });
 
 /**
