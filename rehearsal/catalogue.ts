@@ -1,0 +1,146 @@
+/** What the Hub double has to offer in a rehearsal: the on-prem host's own images, and images to prove pulls with. */
+import { createHash } from "node:crypto";
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { type ImageArgs, type Layer, type MadeImage, makeImage } from "./hub/image";
+import { ImageStore } from "./hub/store";
+import type { BaseImage } from "./images";
+import { KEEP, REGISTRY_BINARY } from "./images";
+
+const MB = 1_000_000;
+const BUSYBOX: Layer = { files: { "/bin/busybox": { from: "/bin/busybox", mode: 0o755 } } };
+
+/** Names of the images that the proof pulls; what each is for: `proof.ts`. */
+export type ProofImage =
+    | "cold"
+    | "herd"
+    | "failover"
+    | "cut"
+    | "lied"
+    | "sharedBase"
+    | "hubTool"
+    | "ghcrTool"
+    | "child";
+
+/** An image of the proof with what was made of it. */
+export interface CatalogueEntry {
+    readonly upstream: string;
+    readonly repository: string;
+    readonly tag: string;
+    readonly made: MadeImage;
+}
+
+/** The store of the Hub double, and what is in it. */
+export interface Catalogue {
+    readonly store: ImageStore;
+    readonly images: Readonly<Record<ProofImage, CatalogueEntry>>;
+}
+
+/**
+ * Fills the store, or takes the one of an earlier rehearsal when it was made of the same parts.
+ *
+ * @param caCert PEM of the rehearsal's CA, which the node image trusts as the real one trusts public CAs.
+ */
+export async function makeCatalogue(slim: BaseImage, caCert: string, tell: (line: string) => void): Promise<Catalogue> {
+    const own = ownImages(slim, caCert);
+    const proof = proofImages();
+    const sources = [slim.tar, process.execPath, REGISTRY_BINARY, "/bin/busybox"].map((path) => [
+        path,
+        statSync(path).size,
+    ]);
+    const recipe = createHash("sha256")
+        .update(JSON.stringify([own, proof, sources]))
+        .digest("hex")
+        .slice(0, 12);
+    const folder = join(KEEP, `hub-${recipe}`);
+    const contents = join(folder, "catalogue.json");
+    const store = new ImageStore(folder);
+    if (!existsSync(contents)) {
+        const images: Record<string, CatalogueEntry> = {};
+        for (const args of own) {
+            tell(`image ${args.upstream}/${args.repository}:${args.tag}`);
+            await makeImage(store, args);
+        }
+        for (const [name, args] of Object.entries(proof)) {
+            tell(`image ${args.upstream}/${args.repository}:${args.tag}`);
+            const { upstream, repository, tag } = args;
+            images[name] = { upstream, repository, tag, made: await makeImage(store, args) };
+        }
+        writeFileSync(contents, JSON.stringify(images));
+    }
+    return { store, images: JSON.parse(readFileSync(contents, "utf8")) };
+}
+
+function ownImages(slim: BaseImage, caCert: string): ImageArgs[] {
+    const base: Layer = { tar: slim.tar };
+    const official = {
+        upstream: "docker.io",
+        env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+    };
+    return [
+        {
+            ...official,
+            repository: "library/node",
+            tag: "22-bookworm-slim",
+            layers: [
+                base,
+                {
+                    files: {
+                        "/usr/local/bin/node": { from: process.execPath, mode: 0o755 },
+                        "/etc/ssl/rehearsal-ca.pem": caCert,
+                    },
+                },
+            ],
+            env: [...official.env, "NODE_EXTRA_CA_CERTS=/etc/ssl/rehearsal-ca.pem"],
+            cmd: ["node"],
+        },
+        {
+            ...official,
+            repository: "library/nginx",
+            tag: "1.28-bookworm",
+            layers: [base],
+            cmd: ["nginx", "-g", "daemon off;"],
+        },
+        {
+            ...official,
+            repository: "library/registry",
+            tag: "3.1.2",
+            layers: [
+                base,
+                {
+                    files: {
+                        "/usr/local/bin/registry": { from: REGISTRY_BINARY, mode: 0o755 },
+                        "/usr/bin/wget": { linkTo: "/bin/busybox" },
+                    },
+                },
+            ],
+            entrypoint: ["/usr/local/bin/registry"],
+        },
+    ];
+}
+
+function proofImages(): Record<ProofImage, ImageArgs> {
+    const noise = (seed: string, bytes: number): Layer => ({ bytes, seed });
+    const small = (seed: string, count: number) =>
+        Array.from({ length: count }, (_, index) => noise(`${seed} ${index}`, 2 * MB));
+    const image = (repository: string, layers: Layer[], more: Partial<ImageArgs> = {}): ImageArgs => ({
+        upstream: "docker.io",
+        repository,
+        tag: "1.0",
+        layers: [BUSYBOX, ...layers],
+        cmd: ["/bin/busybox", "echo", `hello from ${more.upstream ?? "docker.io"}/${repository}`],
+        ...more,
+    });
+    const shared = small("shared", 3);
+    return {
+        cold: image("library/cold", small("cold", 9), { platforms: ["linux/amd64", "linux/arm64"] }),
+        herd: image("acme/herd", [noise("herd", 110 * MB), ...small("herd", 2)]),
+        failover: image("acme/failover", small("failover", 2), { format: "docker" }),
+        cut: image("acme/cut", [noise("cut", 120 * MB)]),
+        lied: image("acme/lied", [noise("lied", 24 * MB)]),
+        sharedBase: image("acme/base", shared),
+        child: image("acme/child", [...shared, ...small("child", 1)]),
+        hubTool: image("acme/tool", small("hub tool", 1)),
+        ghcrTool: image("acme/tool", small("ghcr tool", 1), { upstream: "ghcr.io" }),
+    };
+}

@@ -1,0 +1,185 @@
+/** `npm start`: the whole architecture on this machine, proven by real pulls. `--help` tells the flags. */
+import { rmSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { makeCatalogue } from "./catalogue";
+import { Docker, removeRehearsal } from "./docker";
+import type { Properties } from "./engine";
+import { makeBaseImages } from "./images";
+import { prove, type Step } from "./proof";
+import { Scene, type SceneRelay } from "./scene";
+import { setup } from "./setup";
+import { readStack, type StackNames, stackNames } from "./stack-file";
+import { printTable } from "./table";
+import { containerName, RUN, rehearsalCa, Topology } from "./topology";
+import { upInProcess } from "./up";
+
+const USAGE = `npm start -- [--once] [--stack NAME] [--json FILE]
+
+  --once        prove, clean up, and exit with 1 if a step failed; without it everything stays up until Ctrl-C
+  --stack NAME  rehearse stacks/Pulumi.NAME.yaml instead of stacks/Pulumi.local.yaml
+  --json FILE   also write the proof as JSON
+`;
+const STEPS_FILES = { front: "/etc/nginx/nginx.conf", uplink: "/etc/dockermirror/uplink.json" };
+
+interface Flags {
+    readonly once: boolean;
+    readonly stack: string;
+    readonly json?: string;
+}
+
+main().catch((error: Error) => {
+    console.error(`\n${error.message}`);
+    process.exitCode = 1;
+});
+
+async function main(): Promise<void> {
+    const flags = readFlags();
+    if (!flags) return;
+    const started = Date.now();
+    const tell = (line: string) => console.log(`${elapsed(started)}  ${line}`);
+    const docker = new Docker();
+    const interrupted = new AbortController();
+    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+
+    await setup(tell);
+    tell("removing what an earlier rehearsal left");
+    await removeRehearsal(docker);
+    try {
+        const work = rehearse(flags, tell);
+        await Promise.race([work, whenAborted(interrupted.signal)]);
+        const steps = await work;
+        if (!flags.once && !interrupted.signal.aborted) await whenAborted(interrupted.signal).catch(() => {});
+        if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
+    } finally {
+        tell("removing everything that this rehearsal made");
+        await removeRehearsal(docker);
+        rmSync(RUN, { recursive: true, force: true });
+    }
+    tell("done");
+}
+
+async function rehearse(flags: Flags, tell: (line: string) => void): Promise<Step[]> {
+    const base = await makeBaseImages(new Docker(), tell);
+    const catalogue = await makeCatalogue(base.slim, rehearsalCa().cert, tell);
+    const images = { slim: base.slim.image, machine: base.machine.image };
+    const topology = await Topology.start(images);
+    const stackConfig = readStack(flags.stack, { sshPrivateKey: topology.sshPrivateKey });
+    if (stackConfig.secretKeys.length > 0)
+        tell(`made-up values stand for the secrets ${stackConfig.secretKeys.join(", ")}`);
+    const names = stackNames(stackConfig);
+    if (!names.overseas || !names.edge || !names.onprem) {
+        throw new Error(
+            `the rehearsal needs a stack with edge, overseas and onprem so far; ${flags.stack} lacks one of them`,
+        );
+    }
+    const complete = { overseas: names.overseas, edge: names.edge, onprem: names.onprem };
+
+    tell("the machines: Hub double, overseas VM, on-prem host, three clients");
+    const hub = await topology.hub(catalogue.store.dir);
+    await makeMachines(topology, complete);
+    tell(`the program, stack ${flags.stack}:`);
+    const request = { stack: flags.stack, stackConfig, images };
+    const outputs = await upInProcess(request, (line) => tell(`  ${line}`));
+
+    const relays: SceneRelay[] = [
+        { name: "nginx", role: "vm", hostname: complete.overseas.hostname },
+        { name: "worker", role: "worker", hostname: complete.edge.hostname },
+    ];
+    const scene = new Scene(topology, hub, relays, complete.onprem.hostname, complete.onprem.docker);
+    await scene.noteAddresses();
+    tell("the clients get the files of the stack's outputs");
+    await makeClients(topology, outputs);
+
+    tell("the proof:");
+    const breakConf = async (container: "front" | "uplink"): Promise<string> => {
+        const breakUpload = { container, file: STEPS_FILES[container] };
+        const message = await upInProcess({ ...request, breakUpload }, () => {}).then(
+            () => undefined,
+            (error: Error) => error.message,
+        );
+        if (message === undefined) throw new Error(`a broken ${breakUpload.file} was applied without an error`);
+        return message;
+    };
+    const relayKey = Object.values(outputs.relayKeys as Record<string, string>).at(-1) ?? "";
+    const steps = await prove({ scene, catalogue, relayKey, breakConf }, (step) =>
+        tell(`  ${step.ok ? "ok  " : "FAIL"}  ${step.name}${step.ok ? "" : `\n${step.note}`}`),
+    );
+    printTable(steps);
+    if (flags.json)
+        writeFileSync(
+            flags.json,
+            `${JSON.stringify({ steps: steps.map(({ note: _, ...step }) => step) }, undefined, 2)}\n`,
+        );
+    if (!flags.once) console.log(howToPull(complete.onprem.hostname));
+    return steps;
+}
+
+async function makeMachines(
+    topology: Topology,
+    { overseas, onprem }: Required<Pick<StackNames, "overseas" | "onprem">>,
+): Promise<void> {
+    const host = new URL(onprem.docker).hostname;
+    await Promise.all([
+        topology.machine("vm", { link: [overseas.hostname], world: [] }),
+        topology.machine("onprem", { lan: [onprem.hostname], link: [] }),
+        topology.machine("client-1", { lan: [] }),
+        topology.machine("client-2", { lan: [] }),
+        topology.machine("direct", { link: [] }),
+    ]);
+    await topology.sshName(overseas.address, "vm", "link");
+    if (host) await topology.sshName(host, "onprem", "lan");
+    await topology.startDockerd("onprem");
+}
+
+async function makeClients(topology: Topology, outputs: Properties): Promise<void> {
+    const files = Object.entries(outputs.clients as Record<string, string>);
+    const relayFiles = Object.entries(outputs.relayClients as Record<string, string>);
+    await Promise.all(
+        (["client-1", "client-2", "direct"] as const).map(async (role) => {
+            for (const [path, text] of role === "direct" ? relayFiles : files) await topology.lay(role, path, text);
+            await topology.startDockerd(role);
+        }),
+    );
+}
+
+function howToPull(mirror: string): string {
+    return [
+        "",
+        "Everything is up. In another terminal, as a client in the office:",
+        `  docker exec ${containerName("client-1")} docker pull cold:1.0          # Docker Hub, through ${mirror}`,
+        `  docker exec ${containerName("client-1")} docker pull ${mirror}/ghcr.io/acme/tool:1.0`,
+        `  docker exec ${containerName("onprem")} docker ps                       # the containers at home`,
+        "Ctrl-C removes everything.",
+    ].join("\n");
+}
+
+function readFlags(): Flags | undefined {
+    try {
+        const { values } = parseArgs({
+            options: {
+                once: { type: "boolean", default: false },
+                stack: { type: "string", default: "local" },
+                json: { type: "string" },
+                help: { type: "boolean" },
+            },
+        });
+        if (!values.help) return { once: values.once, stack: values.stack, json: values.json };
+        console.log(USAGE);
+    } catch (error) {
+        console.error(`${(error as Error).message}\n\n${USAGE}`);
+        process.exitCode = 2;
+    }
+    return undefined;
+}
+
+function whenAborted(signal: AbortSignal): Promise<never> {
+    return new Promise((_, reject) => {
+        const stop = () => reject(new Error("interrupted"));
+        if (signal.aborted) stop();
+        else signal.addEventListener("abort", stop, { once: true });
+    });
+}
+
+function elapsed(since: number): string {
+    return `${((Date.now() - since) / 1000).toFixed(1).padStart(6)} s`;
+}

@@ -1,0 +1,343 @@
+/** The proof: what a user would see of the rehearsed stack, step by step, each with its own judgement. */
+import { strict as assert } from "node:assert";
+import type { Catalogue, CatalogueEntry, ProofImage } from "./catalogue";
+import type { PlatformImage } from "./hub/image";
+import { eventually } from "./run";
+import { reference, type Scene, type SceneRelay } from "./scene";
+
+/** One row of the proof. A field that a step has no value for is left out. */
+export interface Step {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly relay?: string;
+    readonly linkBytes?: number;
+    readonly imageBytes?: number;
+    readonly linkRequests?: number;
+    readonly seconds?: number;
+    /** Why not, or what else is worth knowing. */
+    readonly note?: string;
+}
+
+/** What a step found; it throws when something does not hold. */
+type Finding = Omit<Step, "name" | "ok">;
+
+/** What the proof needs besides the machines. */
+export interface ProofInputs {
+    readonly scene: Scene;
+    readonly catalogue: Catalogue;
+    /** Key for `docker login <relay>`. */
+    readonly relayKey: string;
+    /** Runs the program again with a broken snippet in the configuration of a container. Returns its message. */
+    readonly breakConf: (container: "front" | "uplink") => Promise<string>;
+}
+
+const HERD = 8;
+const SHORT_OF_WHOLE = 0.5;
+const RANGE_SLACK = 2 * 1024 * 1024;
+const PULL_SECONDS = 180;
+
+/** Runs every step that the stack's sites allow, in order; `told` gets each row as it is known. */
+export async function prove(inputs: ProofInputs, told: (step: Step) => void): Promise<Step[]> {
+    const steps: Step[] = [];
+    for (const [name, step] of Object.entries(stepsOf(inputs))) {
+        let row: Step;
+        try {
+            row = { name, ok: true, ...(await step()) };
+        } catch (error) {
+            row = { name, ok: false, note: error instanceof Error ? error.message : String(error) };
+        }
+        steps.push(row);
+        told(row);
+    }
+    return steps;
+}
+
+function stepsOf({ scene, catalogue, relayKey, breakConf }: ProofInputs): Record<string, () => Promise<Finding>> {
+    const { images } = catalogue;
+    const { relays, hub } = scene;
+    const [first, second] = relays;
+    if (!first || !second) throw new Error("the proof needs two relays");
+
+    /** Does `work` and says what it cost on the relay link. */
+    const measured = async (
+        work: () => Promise<unknown>,
+        image?: PlatformImage,
+    ): Promise<Required<Pick<Finding, "linkBytes" | "linkRequests" | "seconds">> & Finding> => {
+        const before = await scene.meters();
+        const started = Date.now();
+        await work();
+        const seconds = (Date.now() - started) / 1000;
+        const after = await scene.meters();
+        return {
+            linkBytes: after.bytes - before.bytes,
+            linkRequests: after.requests - before.requests,
+            seconds,
+            ...(image ? { imageBytes: image.size } : {}),
+        };
+    };
+    const one = (name: ProofImage, platform = "linux/amd64"): PlatformImage => platformOf(images[name], platform);
+    const pullsRight = async (role: "client-1" | "client-2", name: ProofImage) => {
+        assert.equal(await scene.pull(role, reference(images[name])), one(name).config.digest, "config digest");
+    };
+
+    return {
+        "cold pull through relay 1 by dockerd": async () => {
+            await hub.clearRequests();
+            const image = one("cold");
+            const found = await measured(() => pullsRight("client-1", "cold"), image);
+            const said = await scene.exec("client-1", [
+                "docker",
+                "run",
+                "--rm",
+                "--network",
+                "none",
+                reference(images.cold),
+            ]);
+            assert.equal(said.trim(), "hello from docker.io/library/cold");
+            for (const blob of [image.config, ...image.layers]) {
+                const got = (await hub.requests()).filter(
+                    ({ role, method, path }) =>
+                        role === "cdn" && method === "GET" && path.includes(blob.digest.slice(7)),
+                );
+                assert.equal(got.length, 1, `requests for ${blob.digest} at the CDN`);
+            }
+            assert.ok(
+                found.linkBytes <= image.size * 1.02 + manifestBytes(catalogue, images.cold),
+                `${found.linkBytes} bytes on the link for ${image.size}`,
+            );
+            return { ...found, relay: first.name };
+        },
+        "same image, second client": async () => {
+            const found = await measured(() => pullsRight("client-2", "cold"), one("cold"));
+            assert.equal(found.linkBytes, 0, "bytes on the link");
+            assert.ok(found.linkRequests <= 1, `${found.linkRequests} requests on the link`);
+            return found;
+        },
+        "herd: 8 clients at once": async () => {
+            const image = one("herd");
+            const source = `docker://${scene.mirror}/${images.herd.repository}:${images.herd.tag}`;
+            const herd = `for i in $(seq ${HERD}); do skopeo copy --quiet ${source} dir:/tmp/herd-$i & pids="$pids $!"; done; for p in $pids; do wait $p || exit 1; done`;
+            const found = await measured(() => scene.exec("client-1", ["sh", "-c", herd]), image);
+            const config = image.config.digest.slice("sha256:".length);
+            const whole = await scene.exec("client-1", [
+                "sh",
+                "-c",
+                `sha256sum /tmp/herd-*/${config}; cat /tmp/herd-*/* | wc -c; rm -r /tmp/herd-*`,
+            ]);
+            assert.equal(
+                whole.split("\n").filter((line) => line.startsWith(config)).length,
+                HERD,
+                "clients with the right config",
+            );
+            assert.ok(found.linkBytes <= image.size * 1.05, `${found.linkBytes} bytes on the link for ${image.size}`);
+            return { ...found, relay: first.name };
+        },
+        "direct pull from relay 1, with and without login": async () => {
+            const image = `${first.hostname}/library/cold:1.0`;
+            const stranger = await scene.attempt("direct", ["docker", "pull", image]);
+            assert.notEqual(stranger.code, 0, "a pull without a login succeeded");
+            assert.match(stranger.stderr, /unauthorized|no basic auth credentials/i);
+            const wrong = await scene.attempt(
+                "direct",
+                ["docker", "login", "--username", "me", "--password-stdin", first.hostname],
+                "wrong",
+            );
+            assert.notEqual(wrong.code, 0, "a login with a wrong password succeeded");
+            await scene.exec(
+                "direct",
+                ["docker", "login", "--username", "me", "--password-stdin", first.hostname],
+                relayKey,
+            );
+            assert.equal(await scene.pull("direct", image), one("cold").config.digest);
+            return { relay: first.name, note: firstLine(stranger.stderr) };
+        },
+        "relay 1 stopped, a new image": async () => {
+            await scene.stop(first);
+            const before = await scene.bytesThrough(second);
+            const found = await measured(() => pullsRight("client-1", "failover"), one("failover"));
+            assert.ok(
+                (await scene.bytesThrough(second)) - before >= one("failover").size,
+                "the image did not come through relay 2",
+            );
+            return { ...found, relay: second.name };
+        },
+        "relay 1 killed in the middle of a 120 MB layer": async () => {
+            await scene.start(first);
+            const image = one("cut");
+            await hub.setFaults([{ match: { role: "cdn" }, action: { kind: "throttle", bytesPerSecond: 12_000_000 } }]);
+            const before = await scene.bytesThrough(first);
+            const found = await measured(async () => {
+                const pulled = pullsRight("client-1", "cut");
+                // The rejection is looked at below; without this Node would end the process first.
+                pulled.catch(() => {});
+                await eventually("half of the layer is here", PULL_SECONDS, async () =>
+                    (await scene.bytesThrough(first)) - before > image.size * SHORT_OF_WHOLE ? true : undefined,
+                );
+                await scene.kill(first);
+                await hub.clearFaults();
+                await pulled;
+            }, image);
+            const extra = found.linkBytes - image.size;
+            const ranges = openRanges(JSON.parse(await scene.uplink("/status")));
+            assert.ok(extra <= Math.max(image.size * 0.02, RANGE_SLACK * ranges), `${extra} bytes more than the image`);
+            return { ...found, relay: `${first.name} → ${second.name}`, note: `${extra} bytes extra` };
+        },
+        "a relay that hands out wrong bytes": async () => {
+            await scene.start(first);
+            const image = one("lied");
+            const layer = image.layers.reduce((largest, next) => (next.size > largest.size ? next : largest));
+            await hub.setFaults([
+                { match: { role: "cdn", path: layer.digest.slice(7), times: 1 }, action: { kind: "wrong-bytes" } },
+            ]);
+            const found = await measured(() => pullsRight("client-1", "lied"), image);
+            await hub.clearFaults();
+            const log = await scene.onprem.run(["logs", "dockermirror-uplink"]);
+            const named = log
+                .split("\n")
+                .filter(
+                    (line) => line.includes(layer.digest) && line.includes(`"${first.name}"`) && /digest/i.test(line),
+                );
+            assert.ok(named.length > 0, "the uplink's log does not name the liar");
+            return { ...found, relay: `${first.name} → ${second.name}` };
+        },
+        "multi-arch index, amd64 and arm64": async () => {
+            await scene.healthy(first);
+            await scene.forget("client-2");
+            for (const platform of ["linux/arm64", "linux/amd64"]) {
+                const id = await scene.pull("client-2", reference(images.cold), ["--platform", platform]);
+                assert.equal(id, one("cold", platform).config.digest, platform);
+            }
+            return {};
+        },
+        "same name on two upstreams": async () => {
+            const hubTool = one("hubTool").config.digest;
+            const ghcrTool = one("ghcrTool").config.digest;
+            assert.notEqual(hubTool, ghcrTool);
+            assert.equal(await scene.pull("client-1", "acme/tool:1.0"), hubTool, "without a registry");
+            assert.equal(await scene.pull("client-1", `${scene.mirror}/ghcr.io/acme/tool:1.0`), ghcrTool, "by prefix");
+            const manifest = async (query: string) =>
+                JSON.parse(
+                    await scene.exec("client-1", [
+                        ...["curl", "-sS", "--fail", "--cacert", `/etc/docker/certs.d/${scene.mirror}/ca.crt`],
+                        ...["-H", "Accept: application/vnd.oci.image.manifest.v1+json"],
+                        `https://${scene.mirror}/v2/acme/tool/manifests/1.0${query}`,
+                    ]),
+                ).config.digest;
+            assert.equal(await manifest("?ns=ghcr.io"), ghcrTool, "by ns=ghcr.io");
+            assert.equal(await manifest("?ns=docker.io"), hubTool, "by ns=docker.io");
+            return {};
+        },
+        "second image on the same base, spool emptied": async () => {
+            await pullsRight("client-1", "sharedBase");
+            await scene.onprem.run(["stop", "dockermirror-uplink"]);
+            await scene.exec("onprem", ["sh", "-c", "rm -rf /var/lib/docker/volumes/dockermirror-spool/_data/*"]);
+            await scene.onprem.run(["start", "dockermirror-uplink"]);
+            await eventually("the uplink answers", PULL_SECONDS, async () =>
+                (await scene.uplink("/healthz")) ? true : undefined,
+            );
+            await scene.forget("client-1");
+            const image = one("child");
+            const base = new Set(one("sharedBase").layers.map(({ digest }) => digest));
+            const own = [image.config, ...image.layers]
+                .filter(({ digest }) => !base.has(digest))
+                .reduce((sum, { size }) => sum + size, 0);
+            const found = await measured(() => pullsRight("client-1", "child"), image);
+            assert.ok(
+                found.linkBytes <= own + manifestBytes(catalogue, images.child),
+                `${found.linkBytes} bytes on the link, ${own} are not in the base`,
+            );
+            return { ...found, note: `${own} bytes are not in the base` };
+        },
+        "a broken snippet in the conf of front and uplink": async () => {
+            const messages: string[] = [];
+            for (const container of ["front", "uplink"] as const) messages.push(firstLine(await breakConf(container)));
+            await scene.forget("client-2");
+            await pullsRight("client-2", "cold");
+            return { note: messages.join(" | ") };
+        },
+        "both relays stopped, cached image by tag and by digest": async () => {
+            for (const relay of relays) await scene.stop(relay);
+            await scene.forget("client-2");
+            const seconds: number[] = [];
+            const { repository, made } = images.herd;
+            for (const name of [`${repository}:1.0`, `${repository}@${made.digest}`]) {
+                const started = Date.now();
+                assert.equal(await scene.pull("client-2", name), one("herd").config.digest, name);
+                seconds.push((Date.now() - started) / 1000);
+                await scene.forget("client-2");
+            }
+            return { seconds: seconds[0], note: `later ${seconds[1]?.toFixed(1)} s` };
+        },
+        "both relays stopped, every on-prem container restarted": async () => {
+            const started = Date.now();
+            await scene.onprem.run([
+                "restart",
+                "--time",
+                "5",
+                "dockermirror-uplink",
+                "dockermirror-cache",
+                "dockermirror-front",
+            ]);
+            await eventually("the mirror answers", PULL_SECONDS, async () => {
+                const { code } = await scene.attempt("client-1", [
+                    "curl",
+                    "-s",
+                    "--fail",
+                    "--cacert",
+                    `/etc/docker/certs.d/${scene.mirror}/ca.crt`,
+                    `https://${scene.mirror}/healthz`,
+                ]);
+                return code === 0 ? true : undefined;
+            });
+            await pullsRight("client-2", "herd");
+            const found = { seconds: (Date.now() - started) / 1000 };
+            for (const relay of relays) await scene.start(relay);
+            return found;
+        },
+        "counted by the doubles: nothing leaked": async () => {
+            const requests = await hub.requests();
+            assert.ok(requests.length > 0, "the double has seen no request at all");
+            const leaked = requests.filter(({ role, authorization }) => role === "cdn" && authorization);
+            assert.equal(leaked.length, 0, "requests with Authorization at the CDN");
+            const strangers = [...new Set(requests.map(({ source }) => source))].filter(
+                (source) => !scene.relayAddresses.has(source),
+            );
+            assert.deepEqual(strangers, [], "addresses at the double that are no relay's");
+            await onlyOwnRealms(scene, relays);
+            return { note: `${requests.length} requests seen` };
+        },
+    };
+}
+
+/** No token service but our own is ever named to a client: not by the mirror, and by the relays only themselves. */
+async function onlyOwnRealms(scene: Scene, relays: readonly SceneRelay[]): Promise<void> {
+    const head = (role: "client-1" | "direct", host: string, path: string) =>
+        scene.exec(role, ["curl", "-sS", "--insecure", "--head", `https://${host}${path}`]);
+    for (const path of ["/v2/", "/v2/library/cold/manifests/1.0", "/v2/library/no-such-image/manifests/1.0"]) {
+        assert.doesNotMatch(await head("client-1", scene.mirror, path), /www-authenticate/i, `${scene.mirror}${path}`);
+        for (const { hostname } of relays) {
+            const [, challenge] = /^www-authenticate: (.*?)\r?$/im.exec(await head("direct", hostname, path)) ?? [];
+            assert.equal(challenge, `Basic realm="${hostname}"`, `${hostname}${path}`);
+        }
+    }
+}
+
+/** Bytes of the manifests that a pull of an image reads besides its blobs. */
+function manifestBytes({ store }: Catalogue, { made }: CatalogueEntry): number {
+    const digests = new Set([made.digest, ...made.platforms.map(({ manifest }) => manifest.digest)]);
+    return [...digests].reduce((sum, digest) => sum + (store.size(digest) ?? 0), 0);
+}
+
+function platformOf({ repository, made }: CatalogueEntry, platform: string): PlatformImage {
+    const found = made.platforms.find((image) => image.platform === platform);
+    if (!found) throw new Error(`${repository} was not made for ${platform}`);
+    return found;
+}
+
+function openRanges(status: { readonly rangesAtOnce?: number }): number {
+    return status.rangesAtOnce ?? 1;
+}
+
+function firstLine(text: string): string {
+    return text.trim().split("\n")[0] ?? "";
+}

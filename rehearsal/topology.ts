@@ -1,0 +1,224 @@
+/**
+ * The machines of the rehearsal, as containers on four networks of this machine's Docker: lan (clients, front),
+ * home (inside the on-prem host), link (uplink, relays) and world (relays, Hub double). Clients and the home side can
+ * neither resolve nor reach the double: a client that fell back to it would prove a dead mirror green.
+ */
+import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { buildSync } from "esbuild";
+import { Docker, LABEL } from "./docker";
+import { HubClient } from "./hub/client";
+import { HUB_HOSTS } from "./hub/upstream-hosts";
+import { KEEP } from "./images";
+import { issue, type KeyPair, makeCa } from "./pki";
+import { eventually, run } from "./run";
+
+/** What a rehearsal keeps while it runs: SSH keys, the state with its secrets, logs. Mode 0700. */
+export const RUN = join(KEEP, "run");
+const NAME = "dockermirror-rehearsal";
+const CONTROL_PORT = 8080;
+const READY_SECONDS = 60;
+
+/** The networks of this machine's Docker; `home` is inside the on-prem host. */
+export type Network = "lan" | "link" | "world";
+/** Machines that a rehearsal may have. */
+export type Role = "hub" | "vm" | "onprem" | "client-1" | "client-2" | "direct" | "worker";
+
+// What dockerd in a container needs where --privileged is not to be had.
+const DOCKERD_CAPABILITIES = [
+    ...["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYSLOG"],
+    ...["LINUX_IMMUTABLE", "NET_BROADCAST", "IPC_LOCK", "SYS_NICE"],
+];
+// Everything that a machine runs after `docker start`, too: a stopped relay comes back as a booted one does.
+const BOOT =
+    "mkdir -p /run/sshd && /usr/sbin/sshd && { [ ! -e /etc/nginx/relay ] || service nginx start; } && exec sleep infinity";
+
+/** The container of a role on this machine's Docker. */
+export function containerName(role: Role): string {
+    return `${NAME}-${role}`;
+}
+
+/** The network's name on this machine's Docker. */
+export function networkName(network: Network): string {
+    return `${NAME}-${network}`;
+}
+
+/** The rehearsal's own CA: made once and kept, because the base images trust it. It plays the public CAs. */
+export function rehearsalCa(): KeyPair {
+    const file = join(KEEP, "ca.json");
+    try {
+        return JSON.parse(readFileSync(file, "utf8"));
+    } catch {
+        mkdirSync(KEEP, { recursive: true });
+        const ca = makeCa("dockermirror rehearsal");
+        writeFileSync(file, JSON.stringify(ca), { mode: 0o600 });
+        return ca;
+    }
+}
+
+/** Names of the base images on this machine's Docker. */
+export interface TopologyImages {
+    readonly slim: string;
+    readonly machine: string;
+}
+
+/** Makes and knows the machines. */
+export class Topology {
+    readonly docker = new Docker();
+    readonly ca = rehearsalCa();
+    /** PATH with an `ssh` that knows the rehearsal's names and key. */
+    readonly env: NodeJS.ProcessEnv;
+    private readonly sshHosts: string[] = [];
+
+    private constructor(readonly images: TopologyImages) {
+        this.env = { ...process.env, PATH: `${join(RUN, "bin")}:${process.env.PATH}` };
+    }
+
+    /** Networks, keys and nothing else yet. */
+    static async start(images: TopologyImages): Promise<Topology> {
+        rmSync(RUN, { recursive: true, force: true });
+        mkdirSync(join(RUN, "bin"), { recursive: true, mode: 0o700 });
+        const topology = new Topology(images);
+        await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", join(RUN, "id")]);
+        writeFileSync(join(RUN, "bin", "ssh"), `#!/bin/sh\nexec /usr/bin/ssh -F '${join(RUN, "ssh.conf")}' "$@"\n`);
+        chmodSync(join(RUN, "bin", "ssh"), 0o755);
+        topology.writeSshConfiguration();
+        for (const network of ["lan", "link", "world"] as const) {
+            await topology.docker.run(["network", "create", "--internal", "--label", LABEL, networkName(network)]);
+        }
+        return topology;
+    }
+
+    /** The topology that another process of this rehearsal has started. */
+    static attach(images: TopologyImages): Topology {
+        return new Topology(images);
+    }
+
+    /** The private key that every machine lets in, PEM. */
+    get sshPrivateKey(): string {
+        return readFileSync(join(RUN, "id"), "utf8");
+    }
+
+    /** A Debian host: sshd, and the rehearsal's CA among the public ones. */
+    async machine(role: Role, networks: Partial<Record<Network, string[]>>): Promise<void> {
+        const name = containerName(role);
+        const [[first, aliases], ...others] = Object.entries(networks) as [
+            [Network, string[]],
+            ...[Network, string[]][],
+        ];
+        await this.docker.run([
+            ...["run", "--detach", "--init", "--name", name, "--hostname", role, "--label", LABEL],
+            ...DOCKERD_CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
+            ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
+            ...["--volume", "/sys/fs/cgroup:/sys/fs/cgroup", "--volume", "/var/lib/docker"],
+            ...["--network", networkName(first), ...aliases.flatMap((alias) => ["--network-alias", alias])],
+            ...[this.images.machine, "sh", "-c", BOOT],
+        ]);
+        for (const [network, names] of others) await this.connect(role, network, names);
+        await this.lay(role, "/usr/local/share/ca-certificates/rehearsal.crt", this.ca.cert);
+        await this.lay(role, "/root/.ssh/authorized_keys", readFileSync(join(RUN, "id.pub"), "utf8"));
+        await this.docker.exec(name, ["update-ca-certificates", "--fresh"]);
+    }
+
+    /** A container with programs of this machine laid in, such as node or workerd. */
+    async program(
+        role: Role,
+        networks: Partial<Record<Network, string[]>>,
+        mounts: string[],
+        command: string[],
+        env: string[] = [],
+    ): Promise<void> {
+        const name = containerName(role);
+        const [[first, aliases], ...others] = Object.entries(networks) as [
+            [Network, string[]],
+            ...[Network, string[]][],
+        ];
+        await this.docker.run([
+            ...["create", "--init", "--name", name, "--hostname", role, "--label", LABEL],
+            ...mounts.flatMap((mount) => ["--volume", mount]),
+            ...env.flatMap((variable) => ["--env", variable]),
+            ...["--network", networkName(first), ...aliases.flatMap((alias) => ["--network-alias", alias])],
+            ...[this.images.slim, ...command],
+        ]);
+        for (const [network, names] of others) await this.connect(role, network, names);
+        await this.docker.run(["start", name]);
+    }
+
+    /** The Hub double, under all its names, on the world network only. */
+    async hub(storeFolder: string): Promise<HubClient> {
+        const folder = join(RUN, "hub");
+        mkdirSync(folder, { recursive: true });
+        const { key, cert } = issue(this.ca, HUB_HOSTS);
+        writeFileSync(join(folder, "key.pem"), key, { mode: 0o600 });
+        writeFileSync(join(folder, "cert.pem"), cert);
+        const entryPoints = [join(__dirname, "hub", "main.ts")];
+        buildSync({ entryPoints, bundle: true, platform: "node", target: "node20", outfile: join(folder, "hub.js") });
+        await this.program(
+            "hub",
+            { world: [...HUB_HOSTS] },
+            [`${process.execPath}:/usr/local/bin/node:ro`, `${folder}:/hub:ro`, `${storeFolder}:/store:ro`],
+            ["node", "/hub/hub.js"],
+            [
+                "HUB_STORE=/store",
+                "HUB_KEY_FILE=/hub/key.pem",
+                "HUB_CERT_FILE=/hub/cert.pem",
+                `HUB_CONTROL_PORT=${CONTROL_PORT}`,
+            ],
+        );
+        const client = new HubClient(`http://${await this.address("hub", "world")}:${CONTROL_PORT}`);
+        await eventually("the Hub double answers", READY_SECONDS, async () =>
+            (await client.healthy()) ? true : undefined,
+        );
+        return client;
+    }
+
+    /** Starts dockerd in a machine, and waits until it answers. */
+    async startDockerd(role: Role): Promise<void> {
+        const name = containerName(role);
+        await this.docker.run(["exec", "--detach", name, "sh", "-c", "exec dockerd >/var/log/dockerd.log 2>&1"]);
+        await eventually(`dockerd of ${role} answers`, READY_SECONDS, async () => {
+            const { code } = await this.docker.attempt(["exec", name, "docker", "info"]);
+            return code === 0 ? true : undefined;
+        });
+    }
+
+    /** Writes a file in a machine. */
+    async lay(role: Role, path: string, text: string): Promise<void> {
+        await this.docker.exec(containerName(role), ["sh", "-c", 'mkdir -p "$(dirname "$0")" && cat > "$0"', path], {
+            input: text,
+        });
+    }
+
+    async connect(role: Role, network: Network, aliases: string[]): Promise<void> {
+        const names = aliases.flatMap((alias) => ["--alias", alias]);
+        await this.docker.run(["network", "connect", ...names, networkName(network), containerName(role)]);
+    }
+
+    /** The address of a machine on one of its networks. */
+    async address(role: Role, network: Network): Promise<string> {
+        type Inspected = { NetworkSettings: { Networks: Record<string, { IPAddress: string }> } };
+        const container = await this.docker.inspect<Inspected>("container", containerName(role));
+        const address = container?.NetworkSettings.Networks[networkName(network)]?.IPAddress;
+        if (!address) throw new Error(`${role} has no address on ${network}`);
+        return address;
+    }
+
+    /** Makes a name (or the address that the settings have for a machine) reach a machine over SSH. */
+    async sshName(host: string, role: Role, network: Network): Promise<void> {
+        this.sshHosts.push(`Host ${host}\n    HostName ${await this.address(role, network)}\n    Port 22\n`);
+        this.writeSshConfiguration();
+    }
+
+    private writeSshConfiguration(): void {
+        const everywhere = [
+            "Host *",
+            `    IdentityFile ${join(RUN, "id")}`,
+            "    IdentityAgent none",
+            "    UserKnownHostsFile /dev/null",
+            "    StrictHostKeyChecking no",
+            "    LogLevel ERROR",
+            "",
+        ];
+        writeFileSync(join(RUN, "ssh.conf"), [...this.sshHosts, ...everywhere].join("\n"));
+    }
+}
