@@ -18,6 +18,7 @@ export interface Answer {
 
 export interface Question {
     readonly method?: string;
+    /** `undefined` takes away one that is sent by default. */
     readonly headers?: OutgoingHttpHeaders;
     /** TLS server name, when it is not to be the URL's host. */
     readonly servername?: string;
@@ -26,6 +27,7 @@ export interface Question {
 /** The path and query of `url` go out byte for byte. */
 export function request(address: Address, url: string, { method, headers, servername }: Question = {}) {
     const { hostname, origin } = new URL(url);
+    const all = { host: hostname, "user-agent": "test", ...headers };
     return https.request({
         agent: false,
         host: address.host,
@@ -34,8 +36,8 @@ export function request(address: Address, url: string, { method, headers, server
         servername: servername ?? hostname,
         method: method ?? "GET",
         path: url.slice(origin.length),
-        headers: { host: hostname, "user-agent": "test", ...headers },
-        checkServerIdentity: servername === undefined ? undefined : () => undefined,
+        headers: Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)),
+        ...(servername === undefined ? {} : { checkServerIdentity: () => undefined }),
     });
 }
 
