@@ -12,6 +12,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     nginx: ["nginx-light", "libnginx-mod-http-js"],
     mmdebstrap: ["mmdebstrap"],
     openssl: ["openssl"],
+    busybox: ["busybox-static"],
     ssh: ["openssh-client"],
     curl: ["curl"],
     skopeo: ["skopeo"],

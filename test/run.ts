@@ -1,0 +1,78 @@
+/** `npm test`: set-up, format, lint, types, mocha, then the rehearsal. Its last line is `N passed, N failed`. */
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import Mocha from "mocha";
+import { KEEP } from "../rehearsal/images";
+import { attempt } from "../rehearsal/run";
+import { setup } from "../rehearsal/setup";
+
+interface Count {
+    readonly passed: number;
+    readonly failed: number;
+}
+
+const ROOT = join(__dirname, "..");
+const CHECKS: Readonly<Record<string, readonly string[]>> = {
+    "format and lint": ["biome", "ci", "."],
+    types: ["tsc", "--project", "."],
+    "types of the Worker, without Node": ["tsc", "--project", "services/worker"],
+};
+
+main().catch((error: Error) => {
+    console.error(error);
+    process.exitCode = 1;
+});
+
+async function main(): Promise<void> {
+    await setup(console.log);
+    const counts = [await checks(), await mocha(), await rehearsal()];
+    const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
+    console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
+    // Tests may leave handles of Pulumi's runtime behind: the verdict is in.
+    process.exit(sum("failed") === 0 && sum("passed") > 0 ? 0 : 1);
+}
+
+async function checks(): Promise<Count> {
+    let passed = 0;
+    for (const [name, [program = "", ...args]] of Object.entries(CHECKS)) {
+        const { code, stdout, stderr } = await attempt(join(ROOT, "node_modules", ".bin", program), args, {
+            cwd: ROOT,
+        });
+        console.log(`${code === 0 ? "ok  " : "FAIL"}  ${name}`);
+        if (code === 0) passed += 1;
+        else console.log(stdout + stderr);
+    }
+    return { passed, failed: Object.keys(CHECKS).length - passed };
+}
+
+async function mocha(): Promise<Count> {
+    const { spec, timeout } = JSON.parse(readFileSync(join(ROOT, ".mocharc.json"), "utf8")) as {
+        spec: string[];
+        timeout: number;
+    };
+    const suite = new Mocha({ timeout, forbidOnly: true, forbidPending: true });
+    for (const file of Mocha.utils.lookupFiles(join(ROOT, "test"), [".test.ts"], true)) suite.addFile(file);
+    if (suite.files.length === 0) throw new Error(`mocha found no files for ${spec}`);
+    return new Promise((resolve) => {
+        const runner = suite.run(() => {
+            const { passes = 0, failures = 0 } = runner.stats ?? {};
+            resolve({ passed: passes, failed: failures });
+        });
+    });
+}
+
+/** `npm start -- --once`, each step counted. A rehearsal that did not come to its proof is one failure. */
+async function rehearsal(): Promise<Count> {
+    mkdirSync(KEEP, { recursive: true });
+    const report = join(KEEP, "proof.json");
+    rmSync(report, { force: true });
+    const args = ["--require", "tsx/cjs", join(ROOT, "rehearsal", "main.ts"), "--once", "--json", report];
+    const { code } = await attempt(process.execPath, args, { onLine: console.log, cwd: ROOT });
+    try {
+        const { steps } = JSON.parse(readFileSync(report, "utf8")) as { steps: { ok: boolean }[] };
+        const passed = steps.filter(({ ok }) => ok).length;
+        return { passed, failed: Math.max(steps.length - passed, code === 0 ? 0 : 1) };
+    } catch {
+        return { passed: 0, failed: 1 };
+    }
+}
