@@ -10,7 +10,7 @@ export interface Manners {
     readonly cdnLabel: string;
     /** Status of the redirect from a blob to the CDN. */
     readonly blobRedirect: 302 | 307;
-    /** Docker Hub's and Quay's tokens are JWTs, GitHub's and Google's can not be looked into. */
+    /** Docker Hub's and Quay's tokens are JWTs, GitHub's and Google's cannot be looked into. */
     readonly token: "jwt" | "opaque";
     /** Whether the token answer has `expires_in`; without it the distribution spec says 60 seconds. */
     readonly tellsExpiry: boolean;

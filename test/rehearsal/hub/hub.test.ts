@@ -359,6 +359,7 @@ describe("The Hub double's CDN", () => {
         assert.equal(status, 200);
         assert.equal(headers["content-length"], String(layer.bytes.length));
         assert.equal(body.length, 0);
+        assert.equal(hub.requests.at(-1)?.bytes, 0);
     });
 
     it("refuses every Authorization header, also with a good URL", async () => {
