@@ -1,0 +1,145 @@
+import * as cloudflare from "@pulumi/cloudflare";
+import * as pulumi from "@pulumi/pulumi";
+import { version } from "../../package.json";
+import type { Upstream } from "../../services/registry/upstreams";
+import { child, type Transform } from "../transform";
+import { workerBundle } from "./worker-bundle";
+
+/**
+ * The runtime's behaviour that the Worker is written for and tested with. From 2025-09-01 on, fetch drops Authorization
+ * when a redirect leaves the host: https://developers.cloudflare.com/workers/configuration/compatibility-flags/.
+ */
+export const COMPATIBILITY_DATE = "2026-09-01";
+const MAIN_MODULE = "worker.js";
+
+/** Requests a minute and address of callers without a key, where those are let in. */
+const PUBLIC_REQUESTS_A_MINUTE = 300;
+/** Any number that no other rate limit of the account has. */
+const RATE_LIMIT_NAMESPACE = "20375";
+
+/** Arguments of {@link WorkerRelay}. */
+export interface WorkerRelayArgs {
+    /** Cloudflare account, 32 hex digits. */
+    readonly accountId: pulumi.Input<string>;
+    /** Host name in the zone, such as `hub.example.com`. Cloudflare makes its DNS record and certificate. */
+    readonly hostname: pulumi.Input<string>;
+    readonly zoneId: pulumi.Input<string>;
+    /** Valid keys by id, such as `acme.2`. */
+    readonly keys: Readonly<Record<string, pulumi.Input<string>>>;
+    /** The Hub account to pull public images with: the Hub throttles Workers that have none. @default anonymous */
+    readonly hubAccount?: { readonly username: pulumi.Input<string>; readonly token: pulumi.Input<string> };
+    readonly upstreams: readonly Upstream[];
+    /** `public` lets callers without a key in, so many requests a minute and address. @default "keys" */
+    readonly access?: "keys" | "public";
+    readonly transform?: {
+        readonly script?: Transform<cloudflare.WorkersScriptArgs>;
+        readonly subdomain?: Transform<cloudflare.WorkersScriptSubdomainArgs>;
+        readonly domain?: Transform<cloudflare.WorkersCustomDomainArgs>;
+    };
+}
+
+/**
+ * The relay that needs no machine: a Cloudflare Worker on a host name of the zone. The free plan serves 100,000
+ * requests a day, about 6,000 cold pulls of ten layers: https://developers.cloudflare.com/workers/platform/limits/.
+ */
+export class WorkerRelay extends pulumi.ComponentResource {
+    readonly hostname: pulumi.Output<string>;
+    /** Where the uplink and people pull from. Known when the host name leads to the Worker. */
+    readonly url: pulumi.Output<string>;
+    /** The resources underneath, for what this component does not offer. */
+    readonly nodes: {
+        readonly script: cloudflare.WorkersScript;
+        readonly subdomain: cloudflare.WorkersScriptSubdomain;
+        readonly domain: cloudflare.WorkersCustomDomain;
+    };
+
+    constructor(name: string, args: WorkerRelayArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dockermirror:edge:WorkerRelay", name, {}, opts);
+        const own = { parent: this };
+        const { accountId, zoneId, transform } = args;
+
+        const script = new cloudflare.WorkersScript(
+            ...child(
+                transform?.script,
+                `${name}-script`,
+                {
+                    accountId,
+                    scriptName: pulumi.output(args.hostname).apply(scriptName),
+                    content: workerBundle(),
+                    mainModule: MAIN_MODULE,
+                    compatibilityDate: COMPATIBILITY_DATE,
+                    bindings: bindings(args),
+                    observability: OBSERVABILITY,
+                },
+                own,
+            ),
+        );
+        // workers.dev is a second door that nobody asked for, and is not reachable from mainland China anyway.
+        const subdomain = new cloudflare.WorkersScriptSubdomain(
+            ...child(
+                transform?.subdomain,
+                `${name}-subdomain`,
+                { accountId, scriptName: script.scriptName, enabled: false, previewsEnabled: false },
+                own,
+            ),
+        );
+        const domain = new cloudflare.WorkersCustomDomain(
+            ...child(
+                transform?.domain,
+                `${name}-domain`,
+                { accountId, zoneId, hostname: args.hostname, service: script.scriptName },
+                // Any change replaces it, and a host name can lead to one Worker only.
+                { ...own, deleteBeforeReplace: true },
+            ),
+        );
+
+        this.hostname = domain.hostname;
+        this.url = pulumi.interpolate`https://${domain.hostname}`;
+        this.nodes = { script, subdomain, domain };
+        this.registerOutputs({ hostname: this.hostname, url: this.url });
+    }
+}
+
+/**
+ * Said in full, because the provider sees a difference at every preview in what is left to Cloudflare's defaults:
+ * https://github.com/cloudflare/terraform-provider-cloudflare/issues/7326. The Worker writes its own line for each
+ * request; the platform's invocation logs would repeat it with the caller's headers.
+ */
+const OBSERVABILITY = {
+    enabled: true,
+    headSamplingRate: 1,
+    logs: { enabled: true, headSamplingRate: 1, invocationLogs: false, persist: true },
+    traces: { enabled: false, headSamplingRate: 1, persist: true },
+};
+
+/** What `services/worker/settings.ts` reads. */
+function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.WorkersScriptBinding>[] {
+    const { hubAccount, upstreams, access = "keys" } = args;
+    const plain = (name: string, text: pulumi.Input<string>) => ({ type: "plain_text", name, text });
+    const secret = (name: string, text: pulumi.Input<string>) => ({
+        type: "secret_text",
+        name,
+        text: pulumi.secret(text),
+    });
+    return [
+        secret("KEYS", pulumi.jsonStringify(args.keys)),
+        ...(hubAccount ? [secret("HUB_TOKEN", hubAccount.token), plain("HUB_USERNAME", hubAccount.username)] : []),
+        plain("UPSTREAMS", JSON.stringify(upstreams.map((upstream) => upstream.name))),
+        plain("HOSTNAME", args.hostname),
+        plain("ACCESS", access),
+        plain("VERSION", version),
+        ...(access === "public" ? [RATE_LIMIT] : []),
+    ];
+}
+
+const RATE_LIMIT = {
+    type: "ratelimit",
+    name: "RATE_LIMIT",
+    namespaceId: RATE_LIMIT_NAMESPACE,
+    simple: { limit: PUBLIC_REQUESTS_A_MINUTE, period: 60 },
+};
+
+/** Script names have lower case letters, digits and dashes, 63 at most. */
+function scriptName(hostname: string): string {
+    return `dockermirror-${hostname.replaceAll(".", "-")}`.slice(0, 63).replace(/-+$/, "");
+}

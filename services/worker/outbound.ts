@@ -1,0 +1,52 @@
+/** Every request that the relay sends: named, uncompressed, redirects left alone, and never waited for without end. */
+import { unavailable } from "./answers";
+
+/** An upstream that has not begun to answer by then counts as silent. Above a slow token service, below a client's patience. */
+const ANSWER_TIMEOUT_MS = 10_000;
+
+export class Outbound {
+    constructor(private readonly userAgent: string) {}
+
+    /**
+     * The answer, redirects included, as soon as its headers are there.
+     *
+     * @throws Refused 504 when nothing came in time, 502 when the host cannot be reached.
+     */
+    fetch(url: string, method: string, headers: Readonly<Record<string, string>>): Promise<Response> {
+        return inTime(url, (signal) =>
+            fetch(url, {
+                method,
+                // The Hub answers 403 without a User-Agent; a compressed layer would no longer have its digest.
+                headers: { ...headers, "user-agent": this.userAgent, "accept-encoding": "identity" },
+                redirect: "manual",
+                signal,
+            }),
+        );
+    }
+
+    /** The answer to a GET with its whole body in memory: for small things that somebody waits for. Throws as `fetch`. */
+    fetchWhole(url: string, headers: Readonly<Record<string, string>>): Promise<Response> {
+        return inTime(url, async (signal) => {
+            const answer = await fetch(url, {
+                headers: { ...headers, "user-agent": this.userAgent, "accept-encoding": "identity" },
+                redirect: "manual",
+                signal,
+            });
+            return new Response(await answer.text(), answer);
+        });
+    }
+}
+
+async function inTime(url: string, work: (signal: AbortSignal) => Promise<Response>): Promise<Response> {
+    const silence = new AbortController();
+    const timer = setTimeout(() => silence.abort(), ANSWER_TIMEOUT_MS);
+    const { host } = new URL(url);
+    try {
+        return await work(silence.signal);
+    } catch {
+        if (!silence.signal.aborted) throw unavailable(502, `${host} cannot be reached`);
+        throw unavailable(504, `${host} has not answered within ${ANSWER_TIMEOUT_MS / 1000} s`);
+    } finally {
+        clearTimeout(timer);
+    }
+}
