@@ -1,0 +1,69 @@
+/** The closed table, keys and names as lines of nginx `map`s: what the relay's and the front's templates leave open. */
+import { createHash } from "node:crypto";
+import { DIGEST, NAME, NAME_MAX, TAG } from "../services/registry/names";
+import { DEFAULT_UPSTREAM, hostPattern, type Upstream } from "../services/registry/upstreams";
+import type { View } from "../templates/render";
+
+/** Holes of `templates/nginx/names.conf`. */
+export function namesView(upstreams: readonly Upstream[]): View {
+    return {
+        name: NAME,
+        tag: TAG,
+        digest: DIGEST,
+        tooLongName: `[^?]{${NAME_MAX + 1},}`,
+        upstreams: lines(upstreams, ({ name }) => [`"~${nsAndPrefix(name)}"`, name]),
+        officialNamespaces: lines(upstreams, ({ name, officialNamespace }) =>
+            officialNamespace === undefined
+                ? undefined
+                : [
+                      `"~^${escape(name)}/(?<of_${identifier(name)}>[^/]+)$"`,
+                      `${officialNamespace}/$of_${identifier(name)}`,
+                  ],
+        ),
+        defaultUpstream: DEFAULT_UPSTREAM,
+    };
+}
+
+/** Holes of `templates/nginx/relay/table.conf`. */
+export function tableView(upstreams: readonly Upstream[]): View {
+    return {
+        registryHosts: lines(upstreams, ({ name, registry }) => [name, registry]),
+        tokenRealms: lines(upstreams, ({ name, tokenService }) => tokenService && [name, tokenService.realm]),
+        tokenServices: lines(upstreams, ({ name, tokenService }) => tokenService && [name, tokenService.service]),
+        redirectTargets: lines(upstreams, ({ name, registry, redirectHosts }) => {
+            const hosts = [registry, ...redirectHosts].map(hostPattern).join("|");
+            const target = `target_of_${identifier(name)}`;
+            return [`"~^${escape(name)} (?<${target}>https://(?:${hosts})/[!-~]*)$"`, `$${target}`];
+        }),
+    };
+}
+
+/** Lines of a map from the SHA-256 of a key to its id: nginx then needs no key, and compares no secret. */
+export function keyLines(keys: Readonly<Record<string, string>>): string {
+    return Object.entries(keys)
+        .map(([id, key]) => `    ${createHash("sha256").update(key).digest("hex")}  "${id}";`)
+        .join("\n");
+}
+
+/** `?ns=` and prefix (`"=<ns> <prefix>"`) that stand for one upstream; they may not differ. */
+function nsAndPrefix(name: string): string {
+    const exact = escape(name);
+    return name === DEFAULT_UPSTREAM ? `^(?:=${exact})? (?:${exact})?$` : `^(?:=${exact} (?:${exact})?| ${exact})$`;
+}
+
+function lines(upstreams: readonly Upstream[], line: (upstream: Upstream) => [string, string] | undefined): string {
+    return upstreams
+        .map(line)
+        .filter((pair) => pair !== undefined)
+        .map(([pattern, value]) => `    ${pattern}  ${value};`)
+        .join("\n");
+}
+
+function escape(name: string): string {
+    return name.replaceAll(".", "\\.");
+}
+
+/** A name as part of a PCRE group's name. */
+function identifier(name: string): string {
+    return name.replace(/[^a-z0-9]/g, "_");
+}
