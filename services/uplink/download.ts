@@ -218,16 +218,18 @@ export class Download {
     /** Fetches one piece after another until none is left. */
     private async worker(signal: AbortSignal): Promise<void> {
         this.workers += 1;
+        let resigned = false;
         try {
             for (let piece = this.takePiece(); piece; piece = this.takePiece()) {
                 try {
-                    if (!(await this.fetchPiece(piece, signal))) return;
+                    resigned = !(await this.fetchPiece(piece, signal));
                 } finally {
                     piece.taken = false;
                 }
+                if (resigned) return;
             }
         } finally {
-            this.workers -= 1;
+            if (!resigned) this.workers -= 1;
         }
     }
 
@@ -237,13 +239,17 @@ export class Download {
         return piece;
     }
 
-    /** Returns false when only relays without ranges are left and another worker is fetching from one already. */
+    /** Returns false when the worker resigned: a relay without ranges sends all to one, so all but the last must go. */
     private async fetchPiece(piece: Piece, signal: AbortSignal): Promise<boolean> {
         let failed: Relay | undefined;
         let fruitless = 0;
         while (this.size === undefined || !isFull(piece)) {
             const relay = await this.nextRelay(failed, signal);
-            if (relay.ranges === false && this.workers > 1) return false;
+            if (relay.ranges === false && this.workers > 1) {
+                // Counted here, in one step with the question: or all of them would go.
+                this.workers -= 1;
+                return false;
+            }
             const before = this.fetched;
             try {
                 await this.receive(relay, piece, signal);
@@ -363,9 +369,9 @@ export class Download {
             const [first] = this.pieces;
             this.pieces = layOut(total, this.kit.limits.pieceBytes);
             // The piece that is being fetched stays the same object.
-            if (first && this.pieces[0]) {
-                first.end = this.pieces[0].end;
-                this.pieces[0] = first;
+            if (first) {
+                first.end = Math.min(first.end, total);
+                this.pieces.splice(0, 1, ...(total > 0 ? [first] : []));
             }
             await this.kit.spool.reserve(this.hex, total);
             this.progressed.notify();

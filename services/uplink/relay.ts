@@ -84,6 +84,8 @@ export class Relay {
     readonly failures: NotedFailure[] = [];
     private pool: Pool;
     private lastByte = Number.NEGATIVE_INFINITY;
+    private received = 0;
+    private answersOpen = 0;
     private windowStart = 0;
     private windowBytes = 0;
     private rate = 0;
@@ -169,24 +171,32 @@ export class Relay {
      * @throws RelayFailure when the answer stalls, crawls or is cut. It has been counted already.
      */
     async *bytes(answer: RelayAnswer, mayCrawl: () => boolean, signal?: AbortSignal): AsyncGenerator<Buffer> {
-        let crawlStart = performance.now();
-        let crawlBytes = 0;
+        let own = 0;
+        let window = { start: performance.now(), own: 0, all: this.received };
+        this.answersOpen += 1;
         try {
             for await (const chunk of answer.body as AsyncIterable<Buffer>) {
                 this.count(chunk.length);
+                own += chunk.length;
                 yield chunk;
-                crawlBytes += chunk.length;
-                const now = performance.now();
-                if (now - crawlStart < this.times.crawlMs) continue;
-                if (crawlBytes < this.times.crawlBytes && !mayCrawl()) {
-                    throw new RelayFailure("crawl", `${crawlBytes} bytes in ${Math.round(now - crawlStart)} ms`);
+                const ms = performance.now() - window.start;
+                if (ms < this.times.crawlMs) continue;
+                if (own - window.own < this.times.crawlBytes && !mayCrawl()) {
+                    const crawl = new RelayFailure("crawl", `${own - window.own} bytes in ${Math.round(ms)} ms`);
+                    // Slow beside faster answers of the same relay: this connection's fault, not the relay's.
+                    const usual = this.times.crawlBytes * this.answersOpen;
+                    throw this.received - window.all < usual ? this.failed(crawl, answer.began) : crawl;
                 }
-                crawlStart = now;
-                crawlBytes = 0;
+                window = { start: performance.now(), own, all: this.received };
             }
         } catch (error) {
             if (signal?.aborted) throw error;
-            throw this.failed(error, answer.began);
+            const failure = asRelayFailure(error);
+            const delivers = performance.now() - this.lastByte < this.times.stallMs;
+            if (failure.kind === "crawl" || (failure.kind === "stall" && delivers)) throw failure;
+            throw this.failed(failure, answer.began);
+        } finally {
+            this.answersOpen -= 1;
         }
     }
 
@@ -220,6 +230,7 @@ export class Relay {
             this.windowBytes = 0;
         }
         this.windowBytes += bytes;
+        this.received += bytes;
         this.lastByte = now;
     }
 
@@ -230,9 +241,6 @@ export class Relay {
     failed(error: unknown, began: number, weight = 1): RelayFailure {
         const failure = asRelayFailure(error);
         const now = performance.now();
-        // One connection that hangs while others deliver says nothing about the relay.
-        const alone = now - this.lastByte > this.times.stallMs;
-        if ((failure.kind === "stall" || failure.kind === "crawl") && !alone) return failure;
         const down = failure.kind === "connect" || failure.kind === "key";
         if (!this.health.incident(now, began, down ? "no" : "unknown", weight)) return failure;
         this.note(failure);
