@@ -3,6 +3,7 @@
  * Protocol: https://distribution.github.io/distribution/spec/auth/token/. Needs nothing but `fetch`: the Worker and
  * Node both have it.
  */
+import { isJson } from "./media";
 import type { Upstream } from "./upstreams";
 
 /** An account at an upstream: a user name and an access token that stands for the password. */
@@ -179,10 +180,6 @@ function keep<Value>(map: Map<string, Value>, key: string, value: Value): void {
     map.set(key, value);
     const [oldest] = map.keys();
     if (map.size > KEPT_MAX && oldest !== undefined) map.delete(oldest);
-}
-
-function isJson(response: Response): boolean {
-    return /^application\/([a-z.-]+\+)?json\b/.test(response.headers.get("content-type") ?? "");
 }
 
 function basic({ username, token }: Account): string {

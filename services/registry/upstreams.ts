@@ -79,12 +79,13 @@ export function selectUpstreams(names: readonly string[]): Upstream[] {
     return UPSTREAMS.filter((upstream) => names.includes(upstream.name));
 }
 
-/** An anchored regular expression (source text, PCRE and JavaScript alike) for one entry of `redirectHosts`. */
+const LABEL = "[a-z0-9-]+";
+
+/** A regular expression (source text without anchors, PCRE and JavaScript alike) for one entry of `redirectHosts`. */
 export function hostPattern(glob: string): string {
-    return glob
-        .replace(/[.\\+?^${}()|[\]]/g, "\\$&")
-        .replace(/^\*/, "[a-z0-9-]+(?:\\.[a-z0-9-]+)*")
-        .replace(/(?<=[^)])\*(?=[^)]|$)/g, "[a-z0-9-]+");
+    const [first = "", ...rest] = glob.split(".");
+    const beginning = first === "*" ? `${LABEL}(?:\\.${LABEL})*` : first.replaceAll("*", LABEL);
+    return [beginning, ...rest.map((label) => label.replaceAll("*", LABEL))].join("\\.");
 }
 
 /** True when `host` (lower case, no port) is the registry itself or in its redirect table. */

@@ -1,5 +1,5 @@
 /** Every request that the relay sends: named, uncompressed, redirects left alone, and never waited for without end. */
-import { unavailable } from "./answers";
+import { unavailable } from "./refusals";
 
 /** An upstream that has not begun to answer by then counts as silent. Above a slow token service, below a client's patience. */
 const ANSWER_TIMEOUT_MS = 10_000;

@@ -15,7 +15,7 @@ import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { DEFAULT_UPSTREAM } from "../../services/registry/upstreams";
 import { eventually } from "../support/eventually";
-import { type Answer, type RelayUnderTest, type StartRelay, send } from "../support/relay";
+import { type Answer, type RelayUnderTest, receive, type StartRelay, send } from "../support/relay";
 
 /** What the relay under test relays; quay.io is in the table, but not for this relay. */
 const UPSTREAMS = ["docker.io", "ghcr.io", "registry.k8s.io"];
@@ -515,6 +515,13 @@ export function relayContract(name: string, start: StartRelay): void {
                 }
             });
 
+            it("hands on the first bytes while the last are not there yet", async () => {
+                hub.faults.push({ match: { role: "cdn" }, action: { kind: "stall", afterBytes: LAYER_BYTES / 2 } });
+                const enough = LAYER_BYTES / 4;
+                const got = await receive(relay, blob(images.layer.digest), PULL, enough);
+                assert.deepEqual(got.subarray(0, enough), images.layer.bytes.subarray(0, enough));
+            });
+
             it("breaks the connection where the upstream broke it", async () => {
                 hub.faults.push({ match: { role: "cdn" }, action: { kind: "cut", afterBytes: LAYER_BYTES / 2 } });
                 const answer = await get(blob(images.layer.digest));
@@ -614,6 +621,21 @@ export function relayContract(name: string, start: StartRelay): void {
                 const cold = Array.from({ length: 30 }, () => get("/v2/library/crowd/manifests/1.0"));
                 for (const answer of await Promise.all(cold)) assert.equal(answer.status, 200);
                 assert.equal(asked(hub, "token").length, 1);
+            });
+
+            it("arrive for those who wait also when the caller who came first has left", async () => {
+                hub.faults.push({
+                    match: { role: "token", times: 1 },
+                    action: { kind: "throttle", bytesPerSecond: 8000 },
+                });
+                const path = "/v2/library/leaving/manifests/1.0";
+                const leave = new AbortController();
+                const first = send(relay, "GET", path, PULL, leave.signal);
+                await eventually("the token is asked for", () => asked(hub, "token")[0]);
+                const second = get(path);
+                leave.abort();
+                await assert.rejects(first);
+                assert.equal((await second).status, 200);
             });
 
             it("are fetched again when the upstream no longer takes one", async () => {
@@ -744,14 +766,28 @@ export function relayContract(name: string, start: StartRelay): void {
                     assert.equal(answer.status, 502);
                     assert.equal(errorCode(answer), "UNAVAILABLE");
                 });
+            }
 
-                it(`answers a ${role} that says nothing by 504`, async () => {
-                    hub.faults.push({ match: { role }, action: { kind: "hang" } });
-                    const answer = await get(`/v2/library/silent-${role}/blobs/${images.layer.digest}`);
+            it("answers 504 when the registry, the CDN or the token service says nothing", async () => {
+                hub.faults.push(
+                    { match: { role: "token", path: "silent-token" }, action: { kind: "hang" } },
+                    { match: { role: "registry", path: "silent-registry" }, action: { kind: "hang" } },
+                    { match: { role: "cdn" }, action: { kind: "hang" } },
+                );
+                const silent = ["token", "registry", "cdn"].map((role) => `/v2/library/silent-${role}`);
+                const answers = await Promise.all(silent.map((path) => get(`${path}/blobs/${images.layer.digest}`)));
+                for (const answer of answers) {
                     assert.equal(answer.status, 504);
                     assert.equal(errorCode(answer), "UNAVAILABLE");
-                });
-            }
+                }
+            });
+
+            it("tells a caller how long to wait when a throttling upstream does not", async () => {
+                hub.faults.push({ match: { role: "registry" }, action: { kind: "status", status: 429 } });
+                const answer = await get(HELLO_MANIFEST);
+                assert.equal(answer.status, 429);
+                assert.match(answer.headers["retry-after"] ?? "", /^[1-9]\d*$/);
+            });
 
             it("answers a failing HEAD without a body", async () => {
                 hub.faults.push({ match: { role: "registry" }, action: { kind: "status", status: 500 } });
@@ -804,9 +840,9 @@ export function relayContract(name: string, start: StartRelay): void {
             });
 
             it("has a line for a caller that was turned away", async () => {
-                await send(relay, "GET", "/v2/library/stranger/manifests/1.0");
-                const { key, status } = await line({ name: "library/stranger" });
-                assert.deepEqual({ key, status }, { key: "", status: 401 });
+                const { body } = await send(relay, "GET", "/v2/library/stranger/manifests/1.0");
+                const { key, status, bytes } = await line({ name: "library/stranger" });
+                assert.deepEqual({ key, status, bytes }, { key: "", status: 401, bytes: body.length });
             });
 
             it("has a line for /v2/ itself", async () => {
@@ -859,7 +895,7 @@ async function fillStore(store: ImageStore): Promise<Images> {
     empty.digest = await store.addBlob(empty.bytes);
     const library = [
         ...["hello", "fresh", "agent", "reused", "left", "right", "crowd", "revoked", "never", "verdict"],
-        ...["logged", "counted", "discreet"],
+        ...["logged", "counted", "discreet", "leaving"],
         ...["throttled", "failing", "page", "closing", "silent"].flatMap((fault) =>
             ["registry", "cdn", "token"].map((role) => `${fault}-${role}`),
         ),

@@ -49,34 +49,56 @@ export interface Answer {
 }
 
 /** Sends one request on a connection of its own. `path` goes out byte for byte, dots and all. */
-export function send(
+export async function send(
     relay: RelayUnderTest,
     method: string,
     path: string,
     headers: http.OutgoingHttpHeaders = {},
+    signal?: AbortSignal,
 ): Promise<Answer> {
-    const { protocol, hostname, port } = new URL(relay.origin);
-    const options = { agent: false, method, host: hostname, port, path, headers: { host: relay.hostname, ...headers } };
+    const response = await ask(relay, method, path, headers, signal);
+    const chunks: Buffer[] = [];
+    response.on("data", (chunk: Buffer) => chunks.push(chunk));
+    // A body that is cut short is an answer worth looking at, not a failure of the test.
+    response.on("error", () => {});
+    await new Promise((resolve) => response.once("close", resolve));
+    const { statusCode: status = 0, complete } = response;
+    return { status, headers: response.headers, body: Buffer.concat(chunks), complete };
+}
+
+/** Gets `path` and leaves as soon as `enough` bytes of the body are there. Returns those that came. */
+export async function receive(
+    relay: RelayUnderTest,
+    path: string,
+    headers: http.OutgoingHttpHeaders,
+    enough: number,
+): Promise<Buffer> {
+    const response = await ask(relay, "GET", path, headers);
+    const chunks: Buffer[] = [];
+    for await (const chunk of response) {
+        chunks.push(chunk);
+        if (Buffer.concat(chunks).length >= enough) break;
+    }
+    return Buffer.concat(chunks);
+}
+
+function ask(
+    relay: RelayUnderTest,
+    method: string,
+    path: string,
+    headers: http.OutgoingHttpHeaders,
+    signal?: AbortSignal,
+): Promise<http.IncomingMessage> {
+    const { protocol, hostname: host, port } = new URL(relay.origin);
+    const all = { host: relay.hostname, ...headers };
+    const options = { agent: false, method, host, port, path, headers: all, signal };
     return new Promise((resolve, reject) => {
         const request =
             protocol === "https:"
                 ? https.request({ ...options, ca: relay.ca, servername: relay.hostname })
                 : http.request(options);
         request.once("error", reject);
-        request.once("response", (response) => {
-            const chunks: Buffer[] = [];
-            response.on("data", (chunk: Buffer) => chunks.push(chunk));
-            // A body that is cut short is an answer worth looking at, not a failure of the test.
-            response.on("error", () => {});
-            response.once("close", () =>
-                resolve({
-                    status: response.statusCode ?? 0,
-                    headers: response.headers,
-                    body: Buffer.concat(chunks),
-                    complete: response.complete,
-                }),
-            );
-        });
+        request.once("response", resolve);
         request.end();
     });
 }

@@ -2,24 +2,24 @@
 import { WorkerRelay } from "../../components/edge/worker-relay";
 import type { WorkerScript } from "../../rehearsal/stand-ins/workerd";
 import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
-import { deploy, only, unwrap } from "./deploy";
+import { deploy, only, reveal } from "./deploy";
 import type { RelayOptions } from "./relay";
 
 type WorkerOptions = Pick<RelayOptions, "keys" | "account" | "upstreams" | "access"> & { readonly hostname: string };
 
 /** The inputs of the `WorkersScript` that `WorkerRelay` makes, secrets unwrapped. */
 export async function workerScript(options: WorkerOptions): Promise<WorkerScript> {
-    const deployed = await deploy(
-        () =>
-            new WorkerRelay("worker", {
-                accountId: "0123456789abcdef0123456789abcdef",
-                zoneId: "fedcba9876543210fedcba9876543210",
-                hostname: options.hostname,
-                keys: options.keys,
-                hubAccount: options.account,
-                upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
-                access: options.access,
-            }),
-    );
-    return unwrap(only(deployed, "cloudflare:index/workersScript:WorkersScript").inputs);
+    const deployed = await deploy(() => {
+        const { url } = new WorkerRelay("worker", {
+            accountId: "0123456789abcdef0123456789abcdef",
+            zoneId: "fedcba9876543210fedcba9876543210",
+            hostname: options.hostname,
+            keys: options.keys,
+            hubAccount: options.account,
+            upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
+            access: options.access,
+        });
+        return { url };
+    });
+    return reveal(only(deployed, "cloudflare:index/workersScript:WorkersScript").inputs);
 }
