@@ -25,8 +25,8 @@ export interface DownloadLimits {
     readonly heldBackBytes: number;
     /** How long a download that has begun waits for a relay to come back. */
     readonly patienceMs: number;
-    /** How often progress is written down. */
-    readonly progressMs: number;
+    /** Progress is written down each time this much has come: what a killed process fetches again. */
+    readonly noteBytes: number;
 }
 
 export const DOWNLOAD_LIMITS: DownloadLimits = {
@@ -35,7 +35,7 @@ export const DOWNLOAD_LIMITS: DownloadLimits = {
     checkedFirstBytes: 4 * 1024 * 1024,
     heldBackBytes: 64 * 1024,
     patienceMs: 30_000,
-    progressMs: 1_000,
+    noteBytes: 2 * 1024 * 1024,
 };
 
 /** Everything that downloads share. */
@@ -86,6 +86,8 @@ export class Download {
     private readonly rangesSeen = new Signal();
     /** Bytes that came over the link in this process. */
     private fetched = 0;
+    /** How many of them when progress was written down last. */
+    private noted = 0;
     private readonly missing = new Set<Relay>();
     private readonly distrusted = new Set<Relay>();
     private readonly badAnswers = new Map<Relay, { readonly status: number; readonly began: number }>();
@@ -189,11 +191,9 @@ export class Download {
     private async attempt(): Promise<boolean> {
         const failed = new AbortController();
         const signal = AbortSignal.any([failed.signal, this.stopped.signal]);
-        const saving = setInterval(() => void this.saveProgress(), this.kit.limits.progressMs);
         // Whatever fails stops the rest, and all of it has ended before the file is closed or emptied.
         const part = (work: Promise<void>) => work.catch((error) => failed.abort(error));
         await Promise.all([part(this.fetch(signal, part)), part(this.hashInOrder(signal))]);
-        clearInterval(saving);
         await this.saving;
         signal.throwIfAborted();
         return this.hash.digest("hex") === this.hex;
@@ -394,6 +394,7 @@ export class Download {
             this.fetched += chunk.length;
             this.contributors.add(relay);
             this.arrived.notify();
+            if (this.fetched - this.noted >= this.kit.limits.noteBytes) void this.saveProgress();
         }
         if (at < end) throw relay.failed(new RelayFailure("cut", `ended ${end - at} bytes early`), answer.began);
     }
@@ -509,6 +510,7 @@ export class Download {
     private saveProgress(): Promise<void> {
         const { size, pieces, kit } = this;
         if (size === undefined) return this.saving;
+        this.noted = this.fetched;
         const progress = { size, pieceBytes: kit.limits.pieceBytes, have: pieces.map(({ have }) => have) };
         this.saving = this.saving
             .then(() => kit.spool.saveProgress(this.hex, progress))

@@ -29,7 +29,7 @@ export interface RelayTimes extends RestTimes {
 
 export const RELAY_TIMES: RelayTimes = {
     connectMs: 2_500,
-    answerMs: 20_000,
+    answerMs: 15_000,
     probeMs: 2_500,
     suspectMs: 1_000,
     stallMs: 3_000,
@@ -300,7 +300,6 @@ export class Relay {
                 method: "GET",
                 path: "/v2/",
                 answerMs: this.times.probeMs,
-                signal: AbortSignal.timeout(this.times.connectMs + this.times.probeMs),
             });
             await discard(body);
             if (statusCode === 401 || statusCode === 403)

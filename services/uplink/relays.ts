@@ -38,9 +38,7 @@ export class Relays {
         private readonly metrics: Metrics,
     ) {
         const changed = () => {
-            for (const relay of this.all) {
-                metrics.relayUsable.set({ relay: relay.name }, relay.condition() === "well" ? 1 : 0);
-            }
+            this.noteConditions();
             this.changes.notify();
         };
         this.all = config.relays.map((relay) => new Relay(relay, times, log, metrics, changed));
@@ -173,6 +171,13 @@ export class Relays {
                     : `${relay.name} is ${relay.condition()}${failure}`;
             })
             .join("; ");
+    }
+
+    /** Sets the gauges: a rest ends by itself, without an event. */
+    noteConditions(): void {
+        for (const relay of this.all) {
+            this.metrics.relayUsable.set({ relay: relay.name }, relay.condition() === "well" ? 1 : 0);
+        }
     }
 
     /** For `/status`. */

@@ -50,7 +50,7 @@ export function makeServer(kit: ServerKit): Server {
 }
 
 async function answer(kit: ServerKit, incoming: IncomingMessage, response: ServerResponse, noted: Noted) {
-    const url = new URL(incoming.url ?? "/", "http://uplink");
+    const url = readUrl(incoming.url ?? "/");
     if (incoming.method !== "GET" && incoming.method !== "HEAD") {
         response.setHeader("Allow", "GET, HEAD");
         return refuse(response, 405, "UNSUPPORTED", "only GET and HEAD are served: this is a cache for pulls");
@@ -58,6 +58,7 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
     if (url.pathname === "/healthz") return text(response, "text/plain", "ok\n");
     if (url.pathname === "/status") return text(response, "application/json", `${JSON.stringify(kit.status())}\n`);
     if (url.pathname === "/metrics") {
+        kit.relays.noteConditions();
         return text(response, kit.metrics.registry.contentType, await kit.metrics.registry.metrics());
     }
     const place = readPlace(kit.upstreams, url);
@@ -78,8 +79,19 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
     return await answerList(kit, url, response, noted, parsed.request);
 }
 
+/** A request's path as it came, and its query. Not by `new URL`, which would resolve `..` into some other name. */
+interface RequestUrl {
+    readonly pathname: string;
+    readonly searchParams: URLSearchParams;
+}
+
+function readUrl(target: string): RequestUrl {
+    const [pathname = "", ...query] = target.split("?");
+    return { pathname, searchParams: new URLSearchParams(query.join("?")) };
+}
+
 /** `/<upstream>/v2/…` is for engines that want an endpoint an upstream; it says the same as `?ns=`. */
-function readPlace(upstreams: readonly Upstream[], url: URL): { pathname: string; ns: string | undefined } {
+function readPlace(upstreams: readonly Upstream[], url: RequestUrl): { pathname: string; ns: string | undefined } {
     const named = upstreams.find(({ name }) => url.pathname.startsWith(`/${name}/v2`));
     if (named) return { pathname: url.pathname.slice(named.name.length + 1), ns: named.name };
     return { pathname: url.pathname, ns: url.searchParams.get("ns") ?? undefined };
@@ -192,7 +204,7 @@ async function askBlobSize(kit: ServerKit, request: BlobRequest): Promise<number
 /** `tags/list` and `referrers`: passed through. */
 async function answerList(
     kit: ServerKit,
-    url: URL,
+    url: RequestUrl,
     response: ServerResponse,
     noted: Noted,
     request: RegistryRequest,
@@ -209,7 +221,7 @@ async function answerList(
 }
 
 /** The relay's `Link` to the next page, as the caller asked: below the same path and with the same `ns`. */
-function ownLink(link: string, url: URL): string {
+function ownLink(link: string, url: RequestUrl): string {
     return link.replace(/<([^>]*)>/, (_, target: string) => {
         const next = new URL(target, "http://relay").searchParams;
         const ns = url.searchParams.get("ns");
@@ -263,8 +275,8 @@ function logRequest(
     { request, from, bytes, failure }: Noted,
     began: number,
 ): void {
-    // Docker asks every few seconds; its questions are not traffic.
-    if (!request && incoming.url === "/healthz") return;
+    // Docker and Prometheus ask every few seconds; their questions are not traffic.
+    if (incoming.url === "/healthz" || incoming.url === "/metrics") return;
     const status = response.statusCode;
     kit.metrics.requests.inc({ kind: request?.kind ?? "other", status });
     kit.log(failure || status >= 500 ? "warn" : "info", "request", {

@@ -1,6 +1,6 @@
 /** The promises about blobs, against relays that misbehave. Times are not measured; bytes and requests are. */
 import assert from "node:assert/strict";
-import { mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { eventually } from "../../support/eventually";
 import { digestOf, FakeContent, type FaultRule, randomBytes } from "../../support/fake-relay";
@@ -286,14 +286,13 @@ describe("Uplink, blobs", () => {
             await start({}, [{ path: /blobs/, fault: { do: "crawl", bytes: 64 * KIB, everyMs: 10 } }]);
             const cut = assert.rejects(bench.get(pathOf(large)));
             await eventually("half has come", () => (bench.first.sentBytes() > large.length / 2 ? true : undefined));
-            const before = bench.linkBytes;
-            const carried = await before.call(bench);
+            const carried = await bench.linkBytes();
             await bench.restart();
             await cut;
             bench.first.faults.length = 0;
             await pull(large);
-            const lost = carried + (await bench.linkBytes()) - large.length;
-            assert.ok(lost <= 4 * LOST_A_RANGE && (await bench.linkBytes()) < large.length * 0.6, `${lost} bytes lost`);
+            // Nothing that had come is fetched again: what came after `carried` was read is the only difference.
+            assert.ok((await bench.linkBytes()) <= large.length - carried);
         });
 
         it("notices a kept part that is wrong, and blames no relay for it", async () => {
@@ -328,6 +327,19 @@ describe("Uplink, blobs", () => {
             await start({ budgetGiB: MIB / 1024 ** 3 });
             await pull(large);
             await eventually("it is gone", async () => ((await whole(large)) ? undefined : true));
+        });
+
+        it("evicts when the disk is full before the budget is, and says so when that does not help", async () => {
+            await start();
+            await pull(small);
+            const part = join(bench.spool, "blobs", `${digestOf(large).slice("sha256:".length)}.part`);
+            // Every write to this device says that the disk is full.
+            await symlink("/dev/full", part);
+            const answer = await bench.get(pathOf(large));
+            assert.equal(answer.status, 503);
+            assert.match(answer.body.toString(), /the disk of the uplink's spool is full/);
+            assert.equal(await whole(small), undefined);
+            await pull(large);
         });
 
         it("fetches again what somebody removed from its folder", async () => {

@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { request as httpRequest, type IncomingHttpHeaders, type IncomingMessage } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseConfig } from "../../../services/uplink/config";
+import { parseConfig, type RelayConfig } from "../../../services/uplink/config";
 import type { DownloadLimits } from "../../../services/uplink/download";
 import { jsonLog } from "../../../services/uplink/log";
 import type { RelayTimes } from "../../../services/uplink/relay";
@@ -32,7 +32,7 @@ const LIMITS: Partial<DownloadLimits> = {
     checkedFirstBytes: 512 * KIB,
     heldBackBytes: 64 * KIB,
     patienceMs: 5000,
-    progressMs: 50,
+    noteBytes: 256 * KIB,
 };
 
 export interface Answer {
@@ -46,7 +46,10 @@ export interface StartOptions {
     readonly relays?: number;
     readonly times?: Partial<RelayTimes>;
     readonly limits?: Partial<DownloadLimits>;
+    /** Replace fields of the configuration. */
     readonly config?: Record<string, unknown>;
+    /** Replace fields of each relay's configuration. */
+    readonly relay?: (relay: RelayConfig) => Partial<RelayConfig>;
     readonly budgetGiB?: number;
 }
 
@@ -79,7 +82,10 @@ export class Bench {
         return JSON.stringify({
             port: 0,
             upstreams: ["docker.io", "ghcr.io"],
-            relays: this.relays.map((relay) => relay.config()),
+            relays: this.relays.map((relay) => {
+                const config = relay.config();
+                return { ...config, ...this.options.relay?.(config) };
+            }),
             spool: { path: this.spool, budgetGiB: this.options.budgetGiB ?? 1 },
             tagSeconds: 5,
             ...this.options.config,
@@ -116,7 +122,9 @@ export class Bench {
     /** Begins a request; the body is still to be read. */
     open(path: string, headers: Record<string, string> = {}, method = "GET"): Promise<IncomingMessage> {
         return new Promise((resolve, reject) => {
-            const request = httpRequest(`${this.origin}${path}`, { method, headers, agent: false }, resolve);
+            // Not as a URL: that would tidy the path up before it is sent.
+            const where = { host: "127.0.0.1", port: this.uplink.port, path };
+            const request = httpRequest({ ...where, method, headers, agent: false }, resolve);
             request.on("error", reject);
             request.end();
         });
