@@ -16,7 +16,7 @@ export function namesView(upstreams: readonly Upstream[]): View {
             officialNamespace === undefined
                 ? undefined
                 : [
-                      `"~^${escape(name)}/(?<of_${identifier(name)}>[^/]+)$"`,
+                      `"~^${exact(name)}/(?<of_${identifier(name)}>[^/]+)$"`,
                       `${officialNamespace}/$of_${identifier(name)}`,
                   ],
         ),
@@ -33,7 +33,7 @@ export function tableView(upstreams: readonly Upstream[]): View {
         redirectTargets: lines(upstreams, ({ name, registry, redirectHosts }) => {
             const hosts = [registry, ...redirectHosts].map(hostPattern).join("|");
             const target = `target_of_${identifier(name)}`;
-            return [`"~^${escape(name)} (?<${target}>https://(?:${hosts})/[!-~]*)$"`, `$${target}`];
+            return [`"~^${exact(name)} (?<${target}>https://(?:${hosts})/[!-~]*)$"`, `$${target}`];
         }),
     };
 }
@@ -47,8 +47,10 @@ export function keyLines(keys: Readonly<Record<string, string>>): string {
 
 /** `?ns=` and prefix (`"=<ns> <prefix>"`) that stand for one upstream; they may not differ. */
 function nsAndPrefix(name: string): string {
-    const exact = escape(name);
-    return name === DEFAULT_UPSTREAM ? `^(?:=${exact})? (?:${exact})?$` : `^(?:=${exact} (?:${exact})?| ${exact})$`;
+    const itself = exact(name);
+    return name === DEFAULT_UPSTREAM
+        ? `^(?:=${itself})? (?:${itself})?$`
+        : `^(?:=${itself} (?:${itself})?| ${itself})$`;
 }
 
 function lines(upstreams: readonly Upstream[], line: (upstream: Upstream) => [string, string] | undefined): string {
@@ -59,7 +61,7 @@ function lines(upstreams: readonly Upstream[], line: (upstream: Upstream) => [st
         .join("\n");
 }
 
-function escape(name: string): string {
+function exact(name: string): string {
     return name.replaceAll(".", "\\.");
 }
 

@@ -67,35 +67,36 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
     const strangers = args.access === "public" ? "yes" : "no";
     const shared = { userAgent: `dockermirror/${version}`, caBundle: machine.caBundle };
     const files: ReleaseFile[] = [
-        plain("nginx.conf", "relay/nginx.conf", {
+        plain("nginx.conf", "nginx/relay/nginx.conf", {
             modules: machine.modules,
             pid: machine.pid,
             errorLog: machine.errorLog,
         }),
-        plain("names.conf", "names.conf", namesView(upstreams)),
-        plain("table.conf", "relay/table.conf", tableView(upstreams)),
-        plain("log.conf", "relay/log.conf", { accessLog: machine.accessLog }),
-        plain("server.conf", "relay/server.conf", {
+        plain("names.conf", "nginx/names.conf", namesView(upstreams)),
+        plain("table.conf", "nginx/relay/table.conf", tableView(upstreams)),
+        plain("log.conf", "nginx/relay/log.conf", { accessLog: machine.accessLog }),
+        plain("server.conf", "nginx/relay/server.conf", {
             hostname,
             port,
             tokenCache: machine.tokenCache,
             upstreamList: upstreams.map(({ name }) => name).join(", "),
         }),
-        plain("tls.conf", "relay/tls.conf", {}),
-        plain("upstream.conf", "relay/upstream.conf", shared),
-        plain("follow.conf", "relay/follow.conf", {}),
-        plain("token.conf", "relay/token.conf", shared),
-        plain("relay.js", "relay/relay.js", {}),
-        secret("keys.conf", "relay/keys.conf", { keys: keyLines(args.keys), strangers }),
-        secret("account.conf", "relay/account.conf", { accounts: accountLine(args.hubAccount) }),
+        plain("tls.conf", "nginx/relay/tls.conf", {}),
+        plain("upstream.conf", "nginx/relay/upstream.conf", shared),
+        plain("follow.conf", "nginx/relay/follow.conf", {}),
+        plain("token.conf", "nginx/relay/token.conf", shared),
+        plain("relay.js", "nginx/relay/relay.js", {}),
+        secret("keys.conf", "nginx/relay/keys.conf", { keys: keyLines(args.keys), strangers }),
+        secret("account.conf", "nginx/relay/account.conf", { accounts: accountLine(args.hubAccount) }),
         { mode: "0644", path: "certificate.pem", content: args.certificate },
         { mode: "0600", path: "key.pem", content: args.key },
+        plain("logrotate", "vm/logrotate", { accessLog: machine.accessLog }),
         ...askFiles(args, port),
     ];
     const release = releaseHash(files);
     return [
         ...files,
-        plain("release.conf", "relay/release.conf", { release }),
+        plain("release.conf", "nginx/relay/release.conf", { release }),
         { mode: "0644", path: "release", content: `${release} ${strangers === "yes" ? 200 : 401}\n` },
     ];
 }
@@ -134,7 +135,7 @@ function plain(path: string, template: string, view: View): ReleaseFile {
     return {
         mode: "0644",
         path,
-        content: fill(readTemplate(`nginx/${template}`), view, `templates/nginx/${template}`),
+        content: fill(readTemplate(template), view, `templates/${template}`),
     };
 }
 

@@ -33,7 +33,7 @@ export function machineIn(folder: string, caBundle: string): Machine {
 export function layRelease(folder: string, files: readonly ReleaseFile[], resolver: string): string {
     const resolverFile = { mode: "0644", path: "resolver.conf", content: `resolver ${resolver} ipv6=off;\n` } as const;
     for (const { mode, path, content } of [...files, resolverFile]) {
-        const file = join(folder, "dockermirror", path);
+        const file = join(folder, "relay", path);
         mkdirSync(dirname(file), { recursive: true });
         writeFileSync(file, content, { mode: Number.parseInt(mode, 8) });
     }

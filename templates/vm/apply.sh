@@ -1,0 +1,169 @@
+#!/bin/sh
+# Takes one release of the relay Nginx into use: write aside, nginx -t, swap, reload, ask it, put back if it refuses.
+# Runs on the relay's machine as root; laid by nobody, sent over SSH by components/overseas/nginx-relay.ts.
+# Standard input: one line a file, "<octal mode> <path> <base64>". Holds no secret itself and prints none.
+set -eu
+umask 077
+
+# Other places only where this is tried out.
+etc=${DOCKERMIRROR_NGINX:-/etc/nginx}
+home=${DOCKERMIRROR_HOME:-/etc/dockermirror}
+resolv=${DOCKERMIRROR_RESOLV:-/etc/resolv.conf}
+
+module=/usr/lib/nginx/modules/ngx_http_js_module.so
+original=$etc/nginx.conf.before-dockermirror
+
+fail() {
+    printf 'relay not changed: %s\n' "$*" >&2
+    exit 1
+}
+
+write_files() {
+    mkdir -p "$home/releases"
+    release_dir=$(mktemp -d "$home/releases/XXXXXXXX")
+    trap 'rm -rf "$release_dir"' EXIT
+    while read -r mode path content; do
+        case $path in
+            '' | /* | *..* | *[!A-Za-z0-9._/-]*) fail "not a path within a release: $path" ;;
+        esac
+        mkdir -p "$(dirname "$release_dir/$path")"
+        printf %s "$content" | base64 -d >"$release_dir/$path" || fail "not a line of a release: $path"
+        chmod "$mode" "$release_dir/$path"
+    done
+    [ -s "$release_dir/release" ] || fail "no release came in on standard input"
+    read -r release strangers <"$release_dir/release"
+}
+
+install_programs() {
+    if command -v nginx >/dev/null && command -v curl >/dev/null && [ -e "$module" ]; then return; fi
+    command -v apt-get >/dev/null ||
+        fail "nginx, its njs module ($module) and curl are needed, and this machine has no apt-get to install them"
+    export DEBIAN_FRONTEND=noninteractive
+    {
+        apt-get -q -o DPkg::Lock::Timeout=300 update &&
+            apt-get -q -y -o DPkg::Lock::Timeout=300 install nginx libnginx-mod-http-js curl ca-certificates
+    } >"$home/apt.log" 2>&1 </dev/null || fail "apt-get: $(tail -n 5 "$home/apt.log")"
+}
+
+# nginx asks DNS by itself and needs to be told where: the machine's own servers.
+write_resolver() {
+    servers=$(awk '$1 == "nameserver" { print $2 ~ /:/ ? "[" $2 "]" : $2 }' "$resolv" | tr '\n' ' ')
+    [ -n "$servers" ] || fail "$resolv names no nameserver"
+    printf 'resolver %sipv6=off;\n' "$servers" >"$release_dir/resolver.conf"
+}
+
+try_aside() {
+    rm -rf "$home/try"
+    mkdir "$home/try"
+    ln -s "$release_dir" "$home/try/relay"
+    ln -s relay/nginx.conf "$home/try/nginx.conf"
+    nginx -t -q -c "$home/try/nginx.conf" 2>"$home/says" || fail "$(cat "$home/says")"
+}
+
+# Replaces a link in one step.
+point() {
+    rm -f "$2.new"
+    ln -s "$1" "$2.new"
+    mv -fT "$2.new" "$2"
+}
+
+swap() {
+    previous=$(readlink "$etc/relay" || true)
+    if [ ! -L "$etc/nginx.conf" ] && [ -e "$etc/nginx.conf" ] && [ ! -e "$original" ]; then
+        cp -p "$etc/nginx.conf" "$original"
+    fi
+    log=$(awk '$1 == "error_log" { print $2 }' "$release_dir/nginx.conf")
+    log_end=$(cat "$log" 2>/dev/null | wc -c)
+    trap 'put_back' EXIT
+    point "$release_dir" "$etc/relay"
+    point relay/nginx.conf "$etc/nginx.conf"
+}
+
+# Whichever way nginx is run here; it may not run yet.
+take_up() {
+    if [ "$etc" = /etc/nginx ] && [ -d /run/systemd/system ]; then
+        systemctl reload-or-restart nginx 2>"$home/says" </dev/null
+    else
+        nginx -c "$etc/nginx.conf" -s reload 2>/dev/null || nginx -c "$etc/nginx.conf" 2>"$home/says"
+    fi
+}
+
+ask() {
+    (cd "$release_dir" && curl -q -sS --max-time 5 --config ask.curl -o /dev/null "$@") 2>"$home/says"
+}
+
+# True when the release that answers is this one, to those with a key and only to them.
+answers() {
+    : >"$home/says"
+    status=$(ask -w '%{http_code}') || return 1
+    [ "$status" = "$strangers" ] || {
+        echo "it answers a caller without a key by $status in place of $strangers" >"$home/says"
+        return 1
+    }
+    headers=$(ask --config key.curl -D -) || return 1
+    case $headers in
+        HTTP/*" 200"*) ;;
+        *) printf 'it answers a caller with a key by: %s\n' "$headers" | head -n 1 >"$home/says" && return 1 ;;
+    esac
+    printf '%s' "$headers" | tr -d '\r' | grep -qi "^x-dockermirror-release: $release\$" || {
+        echo "a release before this one still answers" >"$home/says"
+        return 1
+    }
+}
+
+# A reload is over when the new workers answer: asked until then, for 15 s at most.
+ask_until_it_answers() {
+    tries=0
+    until answers; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 15 ] || return 1
+        sleep 1
+    done
+}
+
+put_back() {
+    trap - EXIT
+    reason=$(cat "$home/says"; errors_of_nginx)
+    if [ -n "$previous" ]; then
+        point "$previous" "$etc/relay"
+    else
+        rm -f "$etc/relay" "$etc/nginx.conf"
+        if [ -e "$original" ]; then mv "$original" "$etc/nginx.conf"; fi
+    fi
+    if [ -e "$etc/nginx.conf" ]; then take_up || true; fi
+    rm -rf "$release_dir"
+    fail "put back, because $reason"
+}
+
+# What nginx could not do on a reload is only in its log.
+errors_of_nginx() {
+    if [ -e "$log" ]; then tail -c "+$((log_end + 1))" "$log" | grep -F '[emerg]' | tail -n 2; fi
+}
+
+tidy() {
+    trap - EXIT
+    # Only the digest of a key stays here.
+    rm -f "$release_dir/key.curl"
+    rm -rf "$home/try" "$home/says"
+    for old in "$home"/releases/*; do
+        case $old in
+            "$release_dir" | "$previous") ;;
+            *) rm -rf "$old" ;;
+        esac
+    done
+    if [ "$etc" = /etc/nginx ] && [ -d /etc/logrotate.d ]; then
+        install -m 0644 "$release_dir/logrotate" /etc/logrotate.d/dockermirror
+    fi
+}
+
+trap 'exit 1' HUP INT TERM
+[ "$(id -u)" = 0 ] || fail "root is needed"
+write_files
+install_programs
+write_resolver
+try_aside
+swap
+take_up
+ask_until_it_answers
+tidy
+echo "relay release $release answers"

@@ -1,0 +1,185 @@
+/**
+ * templates/vm/apply.sh with real nginx, in a folder instead of /etc. Not proven here: the installation of packages,
+ * systemd, sudo and SSH; the rehearsal runs it over SSH on a machine of its own.
+ */
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import { get } from "node:https";
+import { join } from "node:path";
+import { type RelayFilesArgs, type ReleaseFile, relayFiles, releaseLines } from "../../components/overseas/relay-files";
+import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
+import { UPSTREAMS } from "../../services/registry/upstreams";
+import { eventually } from "../support/eventually";
+import { freePort, machineIn, nginxFolder, remove, textOf } from "../support/nginx";
+
+const SCRIPT = join(__dirname, "../../templates/vm/apply.sh");
+const HOSTNAME = "vm.example.com";
+const KEY = "K3yOfAcmeSecondGenerationSentinel0123456789ab";
+
+describe("apply.sh", function () {
+    this.timeout(60_000);
+
+    let folder: string;
+    let ca: KeyPair;
+    let leaf: KeyPair;
+    let port: number;
+    /** What the machine had before. */
+    let original: string;
+
+    before(() => {
+        ca = makeCa("apply");
+        leaf = issue(ca, [HOSTNAME]);
+    });
+    beforeEach(async () => {
+        folder = nginxFolder();
+        port = await freePort();
+        original = `pid ${join(folder, "nginx.pid")};\nevents {}\n`;
+        writeFileSync(join(folder, "nginx.conf"), original);
+        writeFileSync(join(folder, "resolv.conf"), "# a comment\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n");
+    });
+    afterEach(async () => {
+        const pid = Number(await textOf(join(folder, "nginx.pid")));
+        if (pid > 0) {
+            process.kill(pid, "SIGTERM");
+            await eventually("nginx ends", () => !existsSync(join(folder, "nginx.pid")) || undefined);
+        }
+        remove(folder);
+    });
+
+    const filesOf = (change: Partial<RelayFilesArgs> = {}): ReleaseFile[] =>
+        relayFiles({
+            hostname: HOSTNAME,
+            port,
+            upstreams: UPSTREAMS,
+            keys: { "acme.2": KEY },
+            hubAccount: { username: "acme", token: "dckr_pat_sentinel" },
+            certificate: leaf.cert,
+            key: leaf.key,
+            ca: ca.cert,
+            machine: machineIn(folder, "/etc/ssl/certs/ca-certificates.crt"),
+            ...change,
+        });
+
+    const apply = (input: string) =>
+        new Promise<{ status: number | null; out: string; err: string }>((resolve, reject) => {
+            const env = {
+                ...process.env,
+                DOCKERMIRROR_NGINX: folder,
+                DOCKERMIRROR_HOME: join(folder, "home"),
+                DOCKERMIRROR_RESOLV: join(folder, "resolv.conf"),
+            };
+            const child = spawn("sh", [SCRIPT], { env });
+            let [out, err] = ["", ""];
+            child.stdout.on("data", (data) => (out += data));
+            child.stderr.on("data", (data) => (err += data));
+            child.once("error", reject).once("close", (status) => resolve({ status, out, err }));
+            child.stdin.end(input);
+        });
+
+    const answeringRelease = () =>
+        new Promise<string | undefined>((resolve, reject) => {
+            const headers = { host: HOSTNAME, "x-relay-key": KEY };
+            const options = { host: "127.0.0.1", port, path: "/v2/", servername: HOSTNAME, ca: ca.cert, headers };
+            get({ ...options, agent: false }, (response) => {
+                response.resume();
+                resolve(response.headers["x-dockermirror-release"]?.toString());
+            }).once("error", reject);
+        });
+
+    const hashOf = (files: readonly ReleaseFile[]) =>
+        files.find(({ path }) => path === "release")?.content.split(" ")[0];
+
+    it("takes a first release into use and keeps what the machine had", async () => {
+        const files = filesOf();
+        const { status, out, err } = await apply(releaseLines(files));
+        assert.deepEqual({ status, out, err }, { status: 0, out: `relay release ${hashOf(files)} answers\n`, err: "" });
+        assert.equal(await answeringRelease(), hashOf(files));
+        assert.equal(readFileSync(join(folder, "nginx.conf.before-dockermirror"), "utf8"), original);
+        assert.equal(
+            readFileSync(join(folder, "relay/resolver.conf"), "utf8"),
+            "resolver 192.0.2.53 [2001:db8::53] ipv6=off;\n",
+        );
+    });
+
+    it("lets nobody but root read a secret, and leaves no key in plain", async () => {
+        await apply(releaseLines(filesOf()));
+        const release = readlinkSync(join(folder, "relay"));
+        for (const directory of [join(folder, "home"), join(folder, "home/releases"), release]) {
+            assert.equal(statSync(directory).mode & 0o777, 0o700, directory);
+        }
+        for (const file of ["keys.conf", "account.conf", "key.pem"]) {
+            assert.equal(statSync(join(release, file)).mode & 0o777, 0o600, file);
+        }
+        for (const file of readdirSync(release)) {
+            assert.ok(!readFileSync(join(release, file), "utf8").includes(KEY), `${file} has the key`);
+        }
+    });
+
+    it("replaces a release, keeps the one before and no more", async () => {
+        const first = filesOf();
+        await apply(releaseLines(first));
+        const second = filesOf({ keys: { "acme.2": KEY, "branch.1": "B".repeat(44) } });
+        for (const files of [second, second]) {
+            assert.equal((await apply(releaseLines(files))).status, 0);
+            assert.equal(await answeringRelease(), hashOf(second));
+        }
+        assert.equal(readdirSync(join(folder, "home/releases")).length, 2);
+        assert.equal(readFileSync(join(folder, "nginx.conf.before-dockermirror"), "utf8"), original);
+    });
+
+    it("does not touch anything when nginx refuses the configuration, and says what nginx says", async () => {
+        const before = filesOf();
+        await apply(releaseLines(before));
+        const broken = filesOf().map((file) =>
+            file.path === "tls.conf" ? { ...file, content: `${file.content}no_such_directive on;\n` } : file,
+        );
+        const { status, out, err } = await apply(releaseLines(broken));
+        assert.equal(status, 1);
+        assert.equal(out, "");
+        assert.match(err, /^relay not changed: .*unknown directive "no_such_directive" in .*tls\.conf/);
+        assert.equal(await answeringRelease(), hashOf(before));
+        assert.equal(readdirSync(join(folder, "home/releases")).length, 1);
+    });
+
+    it("puts the release before back when the new one does not answer", async () => {
+        const before = filesOf();
+        await apply(releaseLines(before));
+        const elsewhere = issue(ca, ["other.example.com"]);
+        const { status, err } = await apply(releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })));
+        assert.equal(status, 1);
+        assert.match(err, /^relay not changed: put back, because curl: .*vm\.example\.com/);
+        await eventually("the release before answers", async () =>
+            (await answeringRelease().catch(() => undefined)) === hashOf(before) ? true : undefined,
+        );
+    });
+
+    it("puts the machine's own configuration back when a first release does not answer", async () => {
+        const elsewhere = issue(ca, ["other.example.com"]);
+        const { status } = await apply(releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })));
+        assert.equal(status, 1);
+        assert.equal(readFileSync(join(folder, "nginx.conf"), "utf8"), original);
+        assert.ok(!existsSync(join(folder, "relay")));
+    });
+
+    for (const path of ["../outside", "/etc/outside", "a/../../outside", "with space", ""]) {
+        it(`refuses a file named "${path}"`, async () => {
+            const { status, err } = await apply(`0644 ${path} ${Buffer.from("x").toString("base64")}\n`);
+            assert.equal(status, 1);
+            assert.match(err, /relay not changed/);
+            assert.deepEqual(readdirSync(join(folder, "home/releases")), []);
+        });
+    }
+
+    it("prints no secret, whether it applies or refuses", async () => {
+        const outputs = [await apply(releaseLines(filesOf()))];
+        const broken = filesOf().map((file) => (file.path === "keys.conf" ? { ...file, content: "oops" } : file));
+        outputs.push(await apply(releaseLines(broken)));
+        const credentials = Buffer.from("acme:dckr_pat_sentinel").toString("base64");
+        for (const { out, err } of outputs) {
+            for (const secret of [KEY, "dckr_pat_sentinel", credentials, leaf.key]) {
+                assert.ok(!`${out}${err}`.includes(secret));
+            }
+        }
+    });
+});
