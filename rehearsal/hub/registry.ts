@@ -79,7 +79,10 @@ function blobAnswer(setup: Setup, { upstream, method }: HubRequest, { name, refe
     return redirect(mannersOf(upstream).blobRedirect, location);
 }
 
-/** Who is asking (empty: nobody in particular), or the challenge of https://distribution.github.io/distribution/spec/auth/token/. */
+/**
+ * Who is asking (empty: nobody in particular), or the challenge of
+ * https://distribution.github.io/distribution/spec/auth/token/.
+ */
 function callerOf(
     setup: Setup,
     { upstream, headers }: HubRequest,

@@ -48,7 +48,7 @@ export function makeToken(
     return `${head}.${sign(secret, head)}`;
 }
 
-/** What a token says when it was made with this secret and form; `undefined` when it was not. Does not look at `exp`. */
+/** What a token says when it was made with this secret and form, else `undefined`. Does not look at `exp`. */
 export function readToken(secret: string, form: "jwt" | "opaque", token: string): Claims | undefined {
     const text = form === "opaque" ? Buffer.from(token, "base64url").toString("utf8") : token;
     const parts = text.split(form === "opaque" ? ":" : ".");

@@ -38,7 +38,7 @@ const PLAIN: Manners = {
 const MANNERS: Readonly<Record<string, Partial<Manners>>> = {
     "docker.io": { cdnLabel: "production.cloudflare", countsPulls: true },
     "ghcr.io": { token: "opaque", tellsExpiry: false, unknownRepository: "403" },
-    // Go's HTTP client, so Docker and skopeo, keeps the header on a redirect to a subdomain: Quay's CDN must live with it.
+    // Go's HTTP client (Docker, skopeo) keeps the header on a redirect to a subdomain: Quay's CDN must live with it.
     "quay.io": { cdnLabel: "cdn01", blobRedirect: 302, tellsExpiry: false, cdnRefusesAuthorization: false },
     "registry.k8s.io": { cdnLabel: "us-west1-docker", blobRedirect: 302, redirectsAll: true },
     "gcr.io": { blobRedirect: 302, token: "opaque" },
