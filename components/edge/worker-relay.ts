@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { version } from "../../package.json";
@@ -11,6 +12,7 @@ import { workerBundle } from "./worker-bundle";
  */
 export const COMPATIBILITY_DATE = "2026-09-01";
 const MAIN_MODULE = "worker.js";
+const SCRIPT_NAME_MAX = 63;
 
 /** Requests a minute and address of callers without a key, where those are let in. */
 const PUBLIC_REQUESTS_A_MINUTE = 300;
@@ -139,7 +141,10 @@ const RATE_LIMIT = {
     simple: { limit: PUBLIC_REQUESTS_A_MINUTE, period: 60 },
 };
 
-/** Script names have lower case letters, digits and dashes, 63 at most. */
+/** Cloudflare allows 63 characters of a-z, 0-9 and dashes. The end of a longer name is replaced by its digest. */
 function scriptName(hostname: string): string {
-    return `dockermirror-${hostname.replaceAll(".", "-")}`.slice(0, 63).replace(/-+$/, "");
+    const full = `dockermirror-${hostname.replaceAll(".", "-")}`;
+    if (full.length <= SCRIPT_NAME_MAX) return full;
+    const digest = createHash("sha256").update(hostname).digest("hex").slice(0, 8);
+    return `${full.slice(0, SCRIPT_NAME_MAX - digest.length - 1)}-${digest}`;
 }

@@ -4,14 +4,18 @@ import * as https from "node:https";
 import type { Hub } from "../../rehearsal/hub/hub";
 import type { KeyPair } from "../../rehearsal/pki";
 
-/** One running relay in front of the Hub double. */
-export interface RelayUnderTest {
+/** How to talk to something that listens under a name. */
+export interface Listening {
     /** Where it listens: `https://127.0.0.1:12345` or `http://127.0.0.1:12345`. */
     readonly origin: string;
-    /** The relay's own host name: TLS server name, Host header and Basic realm. */
+    /** Its own host name: TLS server name and Host header. */
     readonly hostname: string;
     /** PEM of the CA to trust; absent without TLS. */
     readonly ca?: string;
+}
+
+/** One running relay in front of the Hub double. */
+export interface RelayUnderTest extends Listening {
     readonly hub: Hub;
     /** The JSON request log so far. */
     logLines(): Promise<Record<string, unknown>[]>;
@@ -50,7 +54,7 @@ export interface Answer {
 
 /** Sends one request on a connection of its own. `path` goes out byte for byte, dots and all. */
 export async function send(
-    relay: RelayUnderTest,
+    relay: Listening,
     method: string,
     path: string,
     headers: http.OutgoingHttpHeaders = {},
@@ -68,7 +72,7 @@ export async function send(
 
 /** Gets `path` and leaves as soon as `enough` bytes of the body are there. Returns those that came. */
 export async function receive(
-    relay: RelayUnderTest,
+    relay: Listening,
     path: string,
     headers: http.OutgoingHttpHeaders,
     enough: number,
@@ -83,7 +87,7 @@ export async function receive(
 }
 
 function ask(
-    relay: RelayUnderTest,
+    relay: Listening,
     method: string,
     path: string,
     headers: http.OutgoingHttpHeaders,

@@ -1,0 +1,250 @@
+import assert from "node:assert/strict";
+import { NoToken, TokenSource, type TokenSourceOptions } from "../../../services/registry/tokens";
+import { selectUpstreams } from "../../../services/registry/upstreams";
+
+const [DOCKER, GHCR, K8S] = selectUpstreams(["docker.io", "ghcr.io", "registry.k8s.io"]) as [any, any, any];
+const ACCOUNT = { username: "acme", token: "dckr_pat_sentinel" };
+const BASIC = `Basic ${Buffer.from("acme:dckr_pat_sentinel").toString("base64")}`;
+
+interface Asked {
+    readonly url: URL;
+    readonly authorization: string | undefined;
+}
+
+/** A token source in front of a token service of the test's own; its clock stands still until the test moves it. */
+class Bench {
+    readonly asked: Asked[] = [];
+    now = 1_000_000;
+    answer: (asked: Asked) => Response = ({ url }) => this.token(url, ["pull"]);
+    readonly source: TokenSource;
+
+    constructor(accounts?: TokenSourceOptions["accounts"]) {
+        this.source = new TokenSource({
+            fetch: async (href, { authorization }) => {
+                const asked = { url: new URL(href), authorization };
+                this.asked.push(asked);
+                return this.answer(asked);
+            },
+            accounts,
+            now: () => this.now,
+        });
+    }
+
+    /** The answer of a service that grants `actions` on the scope's repository. Each token is another one. */
+    token(url: URL, actions: string[], fields: object = { expires_in: 300 }): Response {
+        const [, name] = (url.searchParams.get("scope") ?? "").split(":");
+        const claims = { access: [{ type: "repository", name, actions }], jti: this.asked.length };
+        const payload = Buffer.from(JSON.stringify(claims)).toString("base64url");
+        return Response.json({ token: `head.${payload}.signature`, ...fields });
+    }
+
+    passSeconds(seconds: number): void {
+        this.now += seconds * 1000;
+    }
+}
+
+const throttled = () => Response.json({}, { status: 429, headers: { "retry-after": "30" } });
+
+describe("TokenSource", () => {
+    it("asks the upstream's token service for the pull right on one repository", async () => {
+        const bench = new Bench();
+        await bench.source.pullToken(DOCKER, "library/node");
+        const [{ url, authorization }] = bench.asked as [Asked];
+        assert.equal(url.origin + url.pathname, "https://auth.docker.io/token");
+        assert.deepEqual(Object.fromEntries(url.searchParams), {
+            service: "registry.docker.io",
+            scope: "repository:library/node:pull",
+        });
+        assert.equal(authorization, undefined);
+    });
+
+    it("needs no token where the upstream has no token service", async () => {
+        const bench = new Bench();
+        assert.equal(await bench.source.pullToken(K8S, "pause"), undefined);
+        assert.equal(bench.asked.length, 0);
+    });
+
+    it("uses a token until shortly before it expires", async () => {
+        const bench = new Bench();
+        const first = await bench.source.pullToken(DOCKER, "library/node");
+        bench.passSeconds(269);
+        assert.equal(await bench.source.pullToken(DOCKER, "library/node"), first);
+        bench.passSeconds(2);
+        assert.notEqual(await bench.source.pullToken(DOCKER, "library/node"), first);
+        assert.equal(bench.asked.length, 2);
+    });
+
+    it("takes 60 seconds for the life of a token that does not say", async () => {
+        const bench = new Bench();
+        bench.answer = ({ url }) => bench.token(url, ["pull"], {});
+        await bench.source.pullToken(DOCKER, "library/node");
+        bench.passSeconds(53);
+        await bench.source.pullToken(DOCKER, "library/node");
+        assert.equal(bench.asked.length, 1);
+        bench.passSeconds(2);
+        await bench.source.pullToken(DOCKER, "library/node");
+        assert.equal(bench.asked.length, 2);
+    });
+
+    it("takes access_token for a service that has no token", async () => {
+        const bench = new Bench();
+        bench.answer = () => Response.json({ access_token: "opaque" });
+        assert.equal(await bench.source.pullToken(GHCR, "owner/app"), "opaque");
+    });
+
+    it("keeps upstreams and repositories apart", async () => {
+        const bench = new Bench();
+        await bench.source.pullToken(DOCKER, "owner/app");
+        await bench.source.pullToken(DOCKER, "owner/other");
+        await bench.source.pullToken(GHCR, "owner/app");
+        assert.equal(bench.asked.length, 3);
+    });
+
+    it("asks once for all who wait at the same time", async () => {
+        const bench = new Bench();
+        const all = Array.from({ length: 30 }, () => bench.source.pullToken(DOCKER, "library/node"));
+        assert.equal(new Set(await Promise.all(all)).size, 1);
+        assert.equal(bench.asked.length, 1);
+    });
+
+    it("does not remember a failure", async () => {
+        const bench = new Bench();
+        bench.answer = throttled;
+        await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), NoToken);
+        bench.answer = ({ url }) => bench.token(url, ["pull"]);
+        assert.ok(await bench.source.pullToken(DOCKER, "library/node"));
+    });
+
+    it("fetches another token when one was given up, but not when it was replaced before", async () => {
+        const bench = new Bench();
+        const first = (await bench.source.pullToken(DOCKER, "library/node")) ?? "";
+        bench.source.forget(DOCKER, "library/node", first);
+        const second = await bench.source.pullToken(DOCKER, "library/node");
+        assert.notEqual(second, first);
+        bench.source.forget(DOCKER, "library/node", first);
+        assert.equal(await bench.source.pullToken(DOCKER, "library/node"), second);
+    });
+
+    it("holds a bounded number of tokens and gives up the oldest first", async () => {
+        const bench = new Bench();
+        for (let index = 0; index <= 2000; index++) await bench.source.pullToken(DOCKER, `many/app${index}`);
+        await bench.source.pullToken(DOCKER, "many/app2000");
+        await bench.source.pullToken(DOCKER, "many/app1");
+        assert.equal(bench.asked.length, 2001);
+        await bench.source.pullToken(DOCKER, "many/app0");
+        assert.equal(bench.asked.length, 2002);
+    });
+
+    const failures: Record<string, [answer: () => Response, reason: string]> = {
+        "401": [() => Response.json({}, { status: 401 }), "refused"],
+        "403": [() => Response.json({}, { status: 403 }), "refused"],
+        "429": [throttled, "failed"],
+        "500": [() => new Response("oops", { status: 500 }), "failed"],
+        "a page": [() => new Response("<html>", { headers: { "content-type": "text/html" } }), "failed"],
+        "a page with status 403": [
+            () => new Response("<html>", { status: 403, headers: { "content-type": "text/html" } }),
+            "failed",
+        ],
+        "JSON without a token": [() => Response.json({ token: 5 }), "failed"],
+    };
+    for (const [what, [answer, reason]] of Object.entries(failures)) {
+        it(`says that it has no token, ${reason}, when the service answers ${what}`, async () => {
+            const bench = new Bench();
+            bench.answer = answer;
+            await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), { name: "NoToken", reason });
+        });
+    }
+
+    it("hands on how long to wait", async () => {
+        const bench = new Bench();
+        bench.answer = throttled;
+        const failure = { answer: { status: 429, retryAfter: "30" } };
+        await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), failure);
+    });
+});
+
+describe("TokenSource with an account", () => {
+    const accounts = { "docker.io": ACCOUNT };
+
+    it("asks without it first, and with it when the repository is public", async () => {
+        const bench = new Bench(accounts);
+        await bench.source.pullToken(DOCKER, "library/node");
+        assert.deepEqual(
+            bench.asked.map(({ authorization }) => authorization),
+            [undefined, BASIC],
+        );
+    });
+
+    it("keeps the verdict for a day and no longer", async () => {
+        const bench = new Bench(accounts);
+        const authorizations = async () => {
+            bench.asked.length = 0;
+            await bench.source.pullToken(DOCKER, "library/node");
+            return bench.asked.map(({ authorization }) => authorization);
+        };
+        await authorizations();
+        bench.passSeconds(24 * 60 * 60 - 1);
+        assert.deepEqual(await authorizations(), [BASIC]);
+        bench.passSeconds(24 * 60 * 60);
+        assert.deepEqual(await authorizations(), [undefined, BASIC]);
+    });
+
+    for (const actions of [[], ["push"]]) {
+        it(`does not use it where the anonymous token carries ${JSON.stringify(actions)}`, async () => {
+            const bench = new Bench(accounts);
+            bench.answer = ({ url }) => bench.token(url, actions);
+            assert.ok(await bench.source.pullToken(DOCKER, "company/private"));
+            assert.deepEqual(
+                bench.asked.map(({ authorization }) => authorization),
+                [undefined],
+            );
+        });
+    }
+
+    it("does not use it where the token speaks of another repository", async () => {
+        const bench = new Bench(accounts);
+        bench.answer = () => bench.token(new URL("https://x/?scope=repository:library/node:pull"), ["pull"]);
+        await bench.source.pullToken(DOCKER, "company/private");
+        assert.equal(bench.asked.length, 1);
+    });
+
+    it("does not use it where the token cannot be read", async () => {
+        const bench = new Bench(accounts);
+        for (const token of ["opaque", "a.b.c", "..", `x.${Buffer.from("null").toString("base64url")}.y`]) {
+            bench.answer = () => Response.json({ token });
+            await bench.source.pullToken(DOCKER, `company/${token.length}`);
+        }
+        assert.equal(bench.asked.length, 4);
+    });
+
+    it("does not use it while there is no verdict", async () => {
+        for (const answer of [throttled, () => new Response("oops", { status: 500 })]) {
+            const bench = new Bench(accounts);
+            bench.answer = answer;
+            const failure = { name: "NoToken", reason: "no-verdict" };
+            await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), failure);
+            assert.equal(bench.asked.length, 1);
+        }
+    });
+
+    it("says so when the service does not take it", async () => {
+        const bench = new Bench(accounts);
+        bench.answer = ({ url, authorization }) =>
+            authorization ? Response.json({}, { status: 401 }) : bench.token(url, ["pull"]);
+        await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), (error: NoToken) => {
+            assert.equal(error.reason, "account");
+            assert.match(error.message, /account acme/);
+            assert.ok(!error.message.includes(ACCOUNT.token));
+            return true;
+        });
+    });
+
+    it("does not show it to another upstream", async () => {
+        const bench = new Bench(accounts);
+        await bench.source.pullToken(GHCR, "owner/app");
+        assert.deepEqual(
+            bench.asked.map(({ authorization }) => authorization),
+            [undefined],
+        );
+    });
+});

@@ -1,0 +1,78 @@
+import assert from "node:assert/strict";
+import { mayRedirectTo, selectUpstreams, UPSTREAMS } from "../../../services/registry/upstreams";
+
+function upstream(name: string) {
+    return selectUpstreams([name])[0]!;
+}
+
+describe("The table of upstreams", () => {
+    it("holds no host twice under different names", () => {
+        const names = UPSTREAMS.map(({ name }) => name);
+        assert.deepEqual(names, [...new Set(names)]);
+    });
+
+    it("names token services by https", () => {
+        for (const { tokenService } of UPSTREAMS) if (tokenService) assert.match(tokenService.realm, /^https:\/\//);
+    });
+
+    it("is selected from in its own order", () => {
+        const names = selectUpstreams(["quay.io", "docker.io"]).map(({ name }) => name);
+        assert.deepEqual(names, ["docker.io", "quay.io"]);
+    });
+
+    it("refuses names that it does not hold, all at once, and tells those that it does", () => {
+        assert.throws(
+            () => selectUpstreams(["docker.io", "example.com", "localhost"]),
+            /unknown upstream "example\.com", "localhost"; known are docker\.io, .*mcr\.microsoft\.com/,
+        );
+    });
+
+    const allowed: Record<string, string[]> = {
+        "docker.io": [
+            "registry-1.docker.io",
+            "production.cloudflare.docker.com",
+            "production.cloudfront.docker.com",
+            "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
+            "docker-images-prod.s3.dualstack.us-east-1.amazonaws.com",
+        ],
+        "ghcr.io": ["pkg-containers.githubusercontent.com"],
+        "quay.io": ["cdn01.quay.io", "quayio-production-s3.s3.amazonaws.com"],
+        "registry.k8s.io": [
+            "europe-west1-docker.pkg.dev",
+            "prod-registry-k8s-io-eu-west-1.s3.dualstack.eu-west-1.amazonaws.com",
+        ],
+        "mcr.microsoft.com": ["eastus.data.mcr.microsoft.com"],
+    };
+    for (const [name, hosts] of Object.entries(allowed)) {
+        for (const host of hosts) {
+            it(`lets ${name} redirect to ${host}`, () => assert.equal(mayRedirectTo(upstream(name), host), true));
+        }
+    }
+
+    const forbidden: Record<string, string[]> = {
+        "docker.io": [
+            "docker.com",
+            "evildocker.com",
+            "production.cloudflare.docker.com.example.com",
+            "production-cloudflare-docker.com",
+            "docker-images-prod.a.b.r2.cloudflarestorage.com",
+            "other-images.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
+            "docker-images-prodXs3.dualstack.us-east-1.amazonaws.com",
+            "auth.docker.io",
+            "ghcr.io",
+            "127.0.0.1",
+            "",
+        ],
+        "registry.k8s.io": [
+            "pkg.dev",
+            "other-bucket.s3.dualstack.eu-west-1.amazonaws.com",
+            "prod-registry-k8s-io-x.evil.s3.dualstack.eu-west-1.amazonaws.com",
+        ],
+    };
+    for (const [name, hosts] of Object.entries(forbidden)) {
+        for (const host of hosts) {
+            it(`does not let ${name} redirect to "${host}"`, () =>
+                assert.equal(mayRedirectTo(upstream(name), host), false));
+        }
+    }
+});
