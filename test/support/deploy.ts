@@ -1,83 +1,137 @@
-/** Runs a piece of the program under Pulumi's mocks and shows what it would make. It does not prove that a provider accepts it. */
-import assert from "node:assert/strict";
+/** Runs a program, or a part of one, on Pulumi's mocks: what it makes, with nothing made. */
 import * as pulumi from "@pulumi/pulumi";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
+import { getMonitor } from "@pulumi/pulumi/runtime/settings";
 
-/** A resource as the program asked for it. Secret inputs are still in their envelopes. */
+/** A resource that the program asked for. Secret inputs are envelopes: `isSecret` and `reveal` tell and open them. */
 export interface Resource {
     readonly type: string;
     readonly name: string;
-    /** False for components. */
     readonly custom: boolean;
     readonly inputs: Record<string, any>;
+    readonly provider?: string;
+    /** Options, from the request to the engine. */
+    readonly parent: string;
+    readonly deleteBeforeReplace: boolean;
+    readonly dependencies: readonly string[];
 }
 
-export interface Deployed<T> {
-    readonly result: T;
-    /** In the order in which they were asked for. */
+/** Outputs of resources by type, in place of what a provider computes: plain values, or a function of the inputs. */
+export type Outputs = Record<string, (inputs: Record<string, any>, name: string) => Record<string, unknown>>;
+
+/** What to run with. */
+export interface DeployOptions {
+    readonly config?: Record<string, unknown>;
+    /** Keys of `config` that are encrypted. */
+    readonly secretKeys?: readonly string[];
+    readonly outputs?: Outputs;
+    /** Provider functions by token. A function that is not here is an error. */
+    readonly functions?: Record<string, (inputs: any) => Record<string, unknown>>;
+    readonly preview?: boolean;
+}
+
+/** What came of it. */
+export interface Deployed {
     readonly resources: readonly Resource[];
+    /** Outputs of the program, secrets opened. */
+    readonly outputs: Record<string, any>;
 }
 
-/** How a secret travels: pulumi/pulumi, sdk/go/common/resource/sig.go. */
+export const PROJECT = "dockermirror";
 const SECRET_KEY = "4dabf18193072939515e22adb298388d";
-const SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270";
 
-/**
- * Runs `program` under mocks of its own. Outputs of a resource are its inputs. Rejects with the first error, also with
- * one inside of an `apply`, which would otherwise hang and spoil the next test.
- */
-export async function deploy<T>(program: () => T | Promise<T>): Promise<Deployed<T>> {
+/** Runs `program` under fresh mocks. Rejects with the program's own error, also one thrown in an `apply`. */
+export async function deploy(program: () => object | Promise<object>, options: DeployOptions = {}): Promise<Deployed> {
+    const { outputs = {}, functions = {} } = options;
     const resources: Resource[] = [];
-    await pulumi.runtime.setMocks(
-        {
-            newResource: ({ type, name, custom, inputs }) => {
-                resources.push({ type, name, custom: custom !== false, inputs });
-                return { id: `${name}-id`, state: inputs };
-            },
-            call: ({ token }) => {
-                throw new Error(`the provider function ${token} is not mocked`);
-            },
-        },
-        "dockermirror",
-        "test",
-        false,
+    const requests = new Map<string, Pick<Resource, "parent" | "deleteBeforeReplace" | "dependencies">>();
+    const newResource = async ({ type, name, inputs, custom = false, provider }: pulumi.runtime.MockResourceArgs) => {
+        const request = requests.get(`${type} ${name}`);
+        if (!request) throw new Error(`${name} was registered past the monitor`);
+        resources.push({ type, name, custom, inputs, provider, ...request });
+        return { id: custom ? `${name}-id` : undefined, state: { ...inputs, ...outputs[type]?.(inputs, name) } };
+    };
+    const call = async ({ token, inputs }: pulumi.runtime.MockCallArgs) => {
+        const answer = functions[token];
+        if (!answer) throw new Error(`the test does not answer the function ${token}`);
+        return answer(inputs);
+    };
+    await pulumi.runtime.setMocks({ newResource, call }, PROJECT, "test", options.preview ?? false);
+    const entries = Object.entries(options.config ?? {});
+    const text = (value: unknown) => (typeof value === "string" ? value : JSON.stringify(value));
+    pulumi.runtime.setAllConfig(
+        Object.fromEntries(entries.map(([key, value]) => [`${PROJECT}:${key}`, text(value)])),
+        (options.secretKeys ?? []).map((key) => `${PROJECT}:${key}`),
     );
-    let onRejection: (reason: unknown) => void = () => {};
-    const rejected = new Promise<never>((_, reject) => {
-        onRejection = reject;
+    noteOptions(requests);
+    return rejectionsAreErrors(async () => {
+        const exported = await settle(await program());
+        await pulumi.runtime.disconnect();
+        return { resources, outputs: exported };
     });
-    process.on("unhandledRejection", onRejection);
+}
+
+/** The one resource of a type (and of a name that has `part` in it). Throws when there are none or more. */
+export function only({ resources }: Deployed, type: string, part = ""): Resource {
+    const found = resources.filter((resource) => resource.type === type && resource.name.includes(part));
+    if (found.length === 1) return found[0]!;
+    const names = found.map(({ name }) => name).join(", ") || "none";
+    throw new Error(`expected one ${type} with "${part}" in its name, got ${names}`);
+}
+
+/** True for the envelope of a secret. */
+export function isSecret(value: unknown): boolean {
+    return typeof value === "object" && value !== null && SECRET_KEY in value;
+}
+
+/** The value with every secret envelope in it opened. */
+export function reveal(value: any): any {
+    if (Array.isArray(value)) return value.map(reveal);
+    if (typeof value !== "object" || value === null) return value;
+    if (isSecret(value)) return reveal(value.value);
+    return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, reveal(inner)]));
+}
+
+/** Paths of strings that contain `needle` outside a secret envelope. */
+export function plainOccurrences(value: any, needle: string, path = ""): string[] {
+    if (typeof value === "string") return value.includes(needle) ? [path] : [];
+    if (typeof value !== "object" || value === null || isSecret(value)) return [];
+    return Object.entries(value).flatMap(([key, inner]) => plainOccurrences(inner, needle, `${path}.${key}`));
+}
+
+function noteOptions(requests: Map<string, Pick<Resource, "parent" | "deleteBeforeReplace" | "dependencies">>): void {
+    const monitor: unknown = getMonitor();
+    if (!(monitor instanceof MockMonitor)) throw new Error("Pulumi's mock monitor is not in place");
+    const register = monitor.registerResource.bind(monitor);
+    monitor.registerResource = async (request: any, callback: any) => {
+        requests.set(`${request.getType()} ${request.getName()}`, {
+            parent: request.getParent(),
+            deleteBeforeReplace: request.getDeletebeforereplace(),
+            dependencies: request.getDependenciesList(),
+        });
+        await register(request, callback);
+    };
+}
+
+/** An error in an `apply` is nobody's rejection but Node's own: without this a test would wait for its time-out. */
+async function rejectionsAreErrors<T>(work: () => Promise<T>): Promise<T> {
+    const listeners = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection");
+    let fail: (error: unknown) => void = () => {};
+    const failed = new Promise<never>((_, reject) => {
+        fail = reject;
+    });
+    process.on("unhandledRejection", fail);
     try {
-        const done = (async () => {
-            const result = await program();
-            await pulumi.runtime.disconnect();
-            return { result, resources };
-        })();
-        return await Promise.race([done, rejected]);
+        return await Promise.race([work(), failed]);
     } finally {
-        process.off("unhandledRejection", onRejection);
+        process.removeAllListeners("unhandledRejection");
+        for (const listener of listeners) process.on("unhandledRejection", listener);
     }
 }
 
-/** The one resource of a type. */
-export function only({ resources }: Pick<Deployed<unknown>, "resources">, type: string): Resource {
-    const found = resources.filter((resource) => resource.type === type);
-    assert.equal(found.length, 1, `resources of type ${type} among ${resources.map((resource) => resource.type)}`);
-    return found[0]!;
-}
-
-/** The value of an output. */
-export function value<T>(output: pulumi.Output<T>): Promise<T> {
-    return new Promise((resolve) => output.apply(resolve));
-}
-
-export function isSecret(input: unknown): boolean {
-    return (input as Record<string, unknown> | null)?.[SECRET_KEY] === SECRET_MARK;
-}
-
-/** Inputs without the envelopes of secrets, or with `replacement` in place of each secret. */
-export function unwrap(input: any, replacement?: unknown): any {
-    if (Array.isArray(input)) return input.map((item) => unwrap(item, replacement));
-    if (typeof input !== "object" || input === null) return input;
-    if (isSecret(input)) return replacement ?? unwrap(input.value);
-    return Object.fromEntries(Object.entries(input).map(([key, item]) => [key, unwrap(item, replacement)]));
+function settle(exported: object): Promise<Record<string, any>> {
+    return new Promise(
+        (resolve) => void pulumi.output(exported).apply((values) => resolve(values as Record<string, any>)),
+    );
 }
