@@ -6,6 +6,8 @@ export interface RelayEndpoint {
     readonly name: string;
     /** Host name: TLS server name and Host header. */
     readonly hostname: Input<string>;
+    /** What this site shows it. */
+    readonly key: Input<string>;
     /** Address to connect to in place of what DNS says. */
     readonly address?: Input<string | undefined>;
     /** PEM of the private CA that signed the relay's certificate; absent where the certificate is publicly trusted. */

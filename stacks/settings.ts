@@ -37,6 +37,8 @@ export const PRIVATE_RANGES = [
     "fc00::/7",
 ];
 
+const DEFAULT_KEYS = [{ name: "default", generation: 1 }];
+
 /** One entry a top-level key; the shape of what is not a secret. */
 const schemas = {
     zone: hostname,
@@ -117,22 +119,41 @@ const SECRETS = [
 ] as const;
 
 type Plain = { [Key in keyof typeof schemas]?: z.infer<(typeof schemas)[Key]> };
+type Site<Key extends keyof Plain> = Omit<NonNullable<Plain[Key]>, "certificate">;
 
-/** A stack's settings, with the defaults that hold wherever they are used. */
-export interface Settings extends Omit<Plain, "upstreams" | "keys" | "access" | "relays" | "publicMirrors"> {
+/** A server's certificate: of a private CA that the stack makes, or the settings' own. */
+export type TlsSettings = "privateCa" | { readonly certificate: string; readonly key: pulumi.Output<string> };
+
+/** SSH to a machine; without a private key by the agent's keys, without a host key to whoever answers. */
+export interface SshSettings {
+    readonly host: string;
+    readonly port: number;
+    readonly user: string;
+    readonly hostKey?: string;
+    readonly privateKey?: pulumi.Output<string>;
+}
+
+/** Where the on-prem containers run. */
+export interface DockerHostSettings {
+    readonly docker: string;
+    readonly sshPrivateKey?: pulumi.Output<string>;
+}
+
+/** A stack's settings, checked, with their defaults, secrets beside what they belong to. */
+export interface Settings {
+    readonly zone?: string;
+    readonly edge?: Site<"edge">;
+    readonly overseas?: Site<"overseas"> & { readonly tls: TlsSettings; readonly connection: SshSettings };
+    readonly onprem?: Site<"onprem"> & { readonly tls: TlsSettings; readonly host: DockerHostSettings };
     readonly upstreams: Upstream[];
-    readonly keys: { readonly name: string; readonly generation: number }[];
     readonly access: "keys" | "public";
+    readonly keys: { readonly name: string; readonly generation: number }[];
+    /** Keys of the user's own, by key id (`acme.2`): they take the place of generated ones. */
+    readonly ownKeys?: pulumi.Output<Record<string, string>>;
     readonly relays: NonNullable<Plain["relays"]>;
-    readonly secrets: {
-        readonly hubToken?: pulumi.Output<string>;
-        readonly relayKey?: pulumi.Output<string>;
-        /** Keys of the user's own, by key id (`acme.2`): they take the place of generated ones. */
-        readonly relayKeys?: pulumi.Output<Record<string, string>>;
-        readonly sshPrivateKey?: pulumi.Output<string>;
-        readonly overseasCertificateKey?: pulumi.Output<string>;
-        readonly onpremCertificateKey?: pulumi.Output<string>;
-    };
+    /** The key that `relays` ask for. */
+    readonly relayKey?: pulumi.Output<string>;
+    readonly hubAccount?: { readonly username: string; readonly token: pulumi.Output<string> };
 }
 
 /**
@@ -153,27 +174,45 @@ export function readSettings(config: pulumi.Config): Settings {
     if (problems.length === 0) problems.push(...crossFieldProblems(config, plain));
     if (problems.length > 0) throw new pulumi.RunError(refusal(config, problems));
 
-    const checked = plain as Plain;
+    const { overseas, onprem, hub, upstreams, ...checked } = plain as Plain;
+    const secret = (name: (typeof SECRETS)[number]) => config.getSecret(name);
     return {
-        ...checked,
-        upstreams: checked.upstreams ? selectUpstreams(checked.upstreams) : [...UPSTREAMS],
-        keys: checked.keys ?? [{ name: "default", generation: 1 }],
-        access: checked.access ?? "keys",
-        relays: checked.relays ?? [],
-        secrets: {
-            hubToken: config.getSecret("hubToken"),
-            relayKey: config.getSecret("relayKey"),
-            relayKeys: config.getSecretObject("relayKeys"),
-            sshPrivateKey: config.getSecret("sshPrivateKey"),
-            overseasCertificateKey: config.getSecret("overseasCertificateKey"),
-            onpremCertificateKey: config.getSecret("onpremCertificateKey"),
+        zone: checked.zone,
+        edge: checked.edge,
+        overseas: overseas && {
+            ...withTls(overseas, secret("overseasCertificateKey")),
+            connection: {
+                host: overseas.address,
+                port: overseas.port,
+                user: overseas.user,
+                hostKey: overseas.hostKey,
+                privateKey: secret("sshPrivateKey"),
+            },
         },
+        onprem: onprem && {
+            ...withTls(onprem, secret("onpremCertificateKey")),
+            host: { docker: onprem.docker, sshPrivateKey: secret("sshPrivateKey") },
+        },
+        upstreams: upstreams ? selectUpstreams(upstreams) : [...UPSTREAMS],
+        access: checked.access ?? "keys",
+        keys: checked.keys ?? DEFAULT_KEYS,
+        ownKeys: config.getSecretObject("relayKeys"),
+        relays: checked.relays ?? [],
+        relayKey: secret("relayKey"),
+        hubAccount: hub && { ...hub, token: config.requireSecret("hubToken") },
     };
+}
+
+function withTls<T extends { readonly certificate?: string }>(
+    { certificate, ...site }: T,
+    key: pulumi.Output<string> | undefined,
+): Omit<T, "certificate"> & { readonly tls: TlsSettings } {
+    return { ...site, tls: certificate && key ? { certificate, key } : "privateCa" };
 }
 
 /** What can be used, though it should be known; for `pulumi.log.warn`. */
 export function warnings(settings: Settings): string[] {
-    if (!settings.edge || settings.hub) return [];
+    if (!settings.edge || settings.hubAccount) return [];
     return [
         "edge without hub and hubToken: Docker Hub limits anonymous pulls from Cloudflare's addresses, so that the Worker " +
             "will often answer 429; a free Docker Hub account with a read-only access token helps",
@@ -181,7 +220,7 @@ export function warnings(settings: Settings): string[] {
 }
 
 function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
-    const { zone, edge, overseas, onprem, relays = [], keys = [{ name: "default", generation: 1 }], hub } = plain;
+    const { zone, edge, overseas, onprem, relays = [], keys = DEFAULT_KEYS, hub } = plain;
     const problems: string[] = [];
     const refuse = (key: string, problem: string) => problems.push(`${config.name}:${key}  ${problem}`);
     const secret = (name: (typeof SECRETS)[number]) => config.get(name) !== undefined;

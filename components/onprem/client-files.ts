@@ -13,12 +13,19 @@ export interface Mirror {
  * Text by path on the client.
  *
  * - `/etc/docker/daemon.json`: pulls of Docker Hub images go to the mirror first (merge it with what is there).
- * - `/etc/docker/certs.d/<mirror>/ca.crt`: makes dockerd trust the mirror; read without a restart.
+ * - `/etc/docker/certs.d/<mirror>/ca.crt`: see {@link trustFiles}.
  */
 export function clientFiles({ url, ca }: Mirror): Record<string, string> {
-    const { host } = new URL(url);
-    return {
-        "/etc/docker/daemon.json": fill(readTemplate("clients/daemon.json"), { mirrorUrl: url }, "clients/daemon.json"),
-        ...(ca === undefined ? {} : { [`/etc/docker/certs.d/${host}/ca.crt`]: ca }),
-    };
+    const daemon = fill(readTemplate("clients/daemon.json"), { mirrorUrl: url }, "clients/daemon.json");
+    return { "/etc/docker/daemon.json": daemon, ...trustFiles(new URL(url).host, ca) };
+}
+
+/**
+ * What makes dockerd trust a host with a private CA: `/etc/docker/certs.d/<host>/ca.crt`, read at each pull, without a
+ * restart. https://docs.docker.com/engine/security/certificates/
+ *
+ * @param host With its port when that is not 443.
+ */
+export function trustFiles(host: string, ca: string | undefined): Record<string, string> {
+    return ca === undefined ? {} : { [`/etc/docker/certs.d/${host}/ca.crt`]: ca };
 }

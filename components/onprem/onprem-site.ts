@@ -19,8 +19,6 @@ export interface OnpremSiteArgs {
     readonly port?: number;
     /** In the order in which the uplink asks them. At least one. */
     readonly relays: readonly RelayEndpoint[];
-    /** The key that this site shows to the relays. */
-    readonly relayKey: pulumi.Input<string>;
     readonly upstreams: readonly Upstream[];
     /** Address ranges that may pull. */
     readonly allowFrom: readonly string[];
@@ -87,7 +85,6 @@ export class OnpremSite extends pulumi.ComponentResource {
             {
                 ...placed,
                 relays: args.relays,
-                relayKey: args.relayKey,
                 upstreams: args.upstreams,
                 spoolVolume: spool.name,
                 spoolBudgetGiB: args.spoolBudgetGiB,
@@ -122,14 +119,14 @@ export class OnpremSite extends pulumi.ComponentResource {
     }
 }
 
-function providerArgs({ host, images, relayKey }: OnpremSiteArgs, relay: RelayEndpoint): docker.ProviderArgs {
+function providerArgs({ host, images }: OnpremSiteArgs, relay: RelayEndpoint): docker.ProviderArgs {
     return {
         host: host.docker,
         // A preview, in CI on a pull request, reaches no Docker host.
         disableDockerDaemonCheck: true,
         registryAuth:
             images.from === "relay"
-                ? [{ address: relay.hostname, username: "dockermirror", password: pulumi.secret(relayKey) }]
+                ? [{ address: relay.hostname, username: "dockermirror", password: pulumi.secret(relay.key) }]
                 : undefined,
     };
 }

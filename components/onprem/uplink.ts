@@ -21,8 +21,6 @@ const HEALTH = `fetch("http://127.0.0.1:${PORT}/healthz").then((a) => process.ex
 export interface UplinkArgs {
     /** In the order in which they are asked. At least one. */
     readonly relays: readonly RelayEndpoint[];
-    /** The key that this site shows to the relays. */
-    readonly relayKey: pulumi.Input<string>;
     readonly upstreams: readonly Upstream[];
     /** Name of the private network. */
     readonly network: pulumi.Input<string>;
@@ -101,10 +99,10 @@ function configText(args: UplinkArgs): pulumi.Output<string> {
     const config = {
         port: PORT,
         upstreams: args.upstreams.map((upstream) => upstream.name),
-        relays: args.relays.map(({ name, hostname, address, ca }) => ({
+        relays: args.relays.map(({ name, hostname, key, address, ca }) => ({
             name,
             url: pulumi.interpolate`https://${hostname}`,
-            key: args.relayKey,
+            key,
             address,
             ca,
         })),

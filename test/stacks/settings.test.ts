@@ -39,7 +39,11 @@ function problems(config: Record<string, unknown>, secretKeys: string[] = []): s
 describe("Settings", () => {
     it("are accepted for all three sites, with their defaults", () => {
         const settings = read(WHOLE);
-        assert.deepEqual(settings.overseas, { ...OVERSEAS, user: "root", port: 22 });
+        assert.equal(settings.overseas?.tls, "privateCa");
+        assert.deepEqual(
+            { ...settings.overseas?.connection },
+            { host: OVERSEAS.address, user: "root", port: 22, hostKey: undefined, privateKey: undefined },
+        );
         assert.equal(settings.onprem?.port, 443);
         assert.equal(settings.onprem?.registryVersion, "3.1.2");
         assert.deepEqual(settings.onprem?.images, { from: "relay" });
@@ -187,9 +191,9 @@ describe("Settings", () => {
     });
 
     it("keep secrets secret", async () => {
-        const { secrets } = read({ ...WHOLE, hub: { username: "acme" }, hubToken: "t" }, ["hubToken"]);
-        assert.ok(secrets.hubToken);
-        assert.equal(await pulumi.isSecret(secrets.hubToken), true);
+        const { hubAccount } = read({ ...WHOLE, hub: { username: "acme" }, hubToken: "t" }, ["hubToken"]);
+        assert.ok(hubAccount);
+        assert.equal(await pulumi.isSecret(hubAccount.token), true);
     });
 
     it("accept public addresses that are said twice, and private ones of both families", () => {
