@@ -113,29 +113,25 @@ export class Blobs {
 
     private async follow(hex: string, download: Download): Promise<BlobSource> {
         download.readers += 1;
-        try {
-            const size = await download.knownSize();
-            // Nothing is promised to the engine before there is a byte to give: until then a failure has a status.
-            let { round } = await download.releasedAfter(0, undefined);
-            const file = await this.kit.spool.readPart(hex);
-            let reached = 0;
-            return {
-                from: "link",
-                size,
-                file,
-                releasedAfter: async (position) => {
-                    const next = await download.releasedAfter(position, reached > 0 ? round : undefined);
-                    round = next.round;
-                    reached = next.end;
-                    return next.end;
-                },
-                close: async () => {
-                    download.readers -= 1;
-                    await file.close();
-                },
-            };
-        } catch (error) {
+        let file: FileHandle | undefined;
+        const close = async () => {
             download.readers -= 1;
+            await file?.close();
+            if (file) await this.kit.spool.leave(hex);
+        };
+        try {
+            const size = await download.opened();
+            // Opened before there is anything to read: a whole blob may be evicted as soon as nobody has it open.
+            file = await this.kit.spool.readPart(hex);
+            // Nothing is promised to the engine before there is a byte to give: until then a failure has a status.
+            let { round, end } = await download.releasedAfter(0, undefined);
+            const releasedAfter = async (position: number) => {
+                ({ round, end } = await download.releasedAfter(position, round));
+                return end;
+            };
+            return { from: "link", size, file, releasedAfter, close };
+        } catch (error) {
+            await close();
             throw error;
         }
     }
@@ -156,10 +152,12 @@ export class Blobs {
             if (this.aheadRunning >= AHEAD_AT_ONCE || this.closed) return;
             this.ahead.delete(digest);
             this.aheadRunning += 1;
-            void this.fetchUnread(request).finally(() => {
-                this.aheadRunning -= 1;
-                this.fetchNextAhead();
-            });
+            void this.fetchUnread(request)
+                .catch((error) => this.kit.log("warn", "blob not fetched ahead", { digest, reason: String(error) }))
+                .finally(() => {
+                    this.aheadRunning -= 1;
+                    this.fetchNextAhead();
+                });
         }
     }
 

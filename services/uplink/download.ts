@@ -7,11 +7,13 @@ import type { FileHandle } from "node:fs/promises";
 import { BlobUnknown, RelayFailure, Unavailable } from "./failure";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
+import { type Piece, Pieces } from "./pieces";
 import type { Relay, RelayAnswer } from "./relay";
 import { type Relays, WRONG_BYTES_WEIGHT } from "./relays";
 import { Signal } from "./signal";
 import type { Slots } from "./slots";
 import type { Spool } from "./spool";
+import { Suspicion } from "./suspicion";
 
 /** Sizes in bytes, times in milliseconds. */
 export interface DownloadLimits {
@@ -48,15 +50,6 @@ export interface DownloadKit {
     readonly limits: DownloadLimits;
 }
 
-interface Piece {
-    readonly start: number;
-    /** Exclusive. */
-    end: number;
-    /** Bytes present, from `start`. */
-    have: number;
-    taken: boolean;
-}
-
 const HASH_STEP = 1024 * 1024;
 
 /** Failures in a row without one new byte after which a piece is given up. */
@@ -74,8 +67,8 @@ export class Download {
     private released = 0;
     private readonly progressed = new Signal();
 
-    private file!: FileHandle;
-    private pieces: Piece[] = [];
+    private handle: FileHandle | undefined;
+    private pieces: Pieces;
     private hash: Hash = createHash("sha256");
     private hashed = 0;
     private readonly arrived = new Signal();
@@ -88,15 +81,13 @@ export class Download {
     private fetched = 0;
     /** How many of them when progress was written down last. */
     private noted = 0;
-    private readonly missing = new Set<Relay>();
-    private readonly distrusted = new Set<Relay>();
-    private readonly badAnswers = new Map<Relay, { readonly status: number; readonly began: number }>();
-    private contributors = new Set<Relay>();
-    private inherited = false;
-    private readonly suspects = new Set<Relay>();
-    /** While there are suspects: the one relay that this round is fetched from. */
-    private sole: Relay | undefined;
     private saving: Promise<void> = Promise.resolve();
+
+    /** Relays that answered 404, sent the whole blob when asked for a range, or answered 5xx. */
+    private readonly missing = new Set<Relay>();
+    private readonly rangeless = new Set<Relay>();
+    private readonly badAnswers = new Map<Relay, { readonly status: number; readonly began: number }>();
+    private suspicion = new Suspicion(false);
 
     /**
      * @param hex The blob's SHA-256.
@@ -109,12 +100,13 @@ export class Download {
         private size: number | undefined,
         private readonly kit: DownloadKit,
     ) {
+        this.pieces = new Pieces(size, kit.limits.pieceBytes);
         this.ended = this.run();
     }
 
-    /** The size, as soon as it is known. Throws what the download failed with. */
-    async knownSize(): Promise<number> {
-        while (this.size === undefined) await this.next();
+    /** The size, as soon as it is known and the file can be opened. Throws what the download failed with. */
+    async opened(): Promise<number> {
+        while (this.size === undefined || !this.handle) await this.next();
         return this.size;
     }
 
@@ -134,6 +126,11 @@ export class Download {
         }
     }
 
+    private get file(): FileHandle {
+        if (!this.handle) throw new Error("the spool's file is not open yet");
+        return this.handle;
+    }
+
     private async next(): Promise<void> {
         if (this.failure) throw this.failure;
         await this.progressed.wait();
@@ -148,43 +145,38 @@ export class Download {
 
     private async run(): Promise<void> {
         const { spool, log } = this.kit;
-        let opened = false;
         try {
             await this.open();
-            opened = true;
-            while (!(await this.attempt())) await this.startAgain();
-            this.blameSuspects();
-            await this.file.close();
+            try {
+                while (!(await this.attempt())) await this.startAgain();
+            } finally {
+                await this.saveProgress();
+                await this.file.close();
+            }
+            for (const relay of this.suspicion.right()) this.blame(relay);
             await spool.complete(this.hex);
             this.released = this.size ?? 0;
             this.whole = true;
         } catch (error) {
             this.failure = error;
-            if (opened) {
-                await this.saveProgress();
-                await this.file.close();
-                if (this.pieces.every(({ have }) => have === 0)) await spool.remove(this.hex);
-            }
             log("warn", "blob not fetched", { digest: `sha256:${this.hex}`, reason: String(error) });
         }
+        if (this.failure && this.pieces.bytes === 0) spool.discard(this.hex);
         await spool.leave(this.hex);
         this.progressed.notify();
     }
 
     private async open(): Promise<void> {
-        const { file, progress } = await this.kit.spool.openPart(this.hex);
-        this.file = file;
-        const { pieceBytes } = this.kit.limits;
-        if (progress && progress.pieceBytes === pieceBytes && (this.size ?? progress.size) === progress.size) {
+        const { spool, limits } = this.kit;
+        const { file, progress } = await spool.openPart(this.hex);
+        this.handle = file;
+        if (progress?.pieceBytes === limits.pieceBytes && (this.size ?? progress.size) === progress.size) {
             this.size = progress.size;
-            this.pieces = layOut(progress.size, pieceBytes, progress.have);
-            this.inherited = progress.have.some((bytes) => bytes > 0);
-        } else if (this.size === undefined) {
-            this.pieces = [{ start: 0, end: pieceBytes, have: 0, taken: false }];
-        } else {
-            this.pieces = layOut(this.size, pieceBytes);
+            this.pieces = new Pieces(progress.size, limits.pieceBytes, progress.have);
+            this.suspicion = new Suspicion(this.pieces.bytes > 0);
         }
-        if (this.size !== undefined) await this.kit.spool.reserve(this.hex, this.size);
+        if (this.size !== undefined) await spool.reserve(this.hex, this.size);
+        this.progressed.notify();
     }
 
     /** Fetches what is missing. Returns whether the digest is right. */
@@ -206,7 +198,7 @@ export class Download {
         // a relay that does not would send the whole blob five times.
         if (this.size !== undefined && this.kit.relays.first("blobs")?.ranges) this.useRanges = true;
         await Promise.race([first, this.rangesKnown(signal)]);
-        const others = Math.min(this.kit.limits.ranges, this.pieces.length) - 1;
+        const others = Math.min(this.kit.limits.ranges, this.pieces.count) - 1;
         for (let count = 0; count < others; count++) workers.push(part(this.worker(signal)));
         await Promise.all(workers);
     }
@@ -220,7 +212,7 @@ export class Download {
         this.workers += 1;
         let resigned = false;
         try {
-            for (let piece = this.takePiece(); piece; piece = this.takePiece()) {
+            for (let piece = this.pieces.take(); piece; piece = this.pieces.take()) {
                 try {
                     resigned = !(await this.fetchPiece(piece, signal));
                 } finally {
@@ -233,19 +225,13 @@ export class Download {
         }
     }
 
-    private takePiece(): Piece | undefined {
-        const piece = this.pieces.find((each) => !each.taken && !isFull(each));
-        if (piece) piece.taken = true;
-        return piece;
-    }
-
     /** Returns false when the worker resigned: a relay without ranges sends all to one, so all but the last must go. */
     private async fetchPiece(piece: Piece, signal: AbortSignal): Promise<boolean> {
         let failed: Relay | undefined;
         let fruitless = 0;
-        while (this.size === undefined || !isFull(piece)) {
+        while (!this.pieces.full(piece)) {
             const relay = await this.nextRelay(failed, signal);
-            if (relay.ranges === false && this.workers > 1) {
+            if (this.rangeless.has(relay) && this.workers > 1) {
                 // Counted here, in one step with the question: or all of them would go.
                 this.workers -= 1;
                 return false;
@@ -257,7 +243,9 @@ export class Download {
                 if (!(error instanceof RelayFailure)) throw error;
                 failed = relay;
                 fruitless = this.fetched > before ? 0 : fruitless + 1;
-                if (fruitless >= FRUITLESS_LIMIT) throw this.kit.relays.unavailable("blobs");
+                if (fruitless >= FRUITLESS_LIMIT) {
+                    throw new Unavailable(503, `no relay gets on with the blob: ${relay.name} ${error.message}`, 1);
+                }
             }
         }
         return true;
@@ -266,14 +254,15 @@ export class Download {
     /** A download that has begun waits some time for a relay; one that has nothing yet says so at once. */
     private async nextRelay(failed: Relay | undefined, signal: AbortSignal): Promise<Relay> {
         const { relays, limits } = this.kit;
-        const others = this.sole && this.sole !== failed ? relays.all.filter((relay) => relay !== this.sole) : [];
+        const { sole, liars } = this.suspicion;
+        const others = sole && sole !== failed ? relays.all.filter((relay) => relay !== sole) : [];
         const avoid = new Set([...this.missing, ...(failed ? [failed] : []), ...others]);
         const deadline = performance.now() + limits.patienceMs;
         for (;;) {
             signal.throwIfAborted();
-            const relay = await relays.next("blobs", avoid, this.distrusted);
+            const relay = await relays.next("blobs", avoid, liars);
             if (relay) {
-                if (this.suspects.size > 0) this.sole = relay;
+                this.suspicion.chosen(relay);
                 return relay;
             }
             const left = deadline - performance.now();
@@ -284,7 +273,7 @@ export class Download {
 
     private async receive(relay: Relay, piece: Piece, signal: AbortSignal): Promise<void> {
         const from = piece.start + piece.have;
-        const plain = relay.ranges === false || (from === 0 && this.size !== undefined && this.pieces.length <= 1);
+        const plain = this.rangeless.has(relay) || (from === 0 && this.size !== undefined && this.pieces.count <= 1);
         const headers: Record<string, string> = plain ? {} : { range: `bytes=${from}-${piece.end - 1}` };
         const release = await this.kit.slots.take(() => this.readers > 0);
         try {
@@ -323,7 +312,10 @@ export class Download {
 
     /** The whole blob from its first byte: asked for so, or from a relay that ignores Range. */
     private async takeWhole(relay: Relay, plain: boolean, answer: RelayAnswer, signal: AbortSignal): Promise<void> {
-        if (!plain) relay.ranges = false;
+        if (!plain) {
+            relay.ranges = false;
+            this.rangeless.add(relay);
+        }
         if (!plain && this.workers > 1) {
             // The others are fetching what this would bring again.
             await relay.discard(answer);
@@ -366,13 +358,7 @@ export class Download {
     private async learnSize(relay: Relay, total: number, answer: RelayAnswer): Promise<void> {
         if (this.size === undefined) {
             this.size = total;
-            const [first] = this.pieces;
-            this.pieces = layOut(total, this.kit.limits.pieceBytes);
-            // The piece that is being fetched stays the same object.
-            if (first) {
-                first.end = Math.min(first.end, total);
-                this.pieces.splice(0, 1, ...(total > 0 ? [first] : []));
-            }
+            this.pieces.setSize(total);
             await this.kit.spool.reserve(this.hex, total);
             this.progressed.notify();
             this.arrived.notify();
@@ -389,28 +375,17 @@ export class Download {
             if (at + chunk.length > end) {
                 throw relay.failed(new RelayFailure("protocol", `sends more than ${end - from} bytes`), answer.began);
             }
-            await this.writeChunk(chunk, at);
+            for (const { piece, from, to } of this.pieces.missing(at, chunk.length)) {
+                await this.writeAll(chunk.subarray(from - at, to - at), from);
+                this.pieces.arrived(piece, to - from);
+            }
             at += chunk.length;
             this.fetched += chunk.length;
-            this.contributors.add(relay);
+            this.suspicion.contributed(relay);
             this.arrived.notify();
             if (this.fetched - this.noted >= this.kit.limits.noteBytes) void this.saveProgress();
         }
         if (at < end) throw relay.failed(new RelayFailure("cut", `ended ${end - at} bytes early`), answer.began);
-    }
-
-    /** Writes what is new of `chunk`: a whole answer repeats what earlier ranges brought. */
-    private async writeChunk(chunk: Buffer, at: number): Promise<void> {
-        const to = at + chunk.length;
-        for (let index = Math.floor(at / this.kit.limits.pieceBytes); index < this.pieces.length; index++) {
-            const piece = this.pieces[index];
-            if (!piece || piece.start >= to) return;
-            const next = piece.start + piece.have;
-            const end = Math.min(to, piece.end);
-            if (next < at || next >= end) continue;
-            await this.writeAll(chunk.subarray(next - at, end - at), next);
-            piece.have += end - next;
-        }
     }
 
     private async writeAll(bytes: Buffer, position: number): Promise<void> {
@@ -433,7 +408,7 @@ export class Download {
     private async hashInOrder(signal: AbortSignal): Promise<void> {
         const buffer = Buffer.allocUnsafe(HASH_STEP);
         while (this.size === undefined || this.hashed < this.size) {
-            const upTo = this.contiguous();
+            const upTo = this.pieces.contiguous();
             if (this.hashed === upTo) {
                 await this.arrived.wait(undefined, signal);
                 signal.throwIfAborted();
@@ -449,11 +424,6 @@ export class Download {
         }
     }
 
-    private contiguous(): number {
-        const gap = this.pieces.find((piece) => !isFull(piece));
-        return gap ? gap.start + gap.have : (this.size ?? 0);
-    }
-
     private release(): void {
         const { checkedFirstBytes, heldBackBytes } = this.kit.limits;
         if (this.size === undefined || this.size <= checkedFirstBytes) return;
@@ -461,30 +431,25 @@ export class Download {
         this.progressed.notify();
     }
 
-    /** After wrong bytes: names who sent them, forgets them, and leaves that relay out. */
+    /** After wrong bytes: names who sent them, forgets them, and begins another round. */
     private async startAgain(): Promise<void> {
-        const { log, relays } = this.kit;
-        const [only] = this.contributors;
-        if (only && this.contributors.size === 1 && !this.inherited) {
-            this.blame(only);
-            this.suspects.clear();
+        const { log, relays, limits } = this.kit;
+        const verdict = this.suspicion.wrong();
+        if ("liar" in verdict) {
+            this.blame(verdict.liar);
         } else {
-            // Bytes of several relays, or of before a restart: the next round takes one relay, then it is known who.
-            const names = [...this.contributors].map(({ name }) => name);
+            const names = verdict.suspects.map(({ name }) => name);
             log("error", "wrong bytes from one of several", { digest: `sha256:${this.hex}`, relays: names });
-            for (const relay of this.contributors) this.suspects.add(relay);
         }
-        if (this.round > relays.all.length || relays.all.every((relay) => this.distrusted.has(relay))) {
+        if (this.round > relays.all.length || relays.all.every((relay) => this.suspicion.liars.has(relay))) {
             throw new Unavailable(502, `every relay hands out wrong bytes for sha256:${this.hex}`);
         }
         this.round += 1;
-        this.sole = undefined;
         this.hash = createHash("sha256");
         this.hashed = 0;
         this.released = 0;
-        this.contributors = new Set();
-        this.inherited = false;
-        this.pieces = layOut(this.size ?? 0, this.kit.limits.pieceBytes);
+        this.pieces = new Pieces(this.size, limits.pieceBytes);
+        // In place: readers that have no byte yet keep the file open and stay.
         await this.file.truncate(0);
         this.progressed.notify();
     }
@@ -493,7 +458,6 @@ export class Download {
         const digest = `sha256:${this.hex}`;
         this.kit.metrics.wrongBytes.inc({ relay: relay.name });
         this.kit.log("error", "relay hands out wrong bytes", { relay: relay.name, digest });
-        this.distrusted.add(relay);
         relay.failed(
             new RelayFailure("wrong-bytes", `wrong bytes for ${digest}`),
             performance.now(),
@@ -501,17 +465,12 @@ export class Download {
         );
     }
 
-    /** The bytes are right now: whoever took part before and not this time sent the wrong ones. */
-    private blameSuspects(): void {
-        for (const relay of this.suspects) if (!this.contributors.has(relay)) this.blame(relay);
-    }
-
     /** One at a time. A note that cannot be written costs a second fetch after a restart, nothing else. */
     private saveProgress(): Promise<void> {
-        const { size, pieces, kit } = this;
-        if (size === undefined) return this.saving;
+        const { kit } = this;
+        const progress = this.pieces.progress();
+        if (!progress) return this.saving;
         this.noted = this.fetched;
-        const progress = { size, pieceBytes: kit.limits.pieceBytes, have: pieces.map(({ have }) => have) };
         this.saving = this.saving
             .then(() => kit.spool.saveProgress(this.hex, progress))
             .catch((error) => kit.log("warn", "progress not saved", { reason: String(error) }));
@@ -520,20 +479,6 @@ export class Download {
 
     /** For `/status`. */
     state(): { digest: string; size: number | undefined; bytes: number; readers: number } {
-        const bytes = this.pieces.reduce((sum, { have }) => sum + have, 0);
-        return { digest: `sha256:${this.hex}`, size: this.size, bytes, readers: this.readers };
+        return { digest: `sha256:${this.hex}`, size: this.size, bytes: this.pieces.bytes, readers: this.readers };
     }
-}
-
-function isFull({ start, end, have }: Piece): boolean {
-    return have >= end - start;
-}
-
-/** The pieces of a blob, with what is there of each. */
-function layOut(size: number, pieceBytes: number, have: readonly number[] = []): Piece[] {
-    return Array.from({ length: Math.ceil(size / pieceBytes) }, (_, index) => {
-        const start = index * pieceBytes;
-        const end = Math.min(start + pieceBytes, size);
-        return { start, end, have: Math.min(have[index] ?? 0, end - start), taken: false };
-    });
 }

@@ -142,19 +142,16 @@ export class Manifests {
         const answer = await this.relays.ask(
             this.question(request, method, types, ({ headers, body }) => {
                 const said = headers["docker-content-digest"];
-                if (method === "HEAD") return said ? undefined : "no Docker-Content-Digest in the answer to HEAD";
+                if (method === "HEAD") return undefined;
                 const got = digestOf(body);
                 return said === undefined || said === got ? undefined : `says ${said}, sends ${got}`;
             }),
         );
         if (method === "GET" || answer.status !== 200) return await this.keep(answer);
-        return {
-            status: 200,
-            type: answer.headers["content-type"] ?? "",
-            digest: answer.headers["docker-content-digest"] ?? "",
-            size: Number(answer.headers["content-length"] ?? 0),
-            from: "link",
-        };
+        const { "content-type": type, "docker-content-digest": digest, "content-length": length } = answer.headers;
+        // Not every registry says all of it to a HEAD; the GET makes it sure.
+        if (!type || !digest || !length) return await this.askByTag(request, "GET", types);
+        return { status: 200, type, digest, size: Number(length), from: "link" };
     }
 
     private question(

@@ -78,7 +78,7 @@ export interface RelayAnswer {
 
 export class Relay {
     readonly name: string;
-    /** Whether it honours Range; unknown until it was seen. */
+    /** Whether it honoured Range when it was asked last: a hint only, since upstreams differ. */
     ranges: boolean | undefined;
     readonly health: Health;
     readonly failures: NotedFailure[] = [];
@@ -153,14 +153,17 @@ export class Relay {
             bodyTimeout: this.times.stallMs,
             ...(request.signal ? { signal: request.signal } : {}),
         };
-        this.metrics.linkRequests.inc({ relay: this.name });
+        const ask = () => {
+            this.metrics.linkRequests.inc({ relay: this.name });
+            return this.pool.request(options);
+        };
         try {
-            return await this.pool.request(options);
+            return await ask();
         } catch (error) {
             // A server may close an idle connection at the very moment at which we use it (RFC 9112 9.3.1): asked once
             // more, on another connection. A relay that really fails does so again.
             if (request.signal?.aborted || asRelayFailure(error).kind !== "cut") throw error;
-            return await this.pool.request(options);
+            return await ask();
         }
     }
 

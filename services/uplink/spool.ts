@@ -20,6 +20,8 @@ interface Entry {
     /** Readers and downloads; never evicted while there is one. */
     users: number;
     whole: boolean;
+    /** Goes when its last user leaves. */
+    unwanted: boolean;
 }
 
 const WHOLE = /^[a-f0-9]{64}$/;
@@ -58,7 +60,7 @@ export class Spool {
     }
 
     private add(hex: string, bytes: number, lastUsed: number, whole: boolean): Entry {
-        const entry = { bytes, lastUsed, users: 0, whole };
+        const entry = { bytes, lastUsed, users: 0, whole, unwanted: false };
         this.entries.set(hex, entry);
         this.count(bytes);
         return entry;
@@ -102,15 +104,22 @@ export class Spool {
     /** Ends a use. What did not fit beside it is evicted now. */
     async leave(hex: string): Promise<void> {
         const entry = this.entries.get(hex);
-        if (!entry) return;
-        entry.users -= 1;
+        if (entry) entry.users -= 1;
+        if (entry?.users === 0 && entry.unwanted) await this.remove(hex);
         if (this.total > this.budgetBytes) await this.makeRoom(0);
+    }
+
+    /** Has a blob removed as soon as nobody uses it. */
+    discard(hex: string): void {
+        const entry = this.entries.get(hex);
+        if (entry) entry.unwanted = true;
     }
 
     /** Opens the file of an arriving blob, new or with what it already has. The caller calls {@link leave} when done. */
     async openPart(hex: string): Promise<{ file: FileHandle; progress: Progress | undefined }> {
         const entry = this.entries.get(hex) ?? this.add(hex, 0, Date.now(), false);
         this.use(entry);
+        entry.unwanted = false;
         const progress = await this.progress(hex);
         try {
             if (progress) return { file: await open(this.partPath(hex), "r+"), progress };
@@ -121,9 +130,17 @@ export class Spool {
         return { file: await open(this.partPath(hex), "w+", 0o600), progress: undefined };
     }
 
-    /** Opens the file of an arriving blob for reading. */
+    /** Opens the file of an arriving blob for reading. The caller calls {@link leave} when done. */
     async readPart(hex: string): Promise<FileHandle> {
-        return await open(this.has(hex) ? this.wholePath(hex) : this.partPath(hex), "r");
+        const entry = this.entries.get(hex);
+        if (entry) this.use(entry);
+        try {
+            return await open(this.partPath(hex), "r");
+        } catch (error) {
+            if (!isMissing(error)) throw error;
+            // It became a whole one at this moment.
+            return await open(this.wholePath(hex), "r");
+        }
     }
 
     /** Makes room for a blob of which the size has become known. */
@@ -187,10 +204,15 @@ export class Spool {
     }
 
     /** Removes a blob in whatever state it is. */
-    async remove(hex: string): Promise<void> {
+    private async remove(hex: string): Promise<void> {
         this.forget(hex);
-        for (const path of [this.wholePath(hex), this.progressPath(hex), this.partPath(hex)]) {
-            await rm(path, { force: true });
+        try {
+            for (const path of [this.wholePath(hex), this.progressPath(hex), this.partPath(hex)]) {
+                await rm(path, { force: true });
+            }
+        } catch (error) {
+            // It is found again at the next start.
+            this.log("error", "a file of the spool cannot be removed", { reason: String(error) });
         }
     }
 
