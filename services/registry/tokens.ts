@@ -145,12 +145,12 @@ export class TokenSource {
                 answer,
             );
         }
-        const body = (await response.json()) as { token?: unknown; access_token?: unknown; expires_in?: unknown };
-        const token = body.token ?? body.access_token;
+        const body = await readTokenAnswer(response);
+        const token = body?.token ?? body?.access_token;
         if (typeof token !== "string") {
             throw new NoToken("failed", `the token service of ${upstream.name} sent no token`, answer);
         }
-        const seconds = typeof body.expires_in === "number" ? body.expires_in : DEFAULT_LIFETIME;
+        const seconds = typeof body?.expires_in === "number" ? body.expires_in : DEFAULT_LIFETIME;
         return { token, until: this.now() + seconds * LIFETIME_USED * 1000 };
     }
 }
@@ -171,6 +171,17 @@ export function mayPull(token: string, repository: string): boolean {
         );
     } catch {
         return false;
+    }
+}
+
+/** The fields of a token answer, not yet looked at; `undefined` for what is no JSON in spite of its Content-Type. */
+async function readTokenAnswer(
+    response: Response,
+): Promise<{ token?: unknown; access_token?: unknown; expires_in?: unknown } | undefined> {
+    try {
+        return (await response.json()) ?? undefined;
+    } catch {
+        return undefined;
     }
 }
 

@@ -108,7 +108,7 @@ export class Relay {
     ): Promise<Response> {
         const pullToken = () => {
             const token = this.tokens.pullToken(upstream, repository);
-            // Other requests wait for the same token: it must arrive even if this caller leaves.
+            // Other requests wait for the same token, and Cloudflare ends the work for a caller who has left.
             waitUntil(token.catch(() => undefined));
             return token;
         };

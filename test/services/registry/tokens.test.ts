@@ -145,6 +145,11 @@ describe("TokenSource", () => {
             () => new Response("<html>", { status: 403, headers: { "content-type": "text/html" } }),
             "failed",
         ],
+        "half a JSON": [
+            () => new Response('{"token": "', { headers: { "content-type": "application/json" } }),
+            "failed",
+        ],
+        null: [() => Response.json(null), "failed"],
         "JSON without a token": [() => Response.json({ token: 5 }), "failed"],
     };
     for (const [what, [answer, reason]] of Object.entries(failures)) {
