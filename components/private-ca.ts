@@ -6,15 +6,16 @@ const HOURS_A_YEAR = 8760;
 /** Longest common name: RFC 5280, appendix A.1, `ub-common-name`. */
 const COMMON_NAME_MAX = 64;
 
+/** A certificate of the user's own. */
+export interface OwnCertificate {
+    /** PEM: the server's certificate, then the intermediates. */
+    readonly certificate: pulumi.Input<string>;
+    /** PEM: its key. Secret. */
+    readonly key: pulumi.Input<string>;
+}
+
 /** A server's certificate: of a private CA that the stack makes, or one of the user's own. */
-export type TlsArgs =
-    | "privateCa"
-    | {
-          /** PEM: the server's certificate, then the intermediates. */
-          readonly certificate: pulumi.Input<string>;
-          /** PEM: its key. Secret. */
-          readonly key: pulumi.Input<string>;
-      };
+export type TlsArgs = "privateCa" | OwnCertificate;
 
 /** Arguments of {@link PrivateCa}. */
 export interface PrivateCaArgs {

@@ -3,7 +3,7 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
-import { PrivateCa, type TlsArgs } from "../private-ca";
+import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
 import { quote } from "../shell";
 import { child, type Transform } from "../transform";
 import { type RelayFilesArgs, relayFiles, releaseHash, releaseLines } from "./relay-files";
@@ -64,7 +64,7 @@ export class NginxRelay extends pulumi.ComponentResource {
 
         const privateCa =
             args.tls === "privateCa" ? new PrivateCa(`${name}-ca`, { hostname: args.hostname }, own) : undefined;
-        const files = releaseOf(args, privateCa ?? (args.tls as Exclude<TlsArgs, "privateCa">), privateCa?.ca);
+        const files = releaseOf(args, privateCa ?? (args.tls as OwnCertificate), privateCa?.ca);
         const apply = new command.remote.Command(
             ...child(
                 args.transform?.apply,
@@ -111,7 +111,7 @@ export class NginxRelay extends pulumi.ComponentResource {
 
 function releaseOf(
     { hostname, upstreams, access, keys, hubAccount }: NginxRelayArgs,
-    { certificate, key }: Exclude<TlsArgs, "privateCa">,
+    { certificate, key }: OwnCertificate,
     ca: pulumi.Output<string> | undefined,
 ): pulumi.Output<ReturnType<typeof relayFiles>> {
     const secrets = pulumi.output({ keys, hubAccount, certificate, key, ca });

@@ -1,26 +1,33 @@
-/** A DNS server that answers every name with one IPv4 address: nginx resolves upstreams by DNS alone. */
+/** A small DNS server for nginx, which resolves upstreams by DNS alone: IPv4 addresses by name, or one for all. */
 import { createSocket } from "node:dgram";
 
-/** RFC 1035, 4.1.1: response, recursion desired and available, no error; one question, one answer. */
-const FLAGS_AND_COUNTS = Buffer.from([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+/** RFC 1035, 4.1.1: response, recursion desired and available; then no error or "no such name", and the counts. */
+const FOUND = Buffer.from([0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 0]);
+const NO_SUCH_NAME = Buffer.from([0x81, 0x83, 0, 1, 0, 0, 0, 0, 0, 0]);
 /** RFC 1035, 4.1.3 and 4.1.4: the name is the question's, at offset 12; type A, class IN, 60 seconds, four bytes. */
 const ANSWER = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4]);
 const HEADER_BYTES = 12;
 const TYPE_AND_CLASS_BYTES = 4;
 
+/** A running server. */
 export interface DnsServer {
     /** `127.0.0.1:<port>`, as nginx's `resolver` takes it. */
     readonly address: string;
     close(): Promise<void>;
 }
 
-export function startDns(address: string): Promise<DnsServer> {
+export function startDns(records: string | Readonly<Record<string, string>>): Promise<DnsServer> {
     const socket = createSocket("udp4");
     socket.on("message", (query, peer) => {
-        const question = query.subarray(HEADER_BYTES, query.indexOf(0, HEADER_BYTES) + 1 + TYPE_AND_CLASS_BYTES);
-        const bytes = Buffer.from(address.split(".").map(Number));
-        const id = query.subarray(0, 2);
-        socket.send(Buffer.concat([id, FLAGS_AND_COUNTS, question, ANSWER, bytes]), peer.port, peer.address);
+        const endOfName = query.indexOf(0, HEADER_BYTES);
+        const question = query.subarray(HEADER_BYTES, endOfName + 1 + TYPE_AND_CLASS_BYTES);
+        const address =
+            typeof records === "string" ? records : records[nameIn(query.subarray(HEADER_BYTES, endOfName))];
+        const rest =
+            address === undefined
+                ? [NO_SUCH_NAME, question]
+                : [FOUND, question, ANSWER, Buffer.from(address.split(".").map(Number))];
+        socket.send(Buffer.concat([query.subarray(0, 2), ...rest]), peer.port, peer.address);
     });
     return new Promise((resolve, reject) => {
         socket.once("error", reject);
@@ -31,4 +38,13 @@ export function startDns(address: string): Promise<DnsServer> {
             }),
         );
     });
+}
+
+/** `cache.example` for its labels, each with its length before it. */
+function nameIn(labels: Buffer): string {
+    const names: string[] = [];
+    for (let at = 0; at < labels.length; at += 1 + (labels[at] ?? 0)) {
+        names.push(labels.toString("latin1", at + 1, at + 1 + (labels[at] ?? 0)));
+    }
+    return names.join(".").toLowerCase();
 }

@@ -1,0 +1,423 @@
+/** The front's configuration in real nginx, with a fake cache and a fake uplink. Not proven here: a real registry. */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import { type RequestOptions, request } from "node:https";
+import { dirname, join } from "node:path";
+import { CONTAINER, certificatePaths, frontFiles, type Places } from "../../components/onprem/front-files";
+import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
+import { locate } from "../../services/registry/names";
+import { selectUpstreams } from "../../services/registry/upstreams";
+import { type DnsServer, startDns } from "../support/dns";
+import { eventually } from "../support/eventually";
+import { freePort, nginxFolder, type RunningNginx, remove, startNginx, textOf } from "../support/nginx";
+
+const HOSTNAME = "mirror.acme.lan";
+const UPSTREAMS = selectUpstreams(["docker.io", "ghcr.io", "registry.k8s.io"]);
+const CACHE = "127.81.0.1";
+const UPLINK = "127.81.0.2";
+const BLOB = Buffer.from("the bytes of a layer that the cache has");
+const DIGEST = digestOf(BLOB);
+const EMPTY = digestOf(Buffer.alloc(0));
+const ELSEWHERE = `sha256:${"e".repeat(64)}`;
+
+describe("The front's nginx", function () {
+    this.timeout(30_000);
+
+    let folder: string;
+    let ca: KeyPair;
+    let places: Places;
+    let dns: DnsServer;
+    let nginx: RunningNginx;
+    let cache: Fake;
+    let uplink: Fake;
+
+    const lay = (allowFrom: string[]) => {
+        const { cert, key } = issue(ca, [HOSTNAME]);
+        const mirrorUrl = `https://${HOSTNAME}`;
+        const paths = certificatePaths(places);
+        const certificates = [
+            { file: paths.certificate, content: cert },
+            { file: paths.key, content: key },
+        ];
+        const files = frontFiles({ hostname: HOSTNAME, mirrorUrl, upstreams: UPSTREAMS, allowFrom, places });
+        for (const { file, content } of [...files, ...certificates]) {
+            mkdirSync(dirname(file), { recursive: true });
+            writeFileSync(file, content);
+        }
+    };
+    const start = () => startNginx(join(places.nginx, "nginx.conf"), places.port);
+    const ask = (path: string, options: RequestOptions = {}) => send(places.port, ca.cert, path, options);
+    const lines = async () =>
+        (await textOf(places.accessLog))
+            .split("\n")
+            .filter((line) => line !== "")
+            .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+    before(async () => {
+        folder = nginxFolder();
+        ca = makeCa("front");
+        dns = await startDns({ cache: CACHE, uplink: UPLINK });
+        places = {
+            ...CONTAINER,
+            nginx: join(folder, "etc"),
+            pid: join(folder, "nginx.pid"),
+            errorLog: join(folder, "error.log"),
+            accessLog: join(folder, "access.json"),
+            store: join(folder, "store"),
+            resolver: dns.address,
+            port: await freePort(),
+            healthPort: await freePort(),
+        };
+        for (const bytes of [BLOB, Buffer.alloc(0)]) storeBlob(places.store, bytes);
+        lay(["127.0.0.0/8"]);
+        // Before cache and uplink are there: the front must start without them.
+        nginx = await start();
+    });
+    after(async () => {
+        await nginx?.stop();
+        await dns?.close();
+        remove(folder);
+    });
+
+    describe("while the cache is down", () => {
+        it("serves the blobs that are on the disk", async () => {
+            const answer = await ask(`/v2/library/hello/blobs/${DIGEST}`);
+            assert.equal(answer.status, 200);
+            assert.deepEqual(answer.body, BLOB);
+        });
+
+        for (const path of ["/v2/", "/v2/library/hello/manifests/1.0", `/v2/library/hello/blobs/${ELSEWHERE}`]) {
+            it(`says so for ${path}`, async () => {
+                const answer = await ask(path);
+                assert.equal(answer.status, 503);
+                assert.equal(errorCode(answer), "UNAVAILABLE");
+            });
+        }
+    });
+
+    describe("with cache and uplink", () => {
+        before(async () => {
+            cache = await startFake(CACHE);
+            uplink = await startFake(UPLINK);
+        });
+        after(async () => {
+            await cache?.close();
+            await uplink?.close();
+        });
+        beforeEach(() => {
+            for (const fake of [cache, uplink]) {
+                fake.requests.length = 0;
+                fake.answer = (_, response) => response.end("from a fake");
+            }
+        });
+
+        const names = [
+            ["library/node", undefined],
+            ["node", undefined],
+            ["docker.io/node", undefined],
+            ["node", "docker.io"],
+            ["docker.io/owner/app", "docker.io"],
+            ["owner/app", "ghcr.io"],
+            ["ghcr.io/owner/app", undefined],
+            ["ghcr.io/owner/app", "ghcr.io"],
+            ["single", "ghcr.io"],
+            ["pause", "registry.k8s.io"],
+            ["a-b_c__d/e.f", undefined],
+        ] as const;
+        for (const [name, ns] of names) {
+            it(`asks the cache for ${name}${ns ? ` with ns=${ns}` : ""} by the canonical name`, async () => {
+                await ask(`/v2/${name}/manifests/1.0${ns ? `?ns=${ns}` : ""}`);
+                const place = locate(name, ns, UPSTREAMS);
+                assert.ok("upstream" in place);
+                const prefix = place.upstream.name === "docker.io" ? "" : `${place.upstream.name}/`;
+                assert.deepEqual(cache.paths(), [`/v2/${prefix}${place.repository}/manifests/1.0`]);
+            });
+        }
+
+        const unknown = [
+            ["quay.io/owner/app", undefined],
+            ["owner/app", "quay.io"],
+            ["owner/app", "10.0.0.1"],
+            ["owner/app", "DOCKER.IO"],
+            ["owner/app", ""],
+            ["ghcr.io/owner/app", "docker.io"],
+            ["docker.io/owner/app", "ghcr.io"],
+        ] as const;
+        for (const [name, ns] of unknown) {
+            it(`answers ${name} with ns=${ns} by NAME_UNKNOWN and asks nobody`, async () => {
+                assert.ok("refusal" in locate(name, ns, UPSTREAMS));
+                const answer = await ask(`/v2/${name}/manifests/1.0${ns === undefined ? "" : `?ns=${ns}`}`);
+                assert.equal(answer.status, 404);
+                assert.equal(errorCode(answer), "NAME_UNKNOWN");
+                assert.deepEqual([...cache.paths(), ...uplink.paths()], []);
+            });
+        }
+
+        it("has no name for an unknown upstream's blob either, though the disk has it", async () => {
+            const answer = await ask(`/v2/quay.io/owner/app/blobs/${DIGEST}`);
+            assert.equal(answer.status, 404);
+            assert.equal(errorCode(answer), "NAME_UNKNOWN");
+        });
+
+        const notOfThePullApi = [
+            "/v2/_catalog",
+            "/v2/library/Node/manifests/1.0",
+            "/v2/library%2fnode/manifests/1.0",
+            "/v2/library/../../etc/passwd",
+            "/v2/library/node/blobs/uploads/",
+            `/v2/${"a".repeat(256)}/manifests/1.0`,
+            `/v2/library/node/blobs/sha256:..${"a".repeat(62)}`,
+        ];
+        for (const path of notOfThePullApi) {
+            it(`answers ${path.slice(0, 50)} by 404 and asks nobody`, async () => {
+                const answer = await ask(path);
+                assert.equal(answer.status, 404);
+                assert.equal(errorCode(answer), "NAME_INVALID");
+                assert.deepEqual(cache.paths(), []);
+            });
+        }
+
+        for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
+            it(`answers ${method} by 405`, async () => {
+                for (const path of ["/v2/", "/v2/library/node/manifests/1.0", "/v2/library/node/blobs/uploads/"]) {
+                    const answer = await ask(path, { method });
+                    assert.equal(answer.status, 405);
+                    assert.equal(answer.headers.allow, "GET, HEAD");
+                }
+                assert.deepEqual(cache.paths(), []);
+            });
+        }
+
+        it("sends a blob of the disk with the headers of a registry", async () => {
+            const { status, headers, body } = await ask(`/v2/library/node/blobs/${DIGEST}`);
+            assert.equal(status, 200);
+            assert.deepEqual(body, BLOB);
+            assert.equal(headers["docker-content-digest"], DIGEST);
+            assert.equal(headers.etag, `"${DIGEST}"`);
+            assert.equal(headers["content-type"], "application/octet-stream");
+            assert.equal(headers["content-length"], String(BLOB.length));
+            assert.equal(headers["accept-ranges"], "bytes");
+            assert.equal(headers["last-modified"], undefined);
+            assert.deepEqual(cache.paths(), []);
+        });
+
+        it("answers HEAD of a blob of the disk with its length and no body", async () => {
+            const { status, headers, body } = await ask(`/v2/library/node/blobs/${DIGEST}`, { method: "HEAD" });
+            assert.deepEqual([status, headers["content-length"], body.length], [200, String(BLOB.length), 0]);
+        });
+
+        it("sends ranges of a blob of the disk", async () => {
+            const path = `/v2/library/node/blobs/${DIGEST}`;
+            const part = await ask(path, { headers: { range: "bytes=4-8" } });
+            assert.equal(part.status, 206);
+            assert.equal(part.headers["content-range"], `bytes 4-8/${BLOB.length}`);
+            assert.equal(part.headers["docker-content-digest"], DIGEST);
+            assert.deepEqual(part.body, BLOB.subarray(4, 9));
+            const outside = await ask(path, { headers: { range: `bytes=${BLOB.length}-` } });
+            assert.equal(outside.status, 416);
+            assert.equal(outside.headers["content-range"], `bytes */${BLOB.length}`);
+            assert.equal(errorCode(outside), "UNSUPPORTED");
+        });
+
+        it("sends a blob of 0 bytes", async () => {
+            const { status, headers, body } = await ask(`/v2/library/node/blobs/${EMPTY}`);
+            assert.deepEqual([status, headers["content-length"], body.length], [200, "0", 0]);
+        });
+
+        it("asks the cache for a blob that is not on the disk, with its Range", async () => {
+            const answer = await ask(`/v2/node/blobs/${ELSEWHERE}?ns=docker.io`, { headers: { range: "bytes=0-1" } });
+            assert.equal(answer.body.toString(), "from a fake");
+            assert.deepEqual(cache.paths(), [`/v2/library/node/blobs/${ELSEWHERE}`]);
+            assert.equal(cache.requests[0]?.headers.range, "bytes=0-1");
+        });
+
+        it("hands every Accept line and nobody's login on to the cache", async () => {
+            const headers = {
+                accept: ["application/a", "application/b"],
+                authorization: "Basic c2VjcmV0",
+                cookie: "a=b",
+            };
+            await ask("/v2/library/node/manifests/1.0", { headers });
+            const got = cache.requests[0]?.headers;
+            assert.deepEqual(
+                [got?.accept, got?.authorization, got?.cookie],
+                ["application/a, application/b", undefined, undefined],
+            );
+        });
+
+        it("hands n and last of a list on, and nothing else", async () => {
+            await ask("/v2/owner/app/tags/list?n=2&ns=ghcr.io&last=1.0&evil=1");
+            assert.deepEqual(cache.paths(), ["/v2/ghcr.io/owner/app/tags/list?n=2&last=1.0"]);
+        });
+
+        it("asks the cache about /v2/", async () => {
+            assert.equal((await ask("/v2/")).status, 200);
+            assert.deepEqual(cache.paths(), ["/v2/"]);
+        });
+
+        for (const [status, code] of [
+            [503, "UNAVAILABLE"],
+            [429, "TOOMANYREQUESTS"],
+            [404, "MANIFEST_UNKNOWN"],
+        ] as const) {
+            it(`says why a manifest is not there when the uplink says ${status}`, async () => {
+                cache.answer = (_, response) => response.writeHead(404).end("{}");
+                uplink.answer = (_, response) =>
+                    response
+                        .writeHead(status, { "content-type": "application/json", "retry-after": "7" })
+                        .end(JSON.stringify({ errors: [{ code, message: "both relays rest" }] }));
+                const answer = await ask("/v2/node/manifests/1.0?ns=docker.io");
+                assert.equal(answer.status, status);
+                assert.equal(errorCode(answer), code);
+                assert.equal(answer.headers["retry-after"], "7");
+                assert.deepEqual(uplink.paths(), ["/v2/library/node/manifests/1.0"]);
+            });
+        }
+
+        it("does not ask the uplink about anything but manifests", async () => {
+            cache.answer = (_, response) => response.writeHead(404).end("{}");
+            assert.equal((await ask(`/v2/library/node/blobs/${ELSEWHERE}`)).status, 404);
+            assert.equal((await ask("/v2/library/node/tags/list")).status, 404);
+            assert.deepEqual(uplink.paths(), []);
+        });
+
+        it("hands errors of the cache on as they are", async () => {
+            cache.answer = (_, response) =>
+                response.writeHead(500, { "content-type": "application/json" }).end('{"errors":[{"code":"UNKNOWN"}]}');
+            const answer = await ask("/v2/library/node/manifests/1.0");
+            assert.equal(answer.status, 500);
+            assert.equal(errorCode(answer), "UNKNOWN");
+        });
+
+        it("breaks the connection where the cache broke it", async () => {
+            cache.answer = (_, response) => {
+                response.writeHead(200, { "content-length": 100 });
+                response.write("half", () => response.destroy());
+            };
+            await assert.rejects(ask(`/v2/library/node/blobs/${ELSEWHERE}`), /aborted/);
+        });
+
+        it("logs the digest of each blob and manifest, with the time", async () => {
+            cache.answer = (_, response) => response.writeHead(200, { "docker-content-digest": ELSEWHERE }).end("{}");
+            await ask("/v2/library/logged/manifests/1.0");
+            await ask(`/v2/library/logged/blobs/${DIGEST}`);
+            const logged = await eventually("two log lines", async () => {
+                const found = (await lines()).filter(({ name }) => name === "library/logged");
+                return found.length === 2 ? found : undefined;
+            });
+            const [manifest, blob] = logged;
+            assert.deepEqual([manifest?.digest, manifest?.from, manifest?.status], [ELSEWHERE, "cache", 200]);
+            assert.deepEqual([blob?.digest, blob?.from, blob?.bytes], [DIGEST, "disk", BLOB.length]);
+            assert.ok(Math.abs(Date.parse(String(blob?.time)) - Date.now()) < 60_000);
+        });
+    });
+
+    describe("for people and health checks", () => {
+        it("has a page for people at / that says what it is", async () => {
+            const answer = await ask("/");
+            assert.equal(answer.status, 200);
+            assert.match(answer.headers["content-type"] ?? "", /^text\/plain/);
+            assert.match(answer.body.toString(), /read-only cache.*\n.*not Docker Hub/);
+        });
+
+        it("is healthy on its own port and at /healthz", async () => {
+            assert.equal((await ask("/healthz")).status, 200);
+            const answer = await fetch(`http://127.0.0.1:${places.healthPort}/`);
+            assert.equal(await answer.text(), "ok\n");
+        });
+
+        it("answers anything else by a plain 404", async () => {
+            for (const path of ["/index.html", "/v1/_ping", "/_blob", "/_cache", "/_answer/denied"]) {
+                const answer = await ask(path);
+                assert.equal(answer.status, 404, path);
+                assert.equal(answer.body.toString(), "not found\n");
+            }
+        });
+    });
+
+    describe("outside allowFrom", () => {
+        before(async () => {
+            await nginx.stop();
+            lay(["10.0.0.0/8"]);
+            nginx = await start();
+        });
+
+        for (const path of ["/", "/v2/", "/v2/library/node/manifests/1.0", `/v2/library/node/blobs/${DIGEST}`]) {
+            it(`refuses ${path}`, async () => {
+                const answer = await ask(path);
+                assert.equal(answer.status, 403);
+                assert.equal(errorCode(answer), "DENIED");
+            });
+        }
+    });
+});
+
+interface Answer {
+    readonly status: number;
+    readonly headers: IncomingMessage["headers"];
+    readonly body: Buffer;
+}
+
+interface Fake {
+    readonly requests: IncomingMessage[];
+    answer: (request: IncomingMessage, response: ServerResponse) => void;
+    paths(): string[];
+    close(): Promise<void>;
+}
+
+async function startFake(host: string): Promise<Fake> {
+    const requests: IncomingMessage[] = [];
+    const server: Server = createServer((request, response) => {
+        requests.push(request);
+        fake.answer(request, response);
+    });
+    const fake: Fake = {
+        requests,
+        answer: (_, response) => response.end(),
+        paths: () => requests.map(({ url }) => url ?? ""),
+        close: async () => {
+            server.close();
+            server.closeAllConnections();
+            await once(server, "close");
+        },
+    };
+    server.listen(5000, host);
+    await once(server, "listening");
+    return fake;
+}
+
+function send(port: number, ca: string, path: string, options: RequestOptions): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+        const headers = { host: HOSTNAME, ...(options.headers as Record<string, string>) };
+        const all = { ...options, headers, host: "127.0.0.1", port, path, ca, servername: HOSTNAME, agent: false };
+        request(all as RequestOptions, (response) => {
+            const chunks: Buffer[] = [];
+            response.on("data", (chunk: Buffer) => chunks.push(chunk));
+            response.once("error", reject);
+            response.once("end", () =>
+                resolve({ status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks) }),
+            );
+        })
+            .once("error", reject)
+            .end();
+    });
+}
+
+function storeBlob(root: string, bytes: Buffer): void {
+    const hex = digestOf(bytes).slice("sha256:".length);
+    const file = join(root, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, bytes);
+    chmodSync(file, 0o644);
+}
+
+function digestOf(bytes: Buffer): string {
+    return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+}
+
+function errorCode({ body }: Answer): string {
+    return (JSON.parse(body.toString()) as { errors: { code: string }[] }).errors[0]?.code ?? "";
+}
