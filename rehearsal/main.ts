@@ -27,10 +27,13 @@ interface Flags {
     readonly json?: string;
 }
 
-main().catch((error: Error) => {
-    console.error(`\n${error.message}`);
-    process.exitCode = 1;
-});
+main().then(
+    () => process.exit(),
+    (error: Error) => {
+        console.error(`\n${error.message}`);
+        process.exit(1);
+    },
+);
 
 async function main(): Promise<void> {
     const flags = readFlags();
@@ -38,24 +41,21 @@ async function main(): Promise<void> {
     const started = Date.now();
     const tell = (line: string) => console.log(`${elapsed(started)}  ${line}`);
     const docker = new Docker();
-    const interrupted = new AbortController();
-    for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupted.abort());
+    const interrupted = interruption();
 
     await setup(tell);
     tell("removing what an earlier rehearsal left");
     await removeRehearsal(docker);
     try {
-        const work = rehearse(flags, tell);
-        await Promise.race([work, whenAborted(interrupted.signal)]);
-        const steps = await work;
-        if (!flags.once && !interrupted.signal.aborted) await whenAborted(interrupted.signal).catch(() => {});
+        const steps = await Promise.race([rehearse(flags, tell), interrupted]);
+        if (!flags.once) await interrupted.catch(() => {});
         if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
     } finally {
-        tell("removing everything that this rehearsal made");
+        tell("removing everything that this rehearsal made (kept for the next: .rehearsal and the base images)");
         await removeRehearsal(docker);
         rmSync(RUN, { recursive: true, force: true });
+        tell("done");
     }
-    tell("done");
 }
 
 async function rehearse(flags: Flags, tell: (line: string) => void): Promise<Step[]> {
@@ -172,12 +172,14 @@ function readFlags(): Flags | undefined {
     return undefined;
 }
 
-function whenAborted(signal: AbortSignal): Promise<never> {
-    return new Promise((_, reject) => {
-        const stop = () => reject(new Error("interrupted"));
-        if (signal.aborted) stop();
-        else signal.addEventListener("abort", stop, { once: true });
+/** Rejects at Ctrl-C. Whatever is under way then fails by itself once its machines are gone. */
+function interruption(): Promise<never> {
+    const interrupted = new Promise<never>((_, reject) => {
+        for (const signal of ["SIGINT", "SIGTERM"] as const)
+            process.once(signal, () => reject(new Error("interrupted")));
     });
+    interrupted.catch(() => {});
+    return interrupted;
 }
 
 function elapsed(since: number): string {

@@ -1,5 +1,6 @@
 /** The proof: what a user would see of the rehearsed stack, step by step, each with its own judgement. */
 import { strict as assert } from "node:assert";
+import { DOWNLOAD_LIMITS } from "../services/uplink/download";
 import type { Catalogue, CatalogueEntry, ProofImage } from "./catalogue";
 import type { PlatformImage } from "./hub/image";
 import { eventually } from "./run";
@@ -178,8 +179,10 @@ function stepsOf({ scene, catalogue, relayKey, breakConf }: ProofInputs): Record
                 await pulled;
             }, image);
             const extra = found.linkBytes - image.size;
-            const ranges = openRanges(JSON.parse(await scene.uplink("/status")));
-            assert.ok(extra <= Math.max(image.size * 0.02, RANGE_SLACK * ranges), `${extra} bytes more than the image`);
+            assert.ok(
+                extra <= Math.max(image.size * 0.02, RANGE_SLACK * DOWNLOAD_LIMITS.ranges),
+                `${extra} bytes more than the image`,
+            );
             return { ...found, relay: `${first.name} → ${second.name}`, note: `${extra} bytes extra` };
         },
         "a relay that hands out wrong bytes": async () => {
@@ -332,10 +335,6 @@ function platformOf({ repository, made }: CatalogueEntry, platform: string): Pla
     const found = made.platforms.find((image) => image.platform === platform);
     if (!found) throw new Error(`${repository} was not made for ${platform}`);
     return found;
-}
-
-function openRanges(status: { readonly rangesAtOnce?: number }): number {
-    return status.rangesAtOnce ?? 1;
 }
 
 function firstLine(text: string): string {

@@ -118,7 +118,7 @@ export class Scene {
             const { relays } = JSON.parse(await this.uplink("/status")) as {
                 relays: { name: string; healthy: boolean }[];
             };
-            return relays.find(({ name }) => name === relay.name)?.healthy ? true : undefined;
+            return relays.find(({ name }) => name === relay.name)?.condition === "well" ? true : undefined;
         });
     }
 
