@@ -1,0 +1,168 @@
+/** What NginxRelay asks for. That its files work is proven in test/relays/nginx.test.ts and test/templates. */
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { NginxRelay, type NginxRelayArgs } from "../../../components/overseas/nginx-relay";
+import { selectUpstreams } from "../../../services/registry/upstreams";
+import { readTemplate } from "../../../templates/render";
+import { type Deployed, deploy, isSecret, only, plainOccurrences, reveal } from "../../support/deploy";
+
+const COMMAND = "command:remote:Command";
+const RECORD = "cloudflare:index/dnsRecord:DnsRecord";
+const KEYS = { "acme.1": "sEntiNelKeyOfGenerationOne", "acme.2": "sEntiNelKeyOfGenerationTwo" };
+const CONNECTION = { host: "198.51.100.7", user: "admin", privateKey: "sEntiNelSshKey" };
+const OWN_CERTIFICATE = { certificate: "the certificate", key: "sEntiNelCertificateKey" };
+const TLS_OUTPUTS = {
+    "tls:index/privateKey:PrivateKey": (_: unknown, name: string) => ({ privateKeyPem: `sEntiNel ${name}` }),
+    "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "the CA" }),
+    "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
+    "tls:index/locallySignedCert:LocallySignedCert": () => ({ certPem: "a leaf" }),
+};
+
+function deployRelay(args: Partial<NginxRelayArgs> = {}): Promise<Deployed> {
+    return deploy(
+        () => {
+            const relay = new NginxRelay("nginx", {
+                hostname: "vm.example.com",
+                address: "198.51.100.7",
+                connection: CONNECTION,
+                keys: KEYS,
+                hubAccount: { username: "acme", token: "sEntiNelHubToken" },
+                upstreams: selectUpstreams(["docker.io", "ghcr.io"]),
+                tls: OWN_CERTIFICATE,
+                ...args,
+            });
+            const { hostname, url, address, ca, dnsRecord } = relay;
+            return { hostname, url, address, ca, dnsRecord };
+        },
+        { outputs: TLS_OUTPUTS },
+    );
+}
+
+/** The files that go to the machine, by path. */
+async function filesOf(args: Partial<NginxRelayArgs> = {}): Promise<Record<string, { mode: string; content: string }>> {
+    const stdin: string = reveal(only(await deployRelay(args), COMMAND).inputs.stdin);
+    const lines = stdin
+        .trimEnd()
+        .split("\n")
+        .map((line) => line.split(" "));
+    return Object.fromEntries(
+        lines.map(([mode = "", path, text = ""]) => [path, { mode, content: Buffer.from(text, "base64").toString() }]),
+    );
+}
+
+describe("NginxRelay", () => {
+    it("makes one command, and its children are its own", async () => {
+        const { resources, outputs } = await deployRelay();
+        assert.deepEqual(
+            resources.map(({ type, name }) => [type, name]),
+            [
+                ["dockermirror:overseas:NginxRelay", "nginx"],
+                [COMMAND, "nginx-apply"],
+            ],
+        );
+        assert.match(resources[1]?.parent ?? "", /::dockermirror:overseas:NginxRelay::nginx$/);
+        assert.deepEqual(outputs, {
+            hostname: "vm.example.com",
+            url: "https://vm.example.com",
+            address: "198.51.100.7",
+            ca: undefined,
+            dnsRecord: "vm.example.com. 300 IN A 198.51.100.7",
+        });
+    });
+
+    it("runs apply.sh as it is, and nothing when it is destroyed", async () => {
+        const { inputs } = only(await deployRelay(), COMMAND);
+        const script = execFileSync("sh", ["-c", `${inputs.create.split("; if ")[0]}; printf %s "$script"`]);
+        assert.equal(script.toString(), readTemplate("vm/apply.sh"));
+        assert.match(inputs.create, /exec sudo -n sh -c "\$script"; fi$/);
+        assert.equal(inputs.delete, undefined);
+        assert.equal(inputs.update, undefined);
+    });
+
+    it("hands every secret over as a secret, and by standard input alone", async () => {
+        const deployed = await deployRelay();
+        assert.ok(isSecret(only(deployed, COMMAND).inputs.stdin));
+        for (const { inputs } of deployed.resources) {
+            const { connection: _, ...ours } = inputs;
+            assert.deepEqual(plainOccurrences(ours, "sEntiNel"), []);
+        }
+        const files = await filesOf();
+        const secrets = ["sEntiNel", Buffer.from("acme:sEntiNelHubToken").toString("base64")];
+        for (const [path, { mode, content }] of Object.entries(files)) {
+            if (secrets.some((secret) => content.includes(secret))) assert.equal(mode, "0600", path);
+        }
+        assert.ok(files["account.conf"]?.content.includes(secrets[1]!));
+    });
+
+    it("puts of the keys only digests into nginx' files", async () => {
+        const files = await filesOf();
+        const holders = Object.keys(files).filter((path) =>
+            Object.values(KEYS).some((key) => files[path]?.content.includes(key)),
+        );
+        assert.deepEqual(holders, ["key.curl"]);
+        assert.match(
+            files["keys.conf"]?.content ?? "",
+            /^ {4}[0-9a-f]{64} {2}"acme\.1";\n {4}[0-9a-f]{64} {2}"acme\.2";$/m,
+        );
+    });
+
+    it("has no account where none is given", async () => {
+        const files = await filesOf({ hubAccount: undefined });
+        assert.ok(!files["account.conf"]?.content.includes("Basic"));
+    });
+
+    const changes: Record<string, Partial<NginxRelayArgs>> = {
+        "a new key": { keys: { ...KEYS, "acme.3": "sEntiNelKeyOfGenerationThree" } },
+        "another upstream": { upstreams: selectUpstreams(["docker.io"]) },
+        "another account": { hubAccount: { username: "acme", token: "sEntiNelNewToken" } },
+        "a renewed certificate": { tls: { ...OWN_CERTIFICATE, certificate: "a renewed certificate" } },
+        "public access": { access: "public" },
+    };
+    for (const [what, change] of Object.entries(changes)) {
+        it(`is applied again for ${what}`, async () => {
+            const triggers = async (args: Partial<NginxRelayArgs>) =>
+                only(await deployRelay(args), COMMAND).inputs.triggers;
+            assert.deepEqual(await triggers({}), await triggers({}));
+            assert.notDeepEqual(await triggers(change), await triggers({}));
+        });
+    }
+
+    it("lets strangers in only where access is public, and expects what it should of itself", async () => {
+        const { release: closed } = await filesOf();
+        const { release: open, "keys.conf": keys } = await filesOf({ access: "public" });
+        assert.match(closed?.content ?? "", /^[0-9a-f]{32} 401\n$/);
+        assert.match(open?.content ?? "", /^[0-9a-f]{32} 200\n$/);
+        assert.match(keys?.content ?? "", /^ {4}"" {7}yes;$/m);
+    });
+
+    it("has a certificate of a private CA of its own, if wanted", async () => {
+        const deployed = await deployRelay({ tls: "privateCa" });
+        assert.equal(deployed.outputs.ca, "the CA");
+        const files = await filesOf({ tls: "privateCa" });
+        assert.equal(files["certificate.pem"]?.content, "a leaf");
+        assert.equal(files["key.pem"]?.content, "sEntiNel nginx-ca-key");
+        assert.match(files["ask.curl"]?.content ?? "", /^cacert = "ca\.pem"$/m);
+    });
+
+    it("enters its name in the zone, grey, once the relay answers", async () => {
+        const deployed = await deployRelay({ zoneId: "zone" });
+        const { inputs, dependencies } = only(deployed, RECORD);
+        assert.deepEqual(inputs, {
+            zoneId: "zone",
+            name: "vm.example.com",
+            type: "A",
+            content: "198.51.100.7",
+            ttl: 300,
+            proxied: false,
+        });
+        assert.ok(
+            dependencies.some((urn) => urn.endsWith("::nginx-apply")),
+            dependencies.join(),
+        );
+    });
+
+    it("lets the user change what it makes", async () => {
+        const deployed = await deployRelay({ zoneId: "zone", transform: { record: { ttl: 60 } } });
+        assert.equal(only(deployed, RECORD).inputs.ttl, 60);
+    });
+});
