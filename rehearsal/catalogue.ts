@@ -98,7 +98,8 @@ function ownImages(slim: BaseImage, caCert: string): ImageArgs[] {
             ...official,
             repository: "library/nginx",
             tag: "1.28-bookworm",
-            layers: [base],
+            // The stock image has curl for health checks; this one has busybox' wget.
+            layers: [base, { files: { "/usr/bin/wget": { linkTo: "/bin/busybox" } } }],
             cmd: ["nginx", "-g", "daemon off;"],
         },
         {

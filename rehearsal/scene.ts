@@ -116,7 +116,7 @@ export class Scene {
     async healthy(relay: SceneRelay): Promise<void> {
         await eventually(`the uplink takes ${relay.name} for healthy`, HEALTHY_SECONDS, async () => {
             const { relays } = JSON.parse(await this.uplink("/status")) as {
-                relays: { name: string; healthy: boolean }[];
+                relays: { name: string; condition: string }[];
             };
             return relays.find(({ name }) => name === relay.name)?.condition === "well" ? true : undefined;
         });

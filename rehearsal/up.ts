@@ -3,7 +3,7 @@
  *
  *     node up.ts <request file>      the request and the answer are JSON files in the rehearsal's private folder
  */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Properties, type State, up, type Wanted } from "./engine";
 import { attempt } from "./run";
@@ -19,6 +19,7 @@ const PROJECT = "dockermirror";
 const STATE_FILE = join(RUN, "state.json");
 const REQUEST_FILE = join(RUN, "request.json");
 const OUTPUTS_FILE = join(RUN, "outputs.json");
+const ERROR_FILE = join(RUN, "error.txt");
 const PRIVATE = { mode: 0o600 };
 
 /** What a run of the program needs to know. */
@@ -33,11 +34,13 @@ export interface UpRequest {
 /** Runs the program in a process of its own. Returns the stack's outputs; throws with what it said when it failed. */
 export async function upInProcess(request: UpRequest, tell: (line: string) => void): Promise<Properties> {
     writeFileSync(REQUEST_FILE, JSON.stringify(request), PRIVATE);
+    rmSync(ERROR_FILE, { force: true });
     const { code, stderr } = await attempt(process.execPath, ["--require", "tsx/cjs", __filename, REQUEST_FILE], {
         onLine: tell,
         cwd: join(__dirname, ".."),
     });
-    if (code !== 0) throw new Error(stderr.trim() || `the program ended with ${code}`);
+    if (existsSync(ERROR_FILE)) throw new Error(readFileSync(ERROR_FILE, "utf8"));
+    if (code !== 0) throw new Error(`the program ended with ${code}:\n${stderr.trim()}`);
     return JSON.parse(readFileSync(OUTPUTS_FILE, "utf8"));
 }
 
@@ -82,7 +85,7 @@ if (require.main === module) {
         // Whatever Pulumi's runtime still waits for: the outputs are written.
         () => process.exit(0),
         (error: Error) => {
-            console.error(error.message);
+            writeFileSync(ERROR_FILE, error.message, PRIVATE);
             process.exit(1);
         },
     );

@@ -50,6 +50,7 @@ export class OnpremSite extends pulumi.ComponentResource {
 
         const provider = new docker.Provider(`${name}-docker`, providerArgs(args, first), own);
         const onHost = { ...own, provider };
+        const inside = { ...own, providers: [provider] };
         const network = new docker.Network(
             `${name}-network`,
             { name: "dockermirror" },
@@ -75,11 +76,10 @@ export class OnpremSite extends pulumi.ComponentResource {
                 registryVersion: args.registryVersion,
             },
             // The trust must be laid before the first image is asked for.
-            { ...onHost, providers: [provider], dependsOn: trusts },
+            { ...inside, dependsOn: trusts },
         );
 
         const placed = { network: network.name, storeVolume: store.name };
-        const inside = { ...onHost, providers: [provider] };
         const uplink = new Uplink(
             `${name}-uplink`,
             {

@@ -49,7 +49,7 @@ export class RegistryCache extends pulumi.ComponentResource {
                     restart: "unless-stopped",
                     healthcheck: {
                         tests: ["CMD", "wget", "-q", "-O", "/dev/null", HEALTH_URL],
-                        interval: "10s",
+                        interval: "5s",
                         timeout: "5s",
                         retries: 3,
                         startPeriod: "10s",
