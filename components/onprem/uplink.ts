@@ -1,8 +1,9 @@
-import * as docker from "@pulumi/docker";
+import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import type { RelayEndpoint } from "../relay-endpoint";
 import { child, type Transform } from "../transform";
+import { type TriedContainer, triedContainer } from "./tried-container";
 import { uplinkBundle } from "./uplink-bundle";
 
 const PROGRAM = "/opt/dockermirror/uplink.js";
@@ -10,6 +11,8 @@ const CONFIG_FILE = "/etc/dockermirror/uplink.json";
 const SPOOL = "/var/spool/dockermirror";
 const STORE = "/var/lib/registry";
 const PORT = 5000;
+
+const TRIAL = { command: ["node", PROGRAM, "--check", CONFIG_FILE], what: "the uplink's configuration" };
 
 /** Seconds for which one answer about a tag serves all who ask: a deployment to many nodes costs one request. */
 const TAG_SECONDS = 5;
@@ -43,20 +46,18 @@ export class Uplink extends pulumi.ComponentResource {
     /** What the cache's `proxy.remoteurl` is set to. */
     readonly remoteUrl: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
-    readonly nodes: { readonly container: docker.Container };
+    readonly nodes: TriedContainer;
 
     constructor(name: string, args: UplinkArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:Uplink", name, {}, opts);
-        // The fixed name would clash with the container that is replaced.
-        const own = { parent: this, deleteBeforeReplace: true };
+        const own = { parent: this };
 
-        const container = new docker.Container(
+        this.nodes = triedContainer(
             ...child(args.transform?.container, `${name}-container`, containerArgs(args), own),
+            TRIAL,
         );
-
-        this.nodes = { container };
         // Only there once the container is: a cache that starts before its uplink panics.
-        this.remoteUrl = container.id.apply(() => `http://uplink:${PORT}`);
+        this.remoteUrl = this.nodes.container.id.apply(() => `http://uplink:${PORT}`);
         this.registerOutputs({ remoteUrl: this.remoteUrl });
     }
 }
