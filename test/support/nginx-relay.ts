@@ -1,0 +1,58 @@
+/** The relay Nginx under test, in front of the Hub double. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { relayFiles } from "../../components/overseas/relay-files";
+import { issue } from "../../rehearsal/pki";
+import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
+import { startDns } from "./dns";
+import { freePort, layRelease, machineIn, nginxFolder, remove, startNginx, textOf } from "./nginx";
+import type { RelayOptions, RelayUnderTest } from "./relay";
+
+const HOSTNAME = "vm.example.com";
+
+/** @param upstreamCa PEM that upstreams are checked with, in place of the CA that signed the double's certificate. */
+export async function startNginxRelay(options: RelayOptions, upstreamCa = options.ca.cert): Promise<RelayUnderTest> {
+    const folder = nginxFolder();
+    const caBundle = join(folder, "upstreams-ca.pem");
+    writeFileSync(caBundle, upstreamCa);
+    const machine = machineIn(folder, caBundle);
+    const port = await freePort();
+    const { cert: certificate, key } = issue(options.ca, [HOSTNAME]);
+    const files = relayFiles({
+        hostname: HOSTNAME,
+        port,
+        upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
+        keys: options.keys,
+        hubAccount: options.account,
+        access: options.access,
+        certificate,
+        key,
+        ca: options.ca.cert,
+        machine,
+    });
+    const dns = await startDns(options.hubAddress);
+    const clean = async () => {
+        await dns.close();
+        remove(folder);
+    };
+    const nginx = await startNginx(layRelease(folder, files, dns.address), port).catch(async (error) => {
+        await clean();
+        throw error;
+    });
+    return {
+        origin: `https://127.0.0.1:${port}`,
+        hostname: HOSTNAME,
+        ca: options.ca.cert,
+        hub: options.hub,
+        logLines: async () =>
+            (await textOf(machine.accessLog))
+                .split("\n")
+                .filter((line) => line !== "")
+                .map((line) => JSON.parse(line)),
+        logText: async () => (await textOf(machine.accessLog)) + (await textOf(machine.errorLog)) + nginx.output(),
+        stop: async () => {
+            await nginx.stop();
+            await clean();
+        },
+    };
+}

@@ -1,0 +1,213 @@
+/** The relay's configuration in real nginx, beyond the relay contract: what only Nginx can get wrong. */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { type RelayFilesArgs, relayFiles } from "../../components/overseas/relay-files";
+import { type Hub, type HubOptions, startHub } from "../../rehearsal/hub/hub";
+import { makeImage } from "../../rehearsal/hub/image";
+import { ImageStore, OCI_MANIFEST } from "../../rehearsal/hub/store";
+import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
+import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
+import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
+import { readTemplate } from "../../templates/render";
+import { checkNginx, layRelease, machineIn, nginxFolder, remove } from "../support/nginx";
+import { startNginxRelay } from "../support/nginx-relay";
+import { type RelayOptions, type RelayUnderTest, send } from "../support/relay";
+
+const HUB_ADDRESS = "127.82.0.1";
+const KEY = "B2lQr8As1tU6vWx3yZc5dEf7gHi9jKl2mNo4pQr6";
+const ACCOUNT = { username: "acme", token: "dckr_pat_sEntiNel" };
+const MANIFEST = "/v2/library/hello/manifests/1.0";
+const PULL = { "x-relay-key": KEY, accept: OCI_MANIFEST };
+
+describe("The relay's nginx", function () {
+    this.timeout(60_000);
+
+    let ca: KeyPair;
+    let store: ImageStore;
+    let folder: string;
+    let hub: Hub;
+    let relay: RelayUnderTest;
+
+    const start = (options: Partial<RelayOptions> = {}) =>
+        startNginxRelay({ hub, hubAddress: HUB_ADDRESS, ca, keys: { "acme.2": KEY }, ...options });
+    const startDouble = (options: Partial<HubOptions> = {}) => {
+        const accounts = { [ACCOUNT.username]: ACCOUNT.token };
+        return startHub({ store, ...issue(ca, HUB_HOSTS), host: HUB_ADDRESS, accounts, ...options });
+    };
+    const tokensAsked = () => hub.requests.filter(({ role }) => role === "token");
+
+    before(async () => {
+        ca = makeCa("relay nginx");
+        folder = await mkdtemp(join(tmpdir(), "nginx-relay-"));
+        store = new ImageStore(folder);
+        const layers = [{ bytes: 1000, seed: "layer" }];
+        await makeImage(store, { upstream: "docker.io", repository: "library/hello", tag: "1.0", layers });
+        hub = await startDouble();
+        relay = await start();
+    });
+    after(async () => {
+        await relay?.stop();
+        await hub?.close();
+        await rm(folder, { recursive: true, force: true });
+    });
+    beforeEach(() => hub.clear());
+
+    describe("conf", () => {
+        const variants: Record<string, Partial<RelayFilesArgs>> = {
+            "all upstreams": {},
+            "one upstream": { upstreams: selectUpstreams(["docker.io"]) },
+            "upstreams without Docker Hub": { upstreams: selectUpstreams(["ghcr.io", "quay.io"]) },
+            "an upstream without tokens alone": { upstreams: selectUpstreams(["registry.k8s.io"]) },
+            "a Hub account": { hubAccount: ACCOUNT },
+            "public access and no key": { access: "public", keys: {} },
+            "many keys": {
+                keys: Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`office${i}.1`, `${i}`.repeat(40)])),
+            },
+        };
+        const verdictOn = async (change: Partial<RelayFilesArgs>, spoil = "") => {
+            const place = nginxFolder();
+            try {
+                const { cert: certificate, key } = issue(ca, ["vm.example.com"]);
+                const files = relayFiles({
+                    hostname: "vm.example.com",
+                    upstreams: UPSTREAMS,
+                    keys: { "acme.2": KEY },
+                    certificate,
+                    key,
+                    machine: machineIn(place, "/etc/ssl/certs/ca-certificates.crt"),
+                    ...change,
+                }).map((file) => (file.path === "tls.conf" ? { ...file, content: file.content + spoil } : file));
+                return await checkNginx(layRelease(place, files, "127.0.0.1"));
+            } finally {
+                remove(place);
+            }
+        };
+        for (const [what, change] of Object.entries(variants)) {
+            it(`is accepted with ${what}`, async () => {
+                assert.deepEqual(await verdictOn(change), { accepted: true, says: "" });
+            });
+        }
+
+        it("is refused when it is broken", async () => {
+            const { accepted, says } = await verdictOn({}, "oops;\n");
+            assert.equal(accepted, false);
+            assert.match(says, /unknown directive "oops"/);
+        });
+    });
+
+    const internal = [...readTemplate("nginx/relay/server.conf").matchAll(/location =? ?(\/_\S+)/g)].map(
+        ([, path = ""]) => path,
+    );
+    for (const path of internal) {
+        it(`has no ${path} for clients, with or without a key`, async () => {
+            for (const headers of [{}, PULL]) {
+                const answer = await send(relay, "GET", path, headers);
+                assert.equal(answer.status, 404);
+                assert.equal(answer.body.toString(), "not found\n");
+            }
+            assert.deepEqual(hub.requests, []);
+        });
+    }
+
+    it("sends every Accept line of a client up", async () => {
+        await send(relay, "GET", MANIFEST, { ...PULL, accept: ["application/a", OCI_MANIFEST, "application/c"] });
+        const asked = hub.requests.find(({ role }) => role === "registry");
+        assert.equal(asked?.headers.accept, `application/a, ${OCI_MANIFEST}, application/c`);
+    });
+
+    it("closes the connection on a Host that is not its own, without a word", async () => {
+        const request = `GET /v2/ HTTP/1.1\r\nHost: other.example.com\r\nX-Relay-Key: ${KEY}\r\n\r\n`;
+        assert.equal(await exchange(relay, relay.hostname, request), "");
+    });
+
+    it("does not even show a certificate to a server name that is not its own", async () => {
+        await assert.rejects(exchange(relay, "other.example.com", ""), /alert|unrecognized name/i);
+    });
+
+    it("does not talk to an upstream whose certificate is not of a CA that it trusts", async () => {
+        const other = await startNginxRelay(
+            { hub, hubAddress: HUB_ADDRESS, ca, keys: { "acme.2": KEY } },
+            makeCa("another").cert,
+        );
+        try {
+            assert.equal((await send(other, "GET", MANIFEST, PULL)).status, 502);
+            assert.deepEqual(hub.requests, []);
+        } finally {
+            await other.stop();
+        }
+    });
+
+    it("asks for the verdict on a repository and for a token once each, not a request", async () => {
+        const own = await start({ account: ACCOUNT });
+        try {
+            for (let pull = 0; pull < 3; pull++) assert.equal((await send(own, "GET", MANIFEST, PULL)).status, 200);
+            assert.deepEqual(
+                tokensAsked().map(({ authorization }) => authorization),
+                [false, true],
+            );
+        } finally {
+            await own.stop();
+        }
+    });
+
+    it("limits strangers where they are let in, and nobody with a key", async () => {
+        const open = await start({ access: "public" });
+        const statuses = async (headers: Record<string, string>) => {
+            const found = new Set<number>();
+            const ask = async () => {
+                for (let request = 0; request < 20; request++) {
+                    const { status, headers: got } = await send(open, "HEAD", MANIFEST, {
+                        accept: OCI_MANIFEST,
+                        ...headers,
+                    });
+                    if (status === 429) assert.match(got["retry-after"] ?? "", /^\d+$/);
+                    found.add(status);
+                }
+            };
+            await Promise.all(Array.from({ length: 20 }, ask));
+            return [...found].sort();
+        };
+        try {
+            assert.deepEqual(await statuses({ "x-relay-key": KEY }), [200]);
+            assert.deepEqual(await statuses({}), [200, 429]);
+        } finally {
+            await open.stop();
+        }
+    });
+
+    it("fetches a new token before the one that it keeps ends", async () => {
+        await hub.close();
+        // Issued by this clock, a token has 5 of its 300 seconds left.
+        hub = await startDouble({ now: () => Date.now() - 295_000 });
+        const late = await start();
+        try {
+            for (let pull = 0; pull < 2; pull++) assert.equal((await send(late, "GET", MANIFEST, PULL)).status, 200);
+            assert.equal(tokensAsked().length, 2);
+            assert.deepEqual(
+                hub.requests.filter(({ role }) => role === "registry").map(({ status }) => status),
+                [200, 200],
+            );
+        } finally {
+            await late.stop();
+        }
+    });
+});
+
+/** What comes back for raw bytes over TLS, until the relay closes. */
+function exchange(relay: RelayUnderTest, servername: string, request: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+        const socket = connect({
+            host: "127.0.0.1",
+            port: Number(new URL(relay.origin).port),
+            servername,
+            ca: relay.ca,
+        });
+        let text = "";
+        socket.on("data", (data) => (text += data));
+        socket.once("error", reject).once("close", () => resolve(text));
+        socket.write(request);
+    });
+}
