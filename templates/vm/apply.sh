@@ -4,11 +4,15 @@
 # Standard input: one line a file, "<octal mode> <path> <base64>". Holds no secret itself and prints none.
 set -eu
 umask 077
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH
 
-# Other places only where this is tried out.
+# Others only where this is tried out.
 etc=${DOCKERMIRROR_NGINX:-/etc/nginx}
 home=${DOCKERMIRROR_HOME:-/etc/dockermirror}
 resolv=${DOCKERMIRROR_RESOLV:-/etc/resolv.conf}
+# Seconds in which the new release must answer.
+patience=${DOCKERMIRROR_PATIENCE:-15}
 
 module=/usr/lib/nginx/modules/ngx_http_js_module.so
 original=$etc/nginx.conf.before-dockermirror
@@ -82,7 +86,7 @@ swap() {
 # Whichever way nginx is run here; it may not run yet.
 take_up() {
     if [ "$etc" = /etc/nginx ] && [ -d /run/systemd/system ]; then
-        systemctl reload-or-restart nginx 2>"$home/says" </dev/null
+        systemctl enable -q nginx 2>"$home/says" && systemctl reload-or-restart nginx 2>"$home/says" </dev/null
     else
         nginx -c "$etc/nginx.conf" -s reload 2>/dev/null || nginx -c "$etc/nginx.conf" 2>"$home/says"
     fi
@@ -111,12 +115,12 @@ answers() {
     }
 }
 
-# A reload is over when the new workers answer: asked until then, for 15 s at most.
+# A reload is over when the new workers answer: asked until then.
 ask_until_it_answers() {
     tries=0
     until answers; do
         tries=$((tries + 1))
-        [ "$tries" -lt 15 ] || return 1
+        [ "$tries" -lt "$patience" ] || return 1
         sleep 1
     done
 }
@@ -131,7 +135,7 @@ put_back() {
         if [ -e "$original" ]; then mv "$original" "$etc/nginx.conf"; fi
     fi
     if [ -e "$etc/nginx.conf" ]; then take_up || true; fi
-    rm -rf "$release_dir"
+    rm -rf "$release_dir" "$home/try" "$home/says"
     fail "put back, because $reason"
 }
 

@@ -61,13 +61,14 @@ describe("apply.sh", function () {
             ...change,
         });
 
-    const apply = (input: string) =>
+    const apply = (input: string, patience = "15") =>
         new Promise<{ status: number | null; out: string; err: string }>((resolve, reject) => {
             const env = {
                 ...process.env,
                 DOCKERMIRROR_NGINX: folder,
                 DOCKERMIRROR_HOME: join(folder, "home"),
                 DOCKERMIRROR_RESOLV: join(folder, "resolv.conf"),
+                DOCKERMIRROR_PATIENCE: patience,
             };
             const child = spawn("sh", [SCRIPT], { env });
             let [out, err] = ["", ""];
@@ -146,7 +147,10 @@ describe("apply.sh", function () {
         const before = filesOf();
         await apply(releaseLines(before));
         const elsewhere = issue(ca, ["other.example.com"]);
-        const { status, err } = await apply(releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })));
+        const { status, err } = await apply(
+            releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })),
+            "2",
+        );
         assert.equal(status, 1);
         assert.match(err, /^relay not changed: put back, because curl: .*vm\.example\.com/);
         await eventually("the release before answers", async () =>
@@ -156,7 +160,7 @@ describe("apply.sh", function () {
 
     it("puts the machine's own configuration back when a first release does not answer", async () => {
         const elsewhere = issue(ca, ["other.example.com"]);
-        const { status } = await apply(releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })));
+        const { status } = await apply(releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })), "2");
         assert.equal(status, 1);
         assert.equal(readFileSync(join(folder, "nginx.conf"), "utf8"), original);
         assert.ok(!existsSync(join(folder, "relay")));

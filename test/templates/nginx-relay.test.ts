@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { connect } from "node:tls";
+import { connect, type SecureVersion } from "node:tls";
 import { type RelayFilesArgs, relayFiles } from "../../components/overseas/relay-files";
 import { type Hub, type HubOptions, startHub } from "../../rehearsal/hub/hub";
 import { makeImage } from "../../rehearsal/hub/image";
@@ -123,8 +123,21 @@ describe("The relay's nginx", function () {
         assert.equal(await exchange(relay, relay.hostname, request), "");
     });
 
+    it("has no page for a request with a large body", async () => {
+        const request = `POST /v2/ HTTP/1.1\r\nHost: ${relay.hostname}\r\nX-Relay-Key: ${KEY}\r\nContent-Length: 9999999\r\n\r\n`;
+        const answer = await exchange(relay, relay.hostname, request);
+        assert.match(answer, /^HTTP\/1\.1 405 /);
+        assert.doesNotMatch(answer, /html|nginx\//i);
+    });
+
     it("does not even show a certificate to a server name that is not its own", async () => {
         await assert.rejects(exchange(relay, "other.example.com", ""), /alert|unrecognized name/i);
+    });
+
+    it("speaks TLS 1.3, and nothing older than 1.2", async () => {
+        assert.equal(await protocol(relay), "TLSv1.3");
+        assert.equal(await protocol(relay, "TLSv1.2"), "TLSv1.2");
+        await assert.rejects(protocol(relay, "TLSv1.1"), /protocol/i);
     });
 
     it("does not talk to an upstream whose certificate is not of a CA that it trusts", async () => {
@@ -196,7 +209,7 @@ describe("The relay's nginx", function () {
     });
 });
 
-/** What comes back for raw bytes over TLS, until the relay closes. */
+/** The first of what comes back for raw bytes over TLS; nothing when the relay closes without a word. */
 function exchange(relay: RelayUnderTest, servername: string, request: string): Promise<string> {
     return new Promise((resolve, reject) => {
         const socket = connect({
@@ -205,9 +218,25 @@ function exchange(relay: RelayUnderTest, servername: string, request: string): P
             servername,
             ca: relay.ca,
         });
-        let text = "";
-        socket.on("data", (data) => (text += data));
-        socket.once("error", reject).once("close", () => resolve(text));
+        socket.once("data", (data) => {
+            resolve(data.toString());
+            socket.destroy();
+        });
+        socket.once("error", reject).once("close", () => resolve(""));
         socket.write(request);
+    });
+}
+
+/** The protocol that is settled on with a client that speaks `maxVersion` at most. */
+function protocol(relay: RelayUnderTest, maxVersion: SecureVersion = "TLSv1.3"): Promise<string | null> {
+    return new Promise((resolve, reject) => {
+        const port = Number(new URL(relay.origin).port);
+        // Old protocols are not even tried at OpenSSL's usual security level.
+        const old = { minVersion: "TLSv1" as const, maxVersion, ciphers: "DEFAULT@SECLEVEL=0" };
+        const socket = connect({ host: "127.0.0.1", port, servername: relay.hostname, ca: relay.ca, ...old }, () => {
+            resolve(socket.getProtocol());
+            socket.destroy();
+        });
+        socket.once("error", reject);
     });
 }
