@@ -33,6 +33,10 @@ const DOCKERD_CAPABILITIES = [
 const BOOT =
     "mkdir -p /run/sshd && /usr/sbin/sshd && { [ ! -e /etc/nginx/relay ] || service nginx start; } && exec sleep infinity";
 
+// Names that the rehearsal does not have get a quick no. dockerd looks up docker.io itself before it asks a mirror, and
+// waits 10 s where nobody answers: https://github.com/moby/moby/blob/v20.10.24/registry/config.go, isCIDRMatch.
+const NO_OTHER_DNS = ["--dns", "127.0.0.1"];
+
 /** The container of a role on this machine's Docker. */
 export function containerName(role: Role): string {
     return `${NAME}-${role}`;
@@ -107,7 +111,7 @@ export class Topology {
             ...[Network, string[]][],
         ];
         await this.docker.run([
-            ...["run", "--detach", "--init", "--name", name, "--hostname", role, "--label", LABEL],
+            ...["run", "--detach", "--init", "--name", name, "--hostname", role, "--label", LABEL, ...NO_OTHER_DNS],
             ...DOCKERD_CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
             ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
             ...["--volume", "/sys/fs/cgroup:/sys/fs/cgroup", "--volume", "/var/lib/docker"],
