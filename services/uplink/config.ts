@@ -55,7 +55,7 @@ const relay = z.strictObject({
         .string(must("an IP address"))
         .refine((text) => isIP(text) !== 0, must("an IP address"))
         .optional(),
-    ca: z.string().refine(isCertificate, "must be a certificate in PEM form").optional(),
+    ca: z.string().refine(isCertificate, "must be the certificate of a CA in PEM form").optional(),
 });
 
 const upstreamName = z
@@ -136,7 +136,7 @@ function isOrigin(text: string): boolean {
 
 function isCertificate(text: string): boolean {
     try {
-        return new X509Certificate(text).ca !== undefined;
+        return new X509Certificate(text).ca;
     } catch {
         return false;
     }

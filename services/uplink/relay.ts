@@ -31,12 +31,12 @@ export const RELAY_TIMES: RelayTimes = {
     connectMs: 2_500,
     answerMs: 15_000,
     probeMs: 2_500,
-    suspectMs: 1_000,
+    suspectMs: 1_500,
     stallMs: 3_000,
     crawlMs: 10_000,
     crawlBytes: 64 * 1024,
     throttleMs: 60_000,
-    restMs: 2_000,
+    restMs: 1_000,
     restMaxMs: 30_000,
     forgiveMs: 120_000,
 };
@@ -106,7 +106,8 @@ export class Relay {
         this.name = config.name;
         this.health = new Health(times);
         // One context for all connections: reading the 150 public roots takes milliseconds each time.
-        const secureContext = createSecureContext({ ca: [...rootCertificates, ...(config.ca ? [config.ca] : [])] });
+        // Without a CA of the relay's own Node's default stays, which has what NODE_EXTRA_CA_CERTS adds.
+        const secureContext = createSecureContext(config.ca ? { ca: [...rootCertificates, config.ca] } : {});
         const lookup = config.address ? pinnedLookup(config.address) : rememberingLookup();
         this.makePool = () =>
             new Pool(config.url, {
@@ -127,9 +128,10 @@ export class Relay {
         const began = performance.now();
         try {
             const answer = await this.send(request);
-            if (answer.statusCode === 401 || answer.statusCode === 403) {
+            const problem = refusal(answer);
+            if (problem) {
                 await discard(answer.body);
-                throw new RelayFailure("key", `refuses our key (${answer.statusCode})`);
+                throw problem;
             }
             this.lastByte = performance.now();
             return { status: answer.statusCode, headers: answer.headers, body: answer.body, began };
@@ -244,10 +246,10 @@ export class Relay {
     failed(error: unknown, began: number, weight = 1): RelayFailure {
         const failure = asRelayFailure(error);
         const now = performance.now();
-        const down = failure.kind === "connect" || failure.kind === "key";
-        if (!this.health.incident(now, began, down ? "no" : "unknown", weight)) return failure;
+        const useless = failure.kind === "key";
+        if (!this.health.incident(now, began, useless ? "no" : "unknown", weight)) return failure;
         this.note(failure);
-        if (down) this.probeLater();
+        if (useless) this.probeLater();
         else this.probe();
         this.changed();
         return failure;
@@ -271,7 +273,7 @@ export class Relay {
         this.log("warn", "relay is throttled", { relay: this.name, scope, seconds: Math.ceil(ms / 1000) });
     }
 
-    /** An answer of 5xx. It may be the upstream's fault for one repository: held against the relay when it is the third in a row. */
+    /** An answer of 5xx. It may be the upstream's fault: held against the relay when it is the third in a row. */
     badAnswer(status: number, began: number): void {
         this.badAnswers += 1;
         if (this.badAnswers >= 3) this.failed(new RelayFailure("upstream", `answers ${status}`), began);
@@ -299,17 +301,14 @@ export class Relay {
     private async probeOnce(): Promise<void> {
         const began = performance.now();
         try {
-            const { statusCode, body } = await this.send({
-                method: "GET",
-                path: "/v2/",
-                answerMs: this.times.probeMs,
-            });
-            await discard(body);
-            if (statusCode === 401 || statusCode === 403)
-                throw new RelayFailure("key", `refuses our key (${statusCode})`);
-            if (statusCode !== 200 && statusCode !== 429) {
-                throw new RelayFailure("protocol", `answers ${statusCode} to /v2/`);
+            const answer = await this.send({ method: "GET", path: "/v2/", answerMs: this.times.probeMs });
+            await discard(answer.body);
+            const problem = refusal(answer);
+            if (problem) throw problem;
+            if (answer.statusCode !== 200 && answer.statusCode !== 429) {
+                throw new RelayFailure("protocol", `answers ${answer.statusCode} to /v2/`);
             }
+            this.lastByte = performance.now();
             if (this.condition() !== "well") this.log("info", "relay answers again", { relay: this.name });
             this.health.answered();
         } catch (error) {
@@ -343,6 +342,8 @@ export class Relay {
     }
 
     condition(): Condition {
+        // Nobody may wait for a probe that will not come.
+        if (this.closed) return "down";
         return this.health.condition(performance.now());
     }
 
@@ -376,6 +377,18 @@ export class Relay {
         clearTimeout(this.probeTimer);
         await this.pool.destroy();
     }
+}
+
+/** Why an answer is not one of a registry, if it is not. */
+function refusal({ statusCode, headers }: Dispatcher.ResponseData): RelayFailure | undefined {
+    if (statusCode === 401 || statusCode === 403) {
+        return new RelayFailure("key", `refuses our key (${statusCode})`);
+    }
+    // Error pages of whoever sits before the relay; Cloudflare's "limit reached" is a 429 in HTML, and to be believed.
+    if (statusCode !== 429 && /^text\/html/i.test(String(headers["content-type"]))) {
+        return new RelayFailure("protocol", `answers with an HTML page (${statusCode})`);
+    }
+    return undefined;
 }
 
 /** Reads an unwanted body to its end when it is short, so that the connection can be used again. */

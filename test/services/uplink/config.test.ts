@@ -58,7 +58,7 @@ describe("Uplink configuration", () => {
                     'got "http://vm.example.com"',
                 "  relays[0].key  must be 16 or more visible ASCII characters",
                 '  relays[0].address  must be an IP address, got "vm"',
-                "  relays[0].ca  must be a certificate in PEM form",
+                "  relays[0].ca  must be the certificate of a CA in PEM form",
                 '  tagSeconds  must be seconds, got "5"',
             ],
         );

@@ -77,6 +77,11 @@ export class Bench {
         return join(this.folder, "spool");
     }
 
+    /** Where a cache in front of it has its storage; nothing is there until one is started. */
+    get store(): string {
+        return join(this.folder, "store");
+    }
+
     /** The configuration, as it would stand in the file. */
     configText(): string {
         return JSON.stringify({
@@ -87,6 +92,7 @@ export class Bench {
                 return { ...config, ...this.options.relay?.(config) };
             }),
             spool: { path: this.spool, budgetGiB: this.options.budgetGiB ?? 1 },
+            store: this.store,
             tagSeconds: 5,
             ...this.options.config,
         });
