@@ -1,8 +1,8 @@
 /** What can go wrong between the uplink and a relay, in words that a log reader can act on. */
 
 /**
- * - `connect`: no TCP or TLS connection (refused, no DNS, no route, bad certificate, nobody answered)
- * - `silent`: connected, but no answer in time
+ * - `connect`: no TCP or TLS connection (refused, no DNS, no route, bad certificate)
+ * - `silent`: nobody answered in time, to the connection or to the request
  * - `cut`: the connection ended in mid-answer
  * - `stall`: no byte for too long in mid-answer
  * - `crawl`: bytes, but far too few, while another relay was free
@@ -48,7 +48,7 @@ export class Unavailable extends Error {
 export class BlobUnknown extends Error {}
 
 const KINDS: Readonly<Record<string, FailureKind>> = {
-    UND_ERR_CONNECT_TIMEOUT: "connect",
+    UND_ERR_CONNECT_TIMEOUT: "silent",
     UND_ERR_HEADERS_TIMEOUT: "silent",
     UND_ERR_BODY_TIMEOUT: "stall",
     UND_ERR_SOCKET: "cut",

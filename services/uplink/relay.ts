@@ -314,8 +314,8 @@ export class Relay {
         } catch (error) {
             if (this.closed) return;
             const failure = asRelayFailure(error);
-            if (performance.now() - this.lastByte < this.times.stallMs) {
-                // Slow to answer, but delivering.
+            if (failure.kind === "silent" && performance.now() - this.lastByte < this.times.stallMs) {
+                // On a full link the probe waits behind what the relay is delivering.
                 this.health.answered();
                 return;
             }
