@@ -8,7 +8,10 @@ import type { BaseImage } from "./images";
 import { KEEP, REGISTRY_BINARY } from "./images";
 
 const MB = 1_000_000;
-const BUSYBOX: Layer = { files: { "/bin/busybox": { from: "/bin/busybox", mode: 0o755 } } };
+/** A shell to run; `mark` makes the layer one of its own, so that no image finds it in the cache by another. */
+const busybox = (mark: string): Layer => ({
+    files: { "/bin/busybox": { from: "/bin/busybox", mode: 0o755 }, "/etc/image": mark },
+});
 
 /** Names of the images that the proof pulls; what each is for: `proof.ts`. */
 export type ProofImage =
@@ -128,19 +131,19 @@ function proofImages(): Record<ProofImage, ImageArgs> {
         upstream: "docker.io",
         repository,
         tag: "1.0",
-        layers: [BUSYBOX, ...layers],
+        layers: [busybox(`${more.upstream ?? "docker.io"}/${repository}`), ...layers],
         cmd: ["/bin/busybox", "echo", `hello from ${more.upstream ?? "docker.io"}/${repository}`],
         ...more,
     });
-    const shared = small("shared", 3);
+    const shared = [busybox("base"), ...small("shared", 3)];
     return {
         cold: image("library/cold", small("cold", 9), { platforms: ["linux/amd64", "linux/arm64"] }),
         herd: image("acme/herd", [noise("herd", 110 * MB), ...small("herd", 2)]),
         failover: image("acme/failover", small("failover", 2), { format: "docker" }),
         cut: image("acme/cut", [noise("cut", 120 * MB)]),
         lied: image("acme/lied", [noise("lied", 24 * MB)]),
-        sharedBase: image("acme/base", shared),
-        child: image("acme/child", [...shared, ...small("child", 1)]),
+        sharedBase: { ...image("acme/base", []), layers: shared },
+        child: { ...image("acme/child", []), layers: [...shared, ...small("child", 1)] },
         hubTool: image("acme/tool", small("hub tool", 1)),
         ghcrTool: image("acme/tool", small("ghcr tool", 1), { upstream: "ghcr.io" }),
     };

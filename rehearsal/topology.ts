@@ -6,6 +6,7 @@
 import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
+import { startDns } from "./dns";
 import { Docker, LABEL } from "./docker";
 import { HubClient } from "./hub/client";
 import { HUB_HOSTS } from "./hub/upstream-hosts";
@@ -17,6 +18,7 @@ import { eventually, run } from "./run";
 export const RUN = join(KEEP, "run");
 const NAME = "dockermirror-rehearsal";
 const CONTROL_PORT = 8080;
+const DNS_PORT = 53;
 const READY_SECONDS = 60;
 
 /** The networks of this machine's Docker; `home` is inside the on-prem host. */
@@ -32,10 +34,6 @@ const DOCKERD_CAPABILITIES = [
 // Everything that a machine runs after `docker start`, too: a stopped relay comes back as a booted one does.
 const BOOT =
     "mkdir -p /run/sshd && /usr/sbin/sshd && { [ ! -e /etc/nginx/relay ] || service nginx start; } && exec sleep infinity";
-
-// Names that the rehearsal does not have get a quick no. dockerd looks up docker.io itself before it asks a mirror, and
-// waits 10 s where nobody answers: https://github.com/moby/moby/blob/v20.10.24/registry/config.go, isCIDRMatch.
-const NO_OTHER_DNS = ["--dns", "127.0.0.1"];
 
 /** The container of a role on this machine's Docker. */
 export function containerName(role: Role): string {
@@ -90,6 +88,9 @@ export class Topology {
         for (const network of ["lan", "link", "world"] as const) {
             await topology.docker.run(["network", "create", "--internal", "--label", LABEL, networkName(network)]);
         }
+        // Names that the rehearsal does not have get a quick no. dockerd looks up docker.io itself before it asks a mirror,
+        // and waits 10 s where nobody answers: moby v20.10.24, registry/config.go, isCIDRMatch.
+        for (const network of ["lan", "link"] as const) await startDns({}, await topology.gateway(network), DNS_PORT);
         return topology;
     }
 
@@ -111,7 +112,8 @@ export class Topology {
             ...[Network, string[]][],
         ];
         await this.docker.run([
-            ...["run", "--detach", "--init", "--name", name, "--hostname", role, "--label", LABEL, ...NO_OTHER_DNS],
+            ...["run", "--detach", "--init", "--name", name, "--hostname", role, "--label", LABEL],
+            ...["--dns", await this.gateway(first)],
             ...DOCKERD_CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
             ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
             ...["--volume", "/sys/fs/cgroup:/sys/fs/cgroup", "--volume", "/var/lib/docker"],
@@ -205,6 +207,15 @@ export class Topology {
         const address = container?.NetworkSettings.Networks[networkName(network)]?.IPAddress;
         if (!address) throw new Error(`${role} has no address on ${network}`);
         return address;
+    }
+
+    /** This machine's own address on a network. */
+    private async gateway(network: Network): Promise<string> {
+        type Inspected = { IPAM: { Config: { Gateway: string }[] } };
+        const found = await this.docker.inspect<Inspected>("network", networkName(network));
+        const gateway = found?.IPAM.Config[0]?.Gateway;
+        if (!gateway) throw new Error(`the network ${network} has no gateway`);
+        return gateway;
     }
 
     /** Makes a name (or the address that the settings have for a machine) reach a machine over SSH. */

@@ -85,7 +85,7 @@ function containerArgs(args: FrontArgs, mirrorUrl: string, tls: OwnCertificate):
         healthcheck: {
             // The stock image has curl; its Alpine form, and others, have wget.
             tests: ["CMD-SHELL", `curl -fsS ${HEALTH_URL} || wget -q -O /dev/null ${HEALTH_URL}`],
-            interval: "10s",
+            interval: "5s",
             timeout: "5s",
             retries: 3,
             startPeriod: "10s",

@@ -86,7 +86,7 @@ function containerArgs(args: UplinkArgs): docker.ContainerArgs {
         destroyGraceSeconds: 20,
         healthcheck: {
             tests: ["CMD", "node", "-e", HEALTH],
-            interval: "10s",
+            interval: "5s",
             timeout: "5s",
             retries: 3,
             startPeriod: "10s",

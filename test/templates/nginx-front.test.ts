@@ -7,10 +7,10 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type RequestOptions, request } from "node:https";
 import { dirname, join } from "node:path";
 import { CONTAINER, certificatePaths, frontFiles, type Places } from "../../components/onprem/front-files";
+import { type DnsServer, startDns } from "../../rehearsal/dns";
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { locate } from "../../services/registry/names";
 import { selectUpstreams } from "../../services/registry/upstreams";
-import { type DnsServer, startDns } from "../support/dns";
 import { eventually } from "../support/eventually";
 import { freePort, nginxFolder, type RunningNginx, remove, startNginx, textOf } from "../support/nginx";
 

@@ -1,4 +1,4 @@
-/** A small DNS server for nginx, which resolves upstreams by DNS alone: IPv4 addresses by name, or one for all. */
+/** A small DNS server for the rehearsal's machines and the tests' nginx: IPv4 addresses by name, or one for all. */
 import { createSocket } from "node:dgram";
 
 /** RFC 1035, 4.1.1: response, recursion desired and available; then no error or "no such name", and the counts. */
@@ -11,12 +11,22 @@ const TYPE_AND_CLASS_BYTES = 4;
 
 /** A running server. */
 export interface DnsServer {
-    /** `127.0.0.1:<port>`, as nginx's `resolver` takes it. */
+    /** `<address>:<port>`, as nginx's `resolver` takes it. */
     readonly address: string;
     close(): Promise<void>;
 }
 
-export function startDns(records: string | Readonly<Record<string, string>>): Promise<DnsServer> {
+/**
+ * Starts a server on UDP.
+ *
+ * @param records Address by name, or the address of every name. Other names do not exist.
+ * @param host Address to listen on. @param port 0: any free one.
+ */
+export function startDns(
+    records: string | Readonly<Record<string, string>>,
+    host = "127.0.0.1",
+    port = 0,
+): Promise<DnsServer> {
     const socket = createSocket("udp4");
     socket.on("message", (query, peer) => {
         const endOfName = query.indexOf(0, HEADER_BYTES);
@@ -31,9 +41,9 @@ export function startDns(records: string | Readonly<Record<string, string>>): Pr
     });
     return new Promise((resolve, reject) => {
         socket.once("error", reject);
-        socket.bind(0, "127.0.0.1", () =>
+        socket.bind(port, host, () =>
             resolve({
-                address: `127.0.0.1:${socket.address().port}`,
+                address: `${host}:${socket.address().port}`,
                 close: () => new Promise((closed) => socket.close(() => closed())),
             }),
         );
