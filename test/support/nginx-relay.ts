@@ -2,9 +2,9 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { relayFiles } from "../../components/overseas/relay-files";
+import { startDns } from "../../rehearsal/dns";
 import { issue } from "../../rehearsal/pki";
 import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
-import { startDns } from "./dns";
 import { freePort, layRelease, machineIn, nginxFolder, remove, startNginx, textOf } from "./nginx";
 import type { RelayOptions, RelayUnderTest } from "./relay";
 
