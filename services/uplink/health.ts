@@ -48,6 +48,15 @@ export class Health {
         return true;
     }
 
+    /**
+     * A probe that began at `began` failed. It may have begun before the incident that it is to explain: then it is not
+     * another one, but its outcome counts.
+     */
+    unanswered(now: number, began: number): void {
+        this.incident(now, began, "no");
+        this.answers = "no";
+    }
+
     /** The relay answered a probe. It rests on until its time is over. */
     answered(): void {
         this.answers = "yes";

@@ -172,7 +172,7 @@ export class Relay {
     /**
      * The chunks of an answer, counted.
      *
-     * @param mayCrawl False when nobody else could do better, so that a slow relay is kept.
+     * @param mayCrawl True when nobody else could do better, so that a slow relay is kept.
      * @throws RelayFailure when the answer stalls, crawls or is cut. It has been counted already.
      */
     async *bytes(answer: RelayAnswer, mayCrawl: () => boolean, signal?: AbortSignal): AsyncGenerator<Buffer> {
@@ -250,7 +250,7 @@ export class Relay {
         if (!this.health.incident(now, began, useless ? "no" : "unknown", weight)) return failure;
         this.note(failure);
         if (useless) this.probeLater();
-        else this.probe();
+        else this.startProbe();
         this.changed();
         return failure;
     }
@@ -286,10 +286,10 @@ export class Relay {
 
     /** Asks `/v2/`, unless bytes are arriving anyway: on a full link a probe would wait behind them. */
     suspect(): void {
-        if (this.condition() === "well" && performance.now() - this.lastByte > this.times.suspectMs) this.probe();
+        if (this.condition() === "well" && performance.now() - this.lastByte > this.times.suspectMs) this.startProbe();
     }
 
-    private probe(): void {
+    private startProbe(): void {
         clearTimeout(this.probeTimer);
         if (this.probing || this.closed) return;
         this.probing = this.probeOnce().finally(() => {
@@ -319,8 +319,7 @@ export class Relay {
                 this.health.answered();
                 return;
             }
-            // The incident that made us probe began before: this one is the next.
-            this.health.incident(performance.now(), began, "no");
+            this.health.unanswered(performance.now(), began);
             this.note(new RelayFailure(failure.kind, `probe: ${failure.message}`));
             this.dropConnections(failure);
             this.probeLater();
@@ -330,7 +329,7 @@ export class Relay {
     private probeLater(): void {
         clearTimeout(this.probeTimer);
         if (this.closed) return;
-        this.probeTimer = setTimeout(() => this.probe(), this.health.restLeft(performance.now()));
+        this.probeTimer = setTimeout(() => this.startProbe(), this.health.restLeft(performance.now()));
         this.probeTimer.unref();
     }
 
@@ -367,9 +366,9 @@ export class Relay {
         };
     }
 
-    /** Resolves when the probe that is under way has ended. */
-    async settled(): Promise<void> {
-        await this.probing;
+    /** The probe that is under way, if one is; resolves when it has ended. */
+    get probe(): Promise<void> | undefined {
+        return this.probing;
     }
 
     async close(): Promise<void> {

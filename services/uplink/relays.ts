@@ -57,8 +57,9 @@ export class Relays {
             const found = usable.find((relay) => !avoid.has(relay)) ?? usable[0];
             if (found) return found;
             const suspects = this.all.filter((relay) => relay.condition() === "suspect");
-            if (suspects.length === 0) return undefined;
-            await Promise.race(suspects.map((relay) => relay.settled()));
+            const probes = suspects.flatMap((relay) => relay.probe ?? []);
+            if (probes.length === 0) return undefined;
+            await Promise.race(probes);
         }
     }
 

@@ -25,6 +25,14 @@ describe("Health", () => {
         assert.equal(health.condition(1_000_000), "well");
     });
 
+    it("is down when a probe fails that began before the incident, which stays one", () => {
+        const health = new Health(TIMES);
+        health.incident(100, 50, "unknown");
+        health.unanswered(110, 60);
+        assert.equal(health.condition(110), "down");
+        assert.equal(health.restLeft(100), 1000);
+    });
+
     it("rests twice as long each time, up to a limit", () => {
         const health = new Health(TIMES);
         const rests = [100, 200, 300, 400, 500].map((now) => {
