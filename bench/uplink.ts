@@ -53,6 +53,8 @@ class Rig {
         const child = spawn(process.execPath, [join(folder, "uplink.js"), join(folder, "uplink.json")], {
             stdio: ["ignore", "pipe", "inherit"],
         });
+        // Whatever ends the benchmark ends the uplink.
+        process.once("exit", () => child.kill("SIGKILL"));
         const port = await new Promise<number>((resolve) => {
             createInterface({ input: child.stdout }).on("line", (line) => {
                 const { message, port: listens } = JSON.parse(line);
@@ -292,4 +294,5 @@ async function main(): Promise<void> {
     await cost();
 }
 
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 void main().then(() => process.exit(0));

@@ -23,6 +23,8 @@ describe("Uplink, relays", () => {
     }
 
     const status = async (): Promise<any> => JSON.parse((await bench.get("/status")).body.toString());
+    const wellAgain = () =>
+        eventually("it is well", async () => ((await status()).relays[0].condition === "well" ? true : undefined));
     const errorOf = (body: Buffer) => JSON.parse(body.toString()).errors[0];
     const rested = () => bench.logged("relay rests").map(({ relay, kind }) => [relay, kind]);
 
@@ -74,14 +76,23 @@ describe("Uplink, relays", () => {
         await bench.first.refuse();
         assert.equal((await bench.get(TAG)).status, 503);
         await bench.first.listen();
-        await eventually("it is well", async () =>
-            (await status()).relays[0].condition === "well" ? true : undefined,
-        );
+        await wellAgain();
         assert.equal((await bench.get(TAG)).status, 200);
         assert.deepEqual(
             bench.first.requests.map(({ path }) => path).filter((path, index, all) => path !== all[index - 1]),
             ["/v2/", TAG],
         );
+    });
+
+    it("that were black holes are used again, also when the probe was already waiting as the request failed", async () => {
+        // The request gives up before the probe does, which began before: on a connection of its own, yet to be made.
+        await start({ relays: 1, times: { connectMs: 900, suspectMs: 100, answerMs: 300 } });
+        assert.equal((await bench.get("/v2/library/other/manifests/1.0")).status, 200);
+        bench.first.goDark();
+        assert.equal((await bench.get(TAG)).status, 503);
+        bench.first.comeBack();
+        await wellAgain();
+        assert.equal((await bench.get(TAG)).status, 200);
     });
 
     it("may all be dead and nameless when the uplink starts", async () => {
