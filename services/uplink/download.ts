@@ -441,9 +441,6 @@ export class Download {
             const names = verdict.suspects.map(({ name }) => name);
             log("error", "wrong bytes from one of several", { digest: `sha256:${this.hex}`, relays: names });
         }
-        if (this.round > relays.all.length || relays.all.every((relay) => this.suspicion.liars.has(relay))) {
-            throw new Unavailable(502, `every relay hands out wrong bytes for sha256:${this.hex}`);
-        }
         this.round += 1;
         this.hash = createHash("sha256");
         this.hashed = 0;
@@ -451,6 +448,9 @@ export class Download {
         this.pieces = new Pieces(this.size, limits.pieceBytes);
         // In place: readers that have no byte yet keep the file open and stay.
         await this.file.truncate(0);
+        if (this.round > relays.all.length || relays.all.every((relay) => this.suspicion.liars.has(relay))) {
+            throw new Unavailable(502, `every relay hands out wrong bytes for sha256:${this.hex}`);
+        }
         this.progressed.notify();
     }
 
