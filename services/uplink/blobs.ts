@@ -105,7 +105,7 @@ export class Blobs {
 
     private start(hex: string, request: BlobRequest): Download {
         const size = this.descriptors.get(request.reference)?.size;
-        const download = new Download(hex, relayPath(request), size, this.kit);
+        const download = new Download(hex, request, size, this.kit);
         this.downloads.set(hex, download);
         void download.ended.then(() => this.downloads.delete(hex));
         return download;

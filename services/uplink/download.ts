@@ -4,7 +4,9 @@
  */
 import { createHash, type Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
+import { type RegistryRequest, relayPath } from "../registry/names";
 import { BlobUnknown, RelayFailure, Unavailable } from "./failure";
+import { type Scope, scopeOf } from "./health";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
 import { type Piece, Pieces } from "./pieces";
@@ -56,6 +58,9 @@ const HASH_STEP = 1024 * 1024;
 const FRUITLESS_LIMIT = 6;
 
 export class Download {
+    /** On a relay. */
+    readonly path: string;
+    private readonly scope: Scope;
     /** Resolves when nothing more will happen; never rejects. */
     readonly ended: Promise<void>;
     /** Readers that wait for it; what has none gives way to what has. */
@@ -91,15 +96,17 @@ export class Download {
 
     /**
      * @param hex The blob's SHA-256.
-     * @param path Its path on a relay.
+     * @param request Whose it is, for the path on a relay.
      * @param size Its size, where a manifest told.
      */
     constructor(
         private readonly hex: string,
-        readonly path: string,
+        request: RegistryRequest,
         private size: number | undefined,
         private readonly kit: DownloadKit,
     ) {
+        this.path = relayPath(request);
+        this.scope = scopeOf(request);
         this.pieces = new Pieces(size, kit.limits.pieceBytes);
         this.ended = this.run();
     }
@@ -196,7 +203,7 @@ export class Download {
         const workers = [first];
         // The first request goes alone until it is known how large the blob is and whether the relay honours ranges:
         // a relay that does not would send the whole blob five times.
-        if (this.size !== undefined && this.kit.relays.first("blobs")?.ranges) this.useRanges = true;
+        if (this.size !== undefined && this.kit.relays.first(this.scope)?.ranges) this.useRanges = true;
         await Promise.race([first, this.rangesKnown(signal)]);
         const others = Math.min(this.kit.limits.ranges, this.pieces.count) - 1;
         for (let count = 0; count < others; count++) workers.push(part(this.worker(signal)));
@@ -260,13 +267,13 @@ export class Download {
         const deadline = performance.now() + limits.patienceMs;
         for (;;) {
             signal.throwIfAborted();
-            const relay = await relays.next("blobs", avoid, liars);
+            const relay = await relays.next(this.scope, avoid, liars);
             if (relay) {
                 this.suspicion.chosen(relay);
                 return relay;
             }
             const left = deadline - performance.now();
-            if (this.fetched === 0 || left <= 0) throw relays.unavailable("blobs");
+            if (this.fetched === 0 || left <= 0) throw relays.unavailable(this.scope);
             await relays.change(left, signal);
         }
     }
@@ -345,7 +352,7 @@ export class Download {
                 throw new BlobUnknown(`sha256:${this.hex} is unknown to ${relay.name}'s upstream`);
             }
         } else if (status === 429) {
-            relay.throttled("blobs", headers["retry-after"]?.toString());
+            relay.throttled(this.scope, headers["retry-after"]?.toString());
         } else if (status >= 500) {
             this.badAnswers.set(relay, { status, began });
             relay.badAnswer(status, began);

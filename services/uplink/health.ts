@@ -1,5 +1,7 @@
 /** When a relay is used and when it rests: plain state over time, without timers or sockets. */
 
+import type { RegistryRequest } from "../registry/names";
+
 /** All times in milliseconds. */
 export interface RestTimes {
     /** First rest; each further incident doubles it. */
@@ -9,8 +11,13 @@ export interface RestTimes {
     readonly forgiveMs: number;
 }
 
-/** What sort of request was throttled: the Hub counts manifests, not blobs. */
-export type Scope = "manifests" | "blobs";
+/** What a 429 is about: the Hub counts manifests, not blobs, and one upstream's limit is not another's. */
+export type Scope = `${string} ${"manifests" | "blobs"}`;
+
+/** The scope of a request; tag lists and referrers are counted with the manifests. */
+export function scopeOf({ upstream, kind }: RegistryRequest): Scope {
+    return `${upstream.name} ${kind === "blobs" ? "blobs" : "manifests"}`;
+}
 
 /**
  * - `well`: used in its order
@@ -26,7 +33,7 @@ export class Health {
     private lastIncident = Number.NEGATIVE_INFINITY;
     private answers: "yes" | "unknown" | "no" = "yes";
     private restsUntil = 0;
-    private readonly throttledUntil = { manifests: 0, blobs: 0 };
+    private readonly throttledUntil = new Map<Scope, number>();
 
     constructor(private readonly times: RestTimes) {}
 
@@ -75,11 +82,17 @@ export class Health {
 
     /** Remembers a 429. */
     throttle(scope: Scope, until: number): void {
-        this.throttledUntil[scope] = Math.max(this.throttledUntil[scope], until);
+        this.throttledUntil.set(scope, Math.max(this.throttledUntil.get(scope) ?? 0, until));
     }
 
     /** Milliseconds for which the relay must not be asked for `scope`. */
     throttleLeft(scope: Scope, now: number): number {
-        return Math.max(0, this.throttledUntil[scope] - now);
+        return Math.max(0, (this.throttledUntil.get(scope) ?? 0) - now);
+    }
+
+    /** Milliseconds left of each throttle that is not over. */
+    throttles(now: number): Map<Scope, number> {
+        const left = [...this.throttledUntil.keys()].map((scope) => [scope, this.throttleLeft(scope, now)] as const);
+        return new Map(left.filter(([, ms]) => ms > 0));
     }
 }

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/p
 import { join } from "node:path";
 import { type RegistryRequest, relayPath } from "../registry/names";
 import type { Descriptors } from "./descriptors";
+import { scopeOf } from "./health";
 import type { Log } from "./log";
 import type { Relays, SmallAnswer, SmallRequest } from "./relays";
 
@@ -160,7 +161,7 @@ export class Manifests {
         accept: string,
         check: (answer: SmallAnswer) => string | undefined,
     ): SmallRequest {
-        return { method, path: relayPath(request), scope: "manifests", accept, check };
+        return { method, path: relayPath(request), scope: scopeOf(request), accept, check };
     }
 
     private async keep({ status, headers, body }: SmallAnswer): Promise<Outcome> {

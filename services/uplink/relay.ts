@@ -355,10 +355,8 @@ export class Relay {
             url: this.config.url,
             condition: this.condition(),
             restSeconds: seconds(this.health.restLeft(now)),
-            throttledSeconds: {
-                manifests: seconds(this.health.throttleLeft("manifests", now)),
-                blobs: seconds(this.health.throttleLeft("blobs", now)),
-            },
+            /** By scope, such as `docker.io manifests`. */
+            throttledSeconds: Object.fromEntries([...this.health.throttles(now)].map(([s, ms]) => [s, seconds(ms)])),
             /** Body bytes a second, smoothed over the last seconds in which there were any. */
             bytesPerSecond: Math.round(this.rate),
             ranges: this.ranges,

@@ -5,6 +5,7 @@ import { parsePath, type RegistryRequest, relayPath } from "../registry/names";
 import type { Upstream } from "../registry/upstreams";
 import type { BlobRequest, BlobSource, Blobs } from "./blobs";
 import { BlobUnknown, Unavailable } from "./failure";
+import { scopeOf } from "./health";
 import type { Log } from "./log";
 import type { Manifests } from "./manifests";
 import type { Metrics } from "./metrics";
@@ -196,7 +197,11 @@ function write(response: ServerResponse, bytes: Buffer): Promise<void> {
 }
 
 async function askBlobSize(kit: ServerKit, request: BlobRequest): Promise<number> {
-    const { status, headers } = await kit.relays.ask({ method: "HEAD", path: relayPath(request), scope: "blobs" });
+    const { status, headers } = await kit.relays.ask({
+        method: "HEAD",
+        path: relayPath(request),
+        scope: scopeOf(request),
+    });
     if (status !== 200) throw new BlobUnknown(`${request.reference}: the upstream answers ${status}`);
     return Number(headers["content-length"]);
 }
@@ -211,7 +216,7 @@ async function answerList(
 ): Promise<void> {
     const query = new URLSearchParams([...url.searchParams].filter(([name]) => PASSED_ON.includes(name)));
     const path = query.size > 0 ? `${relayPath(request)}?${query}` : relayPath(request);
-    const { status, headers, body } = await kit.relays.ask({ method: "GET", path, scope: "manifests" });
+    const { status, headers, body } = await kit.relays.ask({ method: "GET", path, scope: scopeOf(request) });
     noted.from = "link";
     response.setHeader("Content-Type", headers["content-type"] ?? "application/json");
     if (headers.link) response.setHeader("Link", ownLink(headers.link, url));

@@ -65,10 +65,13 @@ describe("Health", () => {
 
     it("remembers a throttle for one scope, and never a shorter one over a longer", () => {
         const health = new Health(TIMES);
-        health.throttle("manifests", 5000);
-        health.throttle("manifests", 2000);
-        assert.equal(health.throttleLeft("manifests", 1000), 4000);
-        assert.equal(health.throttleLeft("blobs", 1000), 0);
+        health.throttle("docker.io manifests", 5000);
+        health.throttle("docker.io manifests", 2000);
+        assert.equal(health.throttleLeft("docker.io manifests", 1000), 4000);
+        assert.equal(health.throttleLeft("docker.io blobs", 1000), 0);
+        assert.equal(health.throttleLeft("ghcr.io manifests", 1000), 0);
+        assert.deepEqual([...health.throttles(1000)], [["docker.io manifests", 4000]]);
+        assert.deepEqual([...health.throttles(5000)], []);
         assert.equal(health.condition(1000), "well");
     });
 });

@@ -122,13 +122,20 @@ describe("Uplink, relays", () => {
     });
 
     it("that throttle manifests are left alone with manifests for as long as they say, and still give blobs", async () => {
-        await start({}, { path: /manifests/, fault: { do: "status", status: 429, headers: { "Retry-After": "60" } } });
+        await start(
+            {},
+            { path: /library.*manifests/, fault: { do: "status", status: 429, headers: { "Retry-After": "60" } } },
+        );
         assert.equal((await bench.get(TAG)).status, 200);
         assert.equal((await bench.get("/v2/library/other/manifests/1.0")).status, 200);
         assert.equal(bench.first.asked(/manifests/).length, 1);
         assert.equal((await bench.get(BLOB)).digest, digestOf(layer));
         assert.equal(bench.first.asked(/blobs/).length, 1);
         assert.deepEqual(rested(), []);
+        assert.deepEqual(Object.keys((await status()).relays[0].throttledSeconds), ["docker.io manifests"]);
+        // Another upstream's limit is another one.
+        assert.equal((await bench.get("/v2/ghcr.io/owner/app/manifests/1.0")).status, 404);
+        assert.equal(bench.first.asked(/ghcr/).length, 1);
     });
 
     it("that all throttle give a 429 with the time to wait", async () => {
