@@ -49,7 +49,11 @@ export async function deploy(program: () => object | Promise<object>, options: D
         const request = requests.get(`${type} ${name}`);
         if (!request) throw new Error(`${name} was registered past the monitor`);
         resources.push({ type, name, custom, inputs, provider, ...request });
-        return { id: custom ? `${name}-id` : undefined, state: { ...inputs, ...outputs[type]?.(inputs, name) } };
+        // In a preview nothing has an id yet: what waits for one is unknown.
+        return {
+            id: custom && !options.preview ? `${name}-id` : undefined,
+            state: { ...inputs, ...outputs[type]?.(inputs, name) },
+        };
     };
     const call = async ({ token, inputs }: pulumi.runtime.MockCallArgs) => {
         const answer = functions[token];
@@ -130,8 +134,7 @@ async function rejectionsAreErrors<T>(work: () => Promise<T>): Promise<T> {
     }
 }
 
+/** By `promise` and not by `apply`, which never comes where a preview does not know a value: that is undefined here. */
 function settle(exported: object): Promise<Record<string, any>> {
-    return new Promise(
-        (resolve) => void pulumi.output(exported).apply((values) => resolve(values as Record<string, any>)),
-    );
+    return (pulumi.output(exported) as unknown as { promise(): Promise<Record<string, any>> }).promise();
 }

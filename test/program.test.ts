@@ -1,0 +1,604 @@
+/**
+ * What the whole program makes of one stack after another: the real index.ts, every provider mocked. It does not prove
+ * that a provider accepts it, nor that what it makes works; the rehearsal does.
+ */
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { join, sep } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { parse } from "yaml";
+import { makeCa } from "../rehearsal/pki";
+import { readStack } from "../rehearsal/stack-file";
+import { UPSTREAMS } from "../services/registry/upstreams";
+import { parseConfig } from "../services/uplink/config";
+import {
+    type Deployed,
+    type DeployOptions,
+    deploy,
+    isSecret,
+    type Outputs,
+    only,
+    PROJECT,
+    type Resource,
+    reveal,
+} from "./support/deploy";
+
+const ROOT = join(__dirname, "..");
+
+const CONTAINER = "docker:index/container:Container";
+const IMAGE = "docker:index/remoteImage:RemoteImage";
+const RECORD = "cloudflare:index/dnsRecord:DnsRecord";
+const SCRIPT = "cloudflare:index/workersScript:WorkersScript";
+const SUBDOMAIN = "cloudflare:index/workersScriptSubdomain:WorkersScriptSubdomain";
+const REMOTE = "command:remote:Command";
+const LOCAL = "command:local:Command";
+const PASSWORD = "random:index/randomPassword:RandomPassword";
+
+/** In every value that must stay secret, those of the settings and those that providers make. */
+const SENTINEL = "sEntiNel";
+const ZONE_ID = "the-zone-id";
+
+type Config = Readonly<Record<string, unknown>>;
+
+const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
+const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: "198.51.100.7" };
+const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
+const HUB = { hub: { username: "acme" }, hubToken: `${SENTINEL}0hub` };
+const WHOLE = { zone: "example.com", edge: EDGE, overseas: OVERSEAS, onprem: ONPREM, keys: [{ name: "acme" }], ...HUB };
+const CHAIN = makeCa("the user's own").cert;
+/** Real ones, for the uplink reads them: by the name of the resource. */
+const AUTHORITIES: Record<string, string> = {
+    "nginx-ca-authority": makeCa("relay").cert,
+    "onprem-front-ca-authority": makeCa("front").cert,
+};
+const OWN_KEY = `${SENTINEL}0OfTheUsersOwn0123456789abcdefghij012345`;
+const ARCHIVE = "/srv/it's images.tar";
+
+/** Every way of putting a stack together, by what it has. A value with the sentinel in it is encrypted. */
+const STACKS = {
+    "all three sites": localConfig(),
+    "relays only": { zone: "example.com", edge: EDGE, overseas: OVERSEAS, ...HUB, sshPrivateKey: `${SENTINEL}0ssh` },
+    "an office with another stack's relays": {
+        onprem: ONPREM,
+        relays: [
+            { name: "tokyo", hostname: "vm.example.com", address: "198.51.100.7", ca: CHAIN },
+            { name: "edge", hostname: "hub.example.com" },
+        ],
+        relayKey: `${SENTINEL}0ofAnotherStack`,
+        sshPrivateKey: `${SENTINEL}0ssh`,
+    },
+    "one Nginx relay without a zone": { overseas: OVERSEAS },
+    "relays that are open to all": { zone: "example.com", edge: EDGE, overseas: OVERSEAS, access: "public", ...HUB },
+    "certificates of the user's own": {
+        ...WHOLE,
+        overseas: { ...OVERSEAS, certificate: CHAIN },
+        onprem: { ...ONPREM, certificate: CHAIN },
+        overseasCertificateKey: `${SENTINEL}0overseas`,
+        onpremCertificateKey: `${SENTINEL}0onprem`,
+    },
+    "keys of the user's own": { ...WHOLE, relayKeys: { "acme.1": OWN_KEY } },
+    "distribution 2.8": { ...WHOLE, onprem: { ...ONPREM, registryVersion: "2.8.3" } },
+    "images from another registry": {
+        ...WHOLE,
+        onprem: { ...ONPREM, images: { from: "registry", registry: "harbor.acme.lan/library" } },
+    },
+    "images from an archive": { ...WHOLE, onprem: { ...ONPREM, images: { from: "archive", archive: ARCHIVE } } },
+    "the Docker of Pulumi's own machine": {
+        ...WHOLE,
+        onprem: { ...ONPREM, docker: "unix:///var/run/docker.sock", port: 8443 },
+    },
+    "a key that is rotated": { ...WHOLE, keys: [{ name: "acme", generation: 2 }, { name: "globex" }] },
+} satisfies Record<string, Config>;
+
+type StackName = keyof typeof STACKS;
+
+/** What providers answer; their secrets come plain, because the program may not rely on them to mark anything. */
+const OUTPUTS: Outputs = {
+    [CONTAINER]: (inputs) => (inputs.attach ? { exitCode: 0, containerLogs: "" } : {}),
+    [IMAGE]: (_, name) => ({ imageId: `sha256:${name}` }),
+    [PASSWORD]: (_, name) => ({ result: `${SENTINEL}0${name.replace(/[^a-z0-9]/g, "")}` }),
+    "tls:index/privateKey:PrivateKey": (_, name) => ({ privateKeyPem: `${SENTINEL}0${name}` }),
+    "tls:index/selfSignedCert:SelfSignedCert": (_, name) => ({ certPem: AUTHORITIES[name] }),
+    "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
+    "tls:index/locallySignedCert:LocallySignedCert": (_, name) => ({ certPem: `certificate ${name}` }),
+};
+
+const FUNCTIONS: DeployOptions["functions"] = {
+    "cloudflare:index/getZone:getZone": ({ filter }) => {
+        assert.equal(filter.name, "example.com");
+        return { zoneId: ZONE_ID };
+    },
+};
+
+/** A stack's outputs, and which of them are secret. */
+type DeployedProgram = Deployed & { readonly secretOutputs: Record<string, boolean> };
+
+const made = new Map<StackName, Promise<DeployedProgram>>();
+
+/** The program on a stack: run once, whichever tests ask. */
+function program(stack: StackName): Promise<DeployedProgram> {
+    const known = made.get(stack) ?? run(STACKS[stack], { outputs: OUTPUTS });
+    made.set(stack, known);
+    return known;
+}
+
+async function run(config: Config, options: DeployOptions): Promise<DeployedProgram> {
+    const secretOutputs: Record<string, boolean> = {};
+    const secretKeys = Object.keys(config).filter((key) => JSON.stringify(config[key]).includes(SENTINEL));
+    const deployed = await deploy(
+        async () => {
+            const exported = freshIndex();
+            for (const [name, value] of Object.entries(exported)) {
+                secretOutputs[name] = await pulumi.isSecret(pulumi.output(value));
+            }
+            return exported;
+        },
+        { functions: FUNCTIONS, config, secretKeys, ...options },
+    );
+    return { ...deployed, secretOutputs };
+}
+
+/** index.ts as a new process would load it: it runs when it is imported. */
+function freshIndex(): object {
+    const isProgram = (file: string) =>
+        file.startsWith(ROOT + sep) && !/^(node_modules|test)$/.test(file.slice(ROOT.length + 1).split(sep)[0]!);
+    for (const file of Object.keys(require.cache).filter(isProgram)) delete require.cache[file];
+    return { ...require("../index") };
+}
+
+function localConfig(): Config {
+    const { config, secretKeys } = readStack("local", {});
+    assert.deepEqual(secretKeys, []);
+    const entries = Object.entries(config).map(([key, value]) => [key.slice(`${PROJECT}:`.length), value]);
+    return Object.fromEntries(entries);
+}
+
+const all = (deployed: Deployed, type: string): Resource[] => deployed.resources.filter((each) => each.type === type);
+
+/** The container of a role, not the one that tries its configuration. */
+function container(deployed: Deployed, role: string): Resource {
+    const [found, ...more] = all(deployed, CONTAINER).filter(({ name }) => name === `onprem-${role}-container`);
+    assert.ok(found && more.length === 0, role);
+    return found;
+}
+
+function upload(resource: Resource, file: string): string {
+    const uploads: { file: string; content: string }[] = reveal(resource.inputs.uploads);
+    const found = uploads.find((each) => each.file === file);
+    assert.ok(found, `${resource.name} has no ${file}, only ${uploads.map((each) => each.file).join(", ")}`);
+    return found.content;
+}
+
+/** A file of the release that goes to the relay's machine. */
+function relayFile(deployed: Deployed, wanted: string): string {
+    const lines: string[] = reveal(only(deployed, REMOTE, "nginx-apply").inputs.stdin).split("\n");
+    const [, , text] = lines.map((line) => line.split(" ")).find(([, path]) => path === wanted) ?? [];
+    assert.ok(text, `no ${wanted}`);
+    return Buffer.from(text, "base64").toString();
+}
+
+function bindings(deployed: Deployed): Record<string, string> {
+    const list: { name: string; text: string }[] = reveal(only(deployed, SCRIPT).inputs.bindings);
+    return Object.fromEntries(list.map(({ name, text }) => [name, text]));
+}
+
+const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
+
+const uplinkConfig = (deployed: Deployed) =>
+    parseConfig(upload(container(deployed, "uplink"), "/etc/dockermirror/uplink.json"), "uplink.json");
+
+/** Paths of plain strings that hold a sentinel, as it is or in Base64. */
+function leaks(value: unknown, path: string): string[] {
+    if (typeof value === "string") {
+        const decoded = value.replace(/[A-Za-z0-9+/]{12,}={0,2}/g, (run) => Buffer.from(run, "base64").toString());
+        return `${value}\n${decoded}`.includes(SENTINEL) ? [path] : [];
+    }
+    if (typeof value !== "object" || value === null || isSecret(value)) return [];
+    return Object.entries(value).flatMap(([key, inner]) => leaks(inner, `${path}.${key}`));
+}
+
+/** Whatever must be there before `resource`: its dependencies, its parents', and theirs. */
+function mustPrecede({ resources }: Deployed, resource: Resource): Set<string> {
+    const found = new Set<string>();
+    const byUrn = (urn: string) =>
+        resources.find(
+            ({ type, name }) => urn.endsWith(`::${name}`) && urn.split("::").at(-2)?.split("$").at(-1) === type,
+        );
+    const follow = ({ dependencies, parent }: Resource) => {
+        for (const urn of [...dependencies, parent]) {
+            const next = byUrn(urn);
+            if (!next || found.has(next.name)) continue;
+            found.add(next.name);
+            follow(next);
+        }
+    };
+    follow(resource);
+    return found;
+}
+
+describe("The program", () => {
+    for (const name of Object.keys(STACKS) as StackName[]) {
+        describe(`with ${name}`, () => {
+            it("puts every resource under a component", async () => {
+                const { resources } = await program(name);
+                assert.notEqual(resources.length, 0);
+                for (const { type, name, custom, parent } of resources) {
+                    if (custom) assert.match(parent, /[$:]dockermirror:[a-z]+:[A-Za-z]+::[^:]+$/, name);
+                    else assert.match(type, /^dockermirror:[a-z]+:[A-Za-z]+$/, name);
+                }
+            });
+
+            it("has secrets in secret envelopes only", async () => {
+                const { resources, outputs, secretOutputs } = await program(name);
+                assert.deepEqual(
+                    resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
+                    [],
+                );
+                const plain = Object.entries(outputs).filter(([key]) => !secretOutputs[key]);
+                assert.deepEqual(leaks(Object.fromEntries(plain), "outputs"), []);
+            });
+
+            it("enters host names into DNS without Cloudflare's proxy", async () => {
+                for (const { inputs } of all(await program(name), RECORD)) {
+                    assert.equal(inputs.proxied, false);
+                    assert.equal(inputs.zoneId, ZONE_ID);
+                }
+            });
+
+            it("keeps its containers running, watched and replaceable", async () => {
+                for (const { name: role, inputs, deleteBeforeReplace } of all(await program(name), CONTAINER)) {
+                    assert.equal(deleteBeforeReplace, inputs.name !== undefined, role);
+                    assert.equal(inputs.restart, inputs.attach ? "no" : "unless-stopped", role);
+                    assert.equal(inputs.healthcheck === undefined, inputs.attach === true, role);
+                    assert.equal(inputs.privileged, undefined, role);
+                }
+            });
+
+            it("publishes no port but the front's", async () => {
+                const deployed = await program(name);
+                const publishing = all(deployed, CONTAINER).filter(
+                    ({ inputs }) =>
+                        inputs.ports !== undefined || inputs.publishAllPorts || inputs.networkMode === "host",
+                );
+                assert.deepEqual(
+                    publishing.map((each) => each.name),
+                    deployed.outputs.mirrorUrl === undefined ? [] : ["onprem-front-container"],
+                );
+            });
+
+            it("opens the Worker by its own host name only, on a runtime that drops keys at redirects", async () => {
+                const deployed = await program(name);
+                const scripts = all(deployed, SCRIPT);
+                for (const { inputs } of scripts) assert.ok(inputs.compatibilityDate >= "2025-09-01");
+                assert.deepEqual(
+                    all(deployed, SUBDOMAIN).map(({ inputs }) => [
+                        inputs.scriptName,
+                        inputs.enabled,
+                        inputs.previewsEnabled,
+                    ]),
+                    scripts.map(({ inputs }) => [inputs.scriptName, false, false]),
+                );
+            });
+
+            it("pulls the on-prem host's images only once every relay of the stack answers", async () => {
+                const deployed = await program(name);
+                const relays = ["nginx-apply", "worker-domain"].filter((each) =>
+                    deployed.resources.some((resource) => resource.name === each),
+                );
+                for (const image of all(deployed, IMAGE)) {
+                    const first = mustPrecede(deployed, image);
+                    for (const relay of relays) assert.ok(first.has(relay), `${image.name} does not wait for ${relay}`);
+                }
+            });
+
+            it("can be previewed before anything is there", async () => {
+                const previewed = await run(STACKS[name], { preview: true });
+                const names = ({ resources }: Deployed) => resources.map((each) => `${each.type} ${each.name}`).sort();
+                assert.deepEqual(names(previewed), names(await program(name)));
+                assert.deepEqual(
+                    previewed.resources.flatMap(({ name, inputs }) => leaks(inputs, name)),
+                    [],
+                );
+            });
+        });
+    }
+
+    it("makes this of the local stack, and nothing else", async () => {
+        const { resources } = await program("all three sites");
+        const list = resources.map(({ type, name }) => `${type.replace(/:index\/\w+:/, ":")} ${name}`);
+        assert.deepEqual(list.sort(), LOCAL_RESOURCES);
+    });
+
+    it("exports what people and clients need to know, and every key as a secret", async () => {
+        const { outputs, secretOutputs } = await program("all three sites");
+        const { clients, ...rest } = outputs;
+        assert.deepEqual(rest, {
+            relayUrls: ["https://vm.example.com", "https://hub.example.com"],
+            relayKeys: { "acme.1": `${SENTINEL}0keysacme1` },
+            relayClients: { "/etc/docker/certs.d/vm.example.com/ca.crt": AUTHORITIES["nginx-ca-authority"] },
+            dnsRecord: undefined,
+            mirrorUrl: "https://mirror.acme.lan",
+            mirrorCa: AUTHORITIES["onprem-front-ca-authority"],
+        });
+        assert.deepEqual(Object.keys(clients), [
+            "/etc/docker/daemon.json",
+            "/etc/docker/certs.d/mirror.acme.lan/ca.crt",
+        ]);
+        assert.deepEqual(
+            Object.keys(outputs).filter((name) => secretOutputs[name]),
+            ["relayKeys"],
+        );
+    });
+
+    it("lets the uplink ask the relay on the machine first, then the Worker, with the key that both know", async () => {
+        const deployed = await program("all three sites");
+        const key = `${SENTINEL}0keysacme1`;
+        assert.deepEqual(uplinkConfig(deployed).relays, [
+            { name: "nginx", url: "https://vm.example.com", key, ca: AUTHORITIES["nginx-ca-authority"] },
+            { name: "worker", url: "https://hub.example.com", key },
+        ]);
+        assert.deepEqual(JSON.parse(bindings(deployed).KEYS!), { "acme.1": key });
+        assert.ok(relayFile(deployed, "keys.conf").includes(sha256(key)));
+        const provider = all(deployed, "pulumi:providers:docker")[0]!;
+        assert.deepEqual(JSON.parse(reveal(provider.inputs.registryAuth)), [
+            { address: "vm.example.com", username: "dockermirror", password: key },
+        ]);
+    });
+
+    it("knows the same upstreams at the Worker, the relay, the uplink and the front", async () => {
+        const deployed = await program("all three sites");
+        const names = ["docker.io", "ghcr.io", "quay.io", "registry.k8s.io"];
+        assert.deepEqual(JSON.parse(bindings(deployed).UPSTREAMS!), names);
+        assert.deepEqual(
+            uplinkConfig(deployed).upstreams.map((upstream) => upstream.name),
+            names,
+        );
+        const relay = relayFile(deployed, "names.conf");
+        assert.equal(upload(container(deployed, "front"), "/etc/nginx/front/names.conf"), relay);
+        for (const { name } of UPSTREAMS) {
+            assert.equal(relay.includes(name.replaceAll(".", "\\.")), names.includes(name), name);
+        }
+    });
+
+    it("gives the Hub account to both relays and to nobody else", async () => {
+        const deployed = await program("keys of the user's own");
+        assert.equal(bindings(deployed).HUB_TOKEN, HUB.hubToken);
+        const basic = Buffer.from(`acme:${HUB.hubToken}`).toString("base64");
+        assert.ok(relayFile(deployed, "account.conf").includes(basic));
+        const knowing = deployed.resources.filter(({ inputs }) => {
+            const text = JSON.stringify(reveal(inputs));
+            const lines = text.replace(/[A-Za-z0-9+/]{12,}={0,2}/g, (run) => Buffer.from(run, "base64").toString());
+            return text.includes(HUB.hubToken) || lines.includes(basic);
+        });
+        assert.deepEqual(knowing.map(({ name }) => name).sort(), ["nginx-apply", "worker-script"]);
+    });
+
+    it("makes nothing at home where there are only relays", async () => {
+        const { resources, outputs } = await program("relays only");
+        assert.deepEqual(
+            resources.filter(({ type, name }) => type.startsWith("docker:") || name.startsWith("onprem")),
+            [],
+        );
+        assert.deepEqual([outputs.mirrorUrl, outputs.mirrorCa, outputs.clients], [undefined, undefined, undefined]);
+        assert.deepEqual(outputs.relayUrls, ["https://vm.example.com", "https://hub.example.com"]);
+    });
+
+    it("makes no relay and no key for an office that has another stack's", async () => {
+        const deployed = await program("an office with another stack's relays");
+        const relayTypes = [SCRIPT, RECORD, PASSWORD, "dockermirror:overseas:NginxRelay"];
+        assert.deepEqual(
+            deployed.resources.filter(({ type }) => relayTypes.includes(type)),
+            [],
+        );
+        const key = `${SENTINEL}0ofAnotherStack`;
+        assert.deepEqual(uplinkConfig(deployed).relays, [
+            { name: "tokyo", url: "https://vm.example.com", key, address: "198.51.100.7", ca: CHAIN },
+            { name: "edge", url: "https://hub.example.com", key },
+        ]);
+        assert.deepEqual([deployed.outputs.relayUrls, deployed.outputs.relayKeys], [[], {}]);
+        const trust = reveal(only(deployed, REMOTE, "trust-tokyo").inputs);
+        assert.equal(trust.stdin, CHAIN);
+        assert.deepEqual(trust.connection, {
+            host: "10.1.0.5",
+            user: "ops",
+            port: 22,
+            privateKey: `${SENTINEL}0ssh`,
+            dialErrorLimit: 10,
+            perDialTimeout: 15,
+        });
+    });
+
+    it("says which DNS record to enter where there is no zone, and enters it where there is one", async () => {
+        const without = await program("one Nginx relay without a zone");
+        assert.equal(without.outputs.dnsRecord, "vm.example.com. 300 IN A 198.51.100.7");
+        assert.deepEqual(all(without, RECORD), []);
+        const { inputs } = only(await program("all three sites"), RECORD);
+        assert.deepEqual([inputs.name, inputs.type, inputs.content], ["vm.example.com", "A", "198.51.100.7"]);
+    });
+
+    it("opens relays to callers without a key by a setting of its own, with a limit at each", async () => {
+        const open = await program("relays that are open to all");
+        const closed = await program("relays only");
+        assert.deepEqual([bindings(open).ACCESS, bindings(closed).ACCESS], ["public", "keys"]);
+        const limited = ({ inputs }: Resource) =>
+            reveal(inputs.bindings).some((binding: { type: string }) => binding.type === "ratelimit");
+        assert.deepEqual([limited(only(open, SCRIPT)), limited(only(closed, SCRIPT))], [true, false]);
+        assert.match(relayFile(open, "keys.conf"), /^ {4}"" +yes;$/m);
+        assert.match(relayFile(closed, "keys.conf"), /^ {4}"" +no;$/m);
+    });
+
+    it("uses the user's own certificates, and then makes no authority", async () => {
+        const deployed = await program("certificates of the user's own");
+        assert.deepEqual(
+            deployed.resources.filter(({ type, name }) => type.startsWith("tls:") || name.includes("trust")),
+            [],
+        );
+        const front = container(deployed, "front");
+        assert.equal(upload(front, "/etc/nginx/front/certificate.pem"), CHAIN);
+        assert.equal(upload(front, "/etc/nginx/front/key.pem"), `${SENTINEL}0onprem`);
+        assert.equal(relayFile(deployed, "certificate.pem"), CHAIN);
+        assert.equal(relayFile(deployed, "key.pem"), `${SENTINEL}0overseas`);
+        assert.deepEqual(Object.keys(deployed.outputs.clients), ["/etc/docker/daemon.json"]);
+        assert.ok(uplinkConfig(deployed).relays.every((relay) => relay.ca === undefined));
+    });
+
+    it("uses the user's own keys", async () => {
+        const deployed = await program("keys of the user's own");
+        assert.deepEqual(deployed.outputs.relayKeys, { "acme.1": OWN_KEY });
+        assert.deepEqual(JSON.parse(bindings(deployed).KEYS!), { "acme.1": OWN_KEY });
+        assert.ok(relayFile(deployed, "keys.conf").includes(sha256(OWN_KEY)));
+        assert.deepEqual(
+            uplinkConfig(deployed).relays.map(({ key }) => key),
+            [OWN_KEY, OWN_KEY],
+        );
+    });
+
+    it("keeps the key before a rotation valid at both relays, and shows them the new one", async () => {
+        const deployed = await program("a key that is rotated");
+        const key = (id: string) => `${SENTINEL}0keys${id}`;
+        const valid = { "acme.1": key("acme1"), "acme.2": key("acme2"), "globex.1": key("globex1") };
+        assert.deepEqual(deployed.outputs.relayKeys, valid);
+        assert.deepEqual(JSON.parse(bindings(deployed).KEYS!), valid);
+        const conf = relayFile(deployed, "keys.conf");
+        const digests = [...conf.matchAll(/^ {4}([0-9a-f]{64}) {2}"(.+)";$/gm)].map(([, digest, id]) => [id, digest]);
+        assert.deepEqual(
+            digests,
+            Object.entries(valid).map(([id, value]) => [id, sha256(value)]),
+        );
+        assert.deepEqual(
+            uplinkConfig(deployed).relays.map((relay) => relay.key),
+            [key("acme2"), key("acme2")],
+        );
+    });
+
+    it("leaves the keys that are there alone when one is added or rotated", async () => {
+        const keysOf = async (name: StackName) =>
+            Object.fromEntries(all(await program(name), PASSWORD).map(({ name: key, inputs }) => [key, inputs]));
+        const [before, after] = [await keysOf("all three sites"), await keysOf("a key that is rotated")];
+        assert.deepEqual(Object.keys(before), ["keys-acme.1"]);
+        assert.deepEqual(after["keys-acme.1"], before["keys-acme.1"]);
+    });
+
+    it("has the image and the configuration of the distribution that the settings name", async () => {
+        const [old, current] = [await program("distribution 2.8"), await program("all three sites")];
+        const image = (deployed: Deployed) => only(deployed, IMAGE, "cache").inputs.name;
+        assert.equal(image(old), "vm.example.com/library/registry:2.8.3");
+        assert.equal(image(current), "vm.example.com/library/registry:3.1.2");
+        const proxy = (deployed: Deployed) =>
+            parse(upload(container(deployed, "cache"), "/etc/dockermirror/registry.yml")).proxy;
+        assert.deepEqual(proxy(old), { remoteurl: "http://uplink:5000" });
+        assert.deepEqual(proxy(current), { remoteurl: "http://uplink:5000", ttl: "0s" });
+    });
+
+    it("pulls the images through the first relay, from another registry or loads them from an archive", async () => {
+        const sources: Record<string, StackName> = {
+            "vm.example.com/library/": "all three sites",
+            "harbor.acme.lan/library/": "images from another registry",
+            "": "images from an archive",
+        };
+        for (const [prefix, stack] of Object.entries(sources)) {
+            const deployed = await program(stack);
+            const images = all(deployed, IMAGE);
+            assert.equal(images.length, 3);
+            for (const { inputs } of images) {
+                assert.match(inputs.name.slice(prefix.length), /^(node|nginx|registry):[\w.-]+$/);
+                assert.ok(inputs.name.startsWith(prefix), inputs.name);
+                assert.equal(inputs.keepLocally, true);
+            }
+            // Whoever the key is not for does not get it.
+            const { registryAuth } = all(deployed, "pulumi:providers:docker")[0]!.inputs;
+            assert.equal(registryAuth !== undefined, stack === "all three sites");
+        }
+        const archived = await program("images from an archive");
+        const load = only(archived, LOCAL);
+        assert.equal(
+            load.inputs.create,
+            String.raw`docker --host 'ssh://ops@10.1.0.5' load --input '/srv/it'\''s images.tar'`,
+        );
+        for (const image of all(archived, IMAGE)) assert.ok(mustPrecede(archived, image).has(load.name), image.name);
+    });
+
+    it("works on the Docker of its own machine without SSH", async () => {
+        const deployed = await program("the Docker of Pulumi's own machine");
+        const provider = all(deployed, "pulumi:providers:docker")[0]!;
+        assert.equal(provider.inputs.host, "unix:///var/run/docker.sock");
+        assert.equal(only(deployed, LOCAL).name, "onprem-trust-nginx-file");
+        assert.deepEqual(
+            all(deployed, REMOTE).map(({ name }) => name),
+            ["nginx-apply"],
+        );
+        assert.equal(deployed.outputs.mirrorUrl, "https://mirror.acme.lan:8443");
+        assert.ok("/etc/docker/certs.d/mirror.acme.lan:8443/ca.crt" in deployed.outputs.clients);
+    });
+
+    it("makes everything of the on-prem host by the provider of that host", async () => {
+        const deployed = await program("all three sites");
+        for (const { type, name, provider, custom } of deployed.resources) {
+            if (custom && type.startsWith("docker:")) assert.match(provider ?? "", /::onprem-docker::/, name);
+        }
+    });
+
+    it("starts uplink, cache and front one after another, each after its image", async () => {
+        const deployed = await program("all three sites");
+        const chain = ["uplink", "cache", "front"];
+        for (const [index, role] of chain.entries()) {
+            const first = mustPrecede(deployed, container(deployed, role));
+            assert.ok(first.has(`onprem-images-${role}`), `${role} without its image`);
+            for (const [other, name] of chain.entries()) {
+                assert.equal(first.has(`onprem-${name}-container`), other < index, `${role} after ${name}`);
+            }
+        }
+    });
+
+    it("refuses a stack that cannot be used, with the key", async () => {
+        await assert.rejects(run({ edge: EDGE }, {}), (error: Error) => {
+            assert.ok(pulumi.RunError.isInstance(error));
+            assert.match(error.message, /^ {2}dockermirror:edge {2}needs zone/m);
+            return true;
+        });
+    });
+});
+
+/** Sorted; a new resource is a new line here. */
+const LOCAL_RESOURCES = [
+    "cloudflare:DnsRecord nginx-record",
+    "cloudflare:WorkersCustomDomain worker-domain",
+    "cloudflare:WorkersScript worker-script",
+    "cloudflare:WorkersScriptSubdomain worker-subdomain",
+    "command:remote:Command nginx-apply",
+    "command:remote:Command onprem-trust-nginx-file",
+    "docker:Container onprem-cache-container",
+    "docker:Container onprem-front-container",
+    "docker:Container onprem-front-container-trial",
+    "docker:Container onprem-uplink-container",
+    "docker:Container onprem-uplink-container-trial",
+    "docker:Network onprem-network",
+    "docker:RemoteImage onprem-images-cache",
+    "docker:RemoteImage onprem-images-front",
+    "docker:RemoteImage onprem-images-uplink",
+    "docker:Volume onprem-spool",
+    "docker:Volume onprem-store",
+    "dockermirror:edge:WorkerRelay worker",
+    "dockermirror:index:PrivateCa nginx-ca",
+    "dockermirror:index:PrivateCa onprem-front-ca",
+    "dockermirror:index:RelayKeys keys",
+    "dockermirror:onprem:Front onprem-front",
+    "dockermirror:onprem:OnpremImages onprem-images",
+    "dockermirror:onprem:OnpremSite onprem",
+    "dockermirror:onprem:RegistryCache onprem-cache",
+    "dockermirror:onprem:RelayTrust onprem-trust-nginx",
+    "dockermirror:onprem:Uplink onprem-uplink",
+    "dockermirror:overseas:NginxRelay nginx",
+    "pulumi:providers:docker onprem-docker",
+    "random:RandomPassword keys-acme.1",
+    "tls:CertRequest nginx-ca-request",
+    "tls:CertRequest onprem-front-ca-request",
+    "tls:LocallySignedCert nginx-ca-leaf",
+    "tls:LocallySignedCert onprem-front-ca-leaf",
+    "tls:PrivateKey nginx-ca-authority-key",
+    "tls:PrivateKey nginx-ca-key",
+    "tls:PrivateKey onprem-front-ca-authority-key",
+    "tls:PrivateKey onprem-front-ca-key",
+    "tls:SelfSignedCert nginx-ca-authority",
+    "tls:SelfSignedCert onprem-front-ca-authority",
+];
