@@ -13,11 +13,12 @@ const { edge, overseas, onprem, zone, upstreams, access, hubAccount } = settings
 for (const warning of warnings(settings)) pulumi.log.warn(warning);
 
 const keys = new RelayKeys("keys", { keys: edge || overseas ? settings.keys : [], own: settings.ownKeys });
-const zoneId = zone === undefined ? undefined : cloudflare.getZoneOutput({ filter: { name: zone } }).zoneId;
-const relay = { zoneId, upstreams, access, hubAccount, keys: keys.values };
+const found = zone === undefined ? undefined : cloudflare.getZoneOutput({ filter: { name: zone } });
+const dns = found && { id: found.id, nameServers: found.nameServers };
+const relay = { zone: dns, upstreams, access, hubAccount, keys: keys.values };
 
 const nginx = overseas ? new NginxRelay("nginx", { ...relay, ...overseas }) : undefined;
-const worker = edge && zoneId ? new WorkerRelay("worker", { ...relay, ...edge, zoneId }) : undefined;
+const worker = edge && dns ? new WorkerRelay("worker", { ...relay, ...edge, zone: dns }) : undefined;
 const key = keys.current[onprem?.key ?? settings.keys[0]?.name ?? ""] ?? "";
 const relays: RelayEndpoint[] = [
     ...(nginx ? [{ name: "nginx", hostname: nginx.hostname, ca: nginx.ca, key }] : []),

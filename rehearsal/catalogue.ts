@@ -6,6 +6,7 @@ import { type ImageArgs, type Layer, type MadeImage, makeImage } from "./hub/ima
 import { ImageStore } from "./hub/store";
 import type { BaseImage } from "./images";
 import { KEEP, REGISTRY_BINARY } from "./images";
+import { bar } from "./progress";
 
 const MB = 1_000_000;
 /** A shell to run; `mark` makes the layer one of its own, so that no image finds it in the cache by another. */
@@ -60,12 +61,18 @@ export async function makeCatalogue(slim: BaseImage, caCert: string, tell: (line
     const store = new ImageStore(folder);
     if (!existsSync(contents)) {
         const images: Record<string, CatalogueEntry> = {};
+        const total = own.length + Object.keys(proof).length;
+        let count = 0;
+        const making = ({ upstream, repository, tag }: ImageArgs) => {
+            count += 1;
+            tell(`images for the Hub double ${bar(count, total)}  ${upstream}/${repository}:${tag}`);
+        };
         for (const args of own) {
-            tell(`image ${args.upstream}/${args.repository}:${args.tag}`);
+            making(args);
             await makeImage(store, args);
         }
         for (const [name, args] of Object.entries(proof)) {
-            tell(`image ${args.upstream}/${args.repository}:${args.tag}`);
+            making(args);
             const { upstream, repository, tag } = args;
             images[name] = { upstream, repository, tag, made: await makeImage(store, args) };
         }

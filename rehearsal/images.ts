@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Docker } from "./docker";
+import { bar } from "./progress";
 import { CommandError, run } from "./run";
 
 /** Where the rehearsal keeps what is dear to make: `<repository>/.rehearsal`. */
@@ -26,6 +27,9 @@ const MACHINE = [
     ...["openssh-server", "curl", "iproute2", "iptables", "docker.io", "skopeo", "openssl", "procps", "sudo"],
 ];
 const LEFT_OUT = ["doc", "man", "locale", "i18n", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+
+/** What mmdebstrap announces before it is done: mode, update, download, extract, two installs, cleaning, tarball. */
+const MMDEBSTRAP_STEPS = 9;
 
 /** A base image: as a root file system on disk, and as an image of this machine's Docker. */
 export interface BaseImage {
@@ -90,11 +94,13 @@ async function bootstrap(tar: string, packages: string[], tell: (share: string) 
     if (!sources) throw new Error(`no Debian package sources found; looked for ${SOURCES.join(", ")}`);
     const unfinished = `${tar}.unfinished`;
     const options = ["--variant=minbase", "--format=tar", `--include=${packages.join(",")}`, ...LEFT_OUT];
-    let lines = 0;
+    let step = 0;
     await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', SUITE, unfinished, sources], {
         onLine: (line) => {
-            lines += 1;
-            if (line.startsWith("I: ") || lines % 100 === 0) tell(line.replace(/^I: /, ""));
+            const [, what] = /^I: (.*)/.exec(line) ?? [];
+            if (what === undefined || step === MMDEBSTRAP_STEPS) return;
+            step += 1;
+            tell(`${bar(step, MMDEBSTRAP_STEPS)} ${what}`);
         },
     });
     renameSync(unfinished, tar);

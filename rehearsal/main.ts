@@ -19,7 +19,7 @@ const USAGE = `npm start -- [--once] [--stack NAME] [--json FILE]
   --stack NAME  rehearse stacks/Pulumi.NAME.yaml instead of stacks/Pulumi.local.yaml
   --json FILE   also write the proof as JSON
 `;
-const STEPS_FILES = { front: "/etc/nginx/nginx.conf", uplink: "/etc/dockermirror/uplink.json" };
+const CONF_FILES = { front: "/etc/nginx/nginx.conf", uplink: "/etc/dockermirror/uplink.json" };
 
 interface Flags {
     readonly once: boolean;
@@ -92,7 +92,7 @@ async function rehearse(flags: Flags, tell: (line: string) => void): Promise<Ste
 
     tell("the proof:");
     const breakConf = async (container: "front" | "uplink"): Promise<string> => {
-        const breakUpload = { container, file: STEPS_FILES[container] };
+        const breakUpload = { container, file: CONF_FILES[container] };
         const message = await upInProcess({ ...request, breakUpload }, () => {}).then(
             () => undefined,
             (error: Error) => error.message,

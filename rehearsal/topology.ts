@@ -68,12 +68,17 @@ export interface TopologyImages {
 export class Topology {
     readonly docker = new Docker();
     readonly ca = rehearsalCa();
-    /** PATH with an `ssh` that knows the rehearsal's names and key. */
+    /** PATH with an `ssh` that knows the rehearsal's names and key, and the rehearsal's CA. */
     readonly env: NodeJS.ProcessEnv;
     private readonly sshHosts: string[] = [];
 
     private constructor(readonly images: TopologyImages) {
-        this.env = { ...process.env, PATH: `${join(RUN, "bin")}:${process.env.PATH}` };
+        this.env = {
+            ...process.env,
+            PATH: `${join(RUN, "bin")}:${process.env.PATH}`,
+            // The rehearsal's CA plays the public ones, also for the programs that Pulumi runs on this machine.
+            NODE_EXTRA_CA_CERTS: join(RUN, "ca.pem"),
+        };
     }
 
     /** Networks, keys and nothing else yet. */
@@ -82,6 +87,7 @@ export class Topology {
         mkdirSync(join(RUN, "bin"), { recursive: true, mode: 0o700 });
         const topology = new Topology(images);
         await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", join(RUN, "id")]);
+        writeFileSync(join(RUN, "ca.pem"), topology.ca.cert);
         writeFileSync(join(RUN, "bin", "ssh"), `#!/bin/sh\nexec /usr/bin/ssh -F '${join(RUN, "ssh.conf")}' "$@"\n`);
         chmodSync(join(RUN, "bin", "ssh"), 0o755);
         topology.writeSshConfiguration();

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Properties, type State, up, type Wanted } from "./engine";
 import { attempt } from "./run";
 import type { StackConfig } from "./stack-file";
-import { cloudflareFunctions, cloudflareStandIns } from "./stand-ins/cloudflare";
+import { startCloudflare } from "./stand-ins/cloudflare";
 import { commandStandIns } from "./stand-ins/command";
 import { dockerStandIns } from "./stand-ins/docker";
 import { randomStandIns } from "./stand-ins/random";
@@ -21,6 +21,8 @@ const REQUEST_FILE = join(RUN, "request.json");
 const OUTPUTS_FILE = join(RUN, "outputs.json");
 const ERROR_FILE = join(RUN, "error.txt");
 const PRIVATE = { mode: 0o600 };
+/** What Pulumi's runtime puts before an error thrown in an apply, once for each output that hangs on it. */
+const PULUMI_WRAPPING = /^(error serializing property "[^"]*": )+/;
 
 /** What a run of the program needs to know. */
 export interface UpRequest {
@@ -49,6 +51,7 @@ async function main(requestFile: string): Promise<void> {
     const topology = Topology.attach(images);
     const tell = (line: string) => console.log(line);
     const state: State = existsSync(STATE_FILE) ? JSON.parse(readFileSync(STATE_FILE, "utf8")) : {};
+    const cloudflare = await startCloudflare(topology);
     const rehearsal = {
         project: PROJECT,
         stack,
@@ -60,9 +63,9 @@ async function main(requestFile: string): Promise<void> {
             ...tlsStandIns,
             ...commandStandIns(topology.env),
             ...dockerStandIns(topology.env, tell),
-            ...cloudflareStandIns(topology),
+            ...cloudflare.standIns,
         },
-        functions: cloudflareFunctions,
+        functions: cloudflare.functions,
         edit: breakUpload && ((wanted: Wanted) => breakText(wanted, breakUpload)),
     };
     try {
@@ -85,7 +88,7 @@ if (require.main === module) {
         // Whatever Pulumi's runtime still waits for: the outputs are written.
         () => process.exit(0),
         (error: Error) => {
-            writeFileSync(ERROR_FILE, error.message, PRIVATE);
+            writeFileSync(ERROR_FILE, error.message.replace(PULUMI_WRAPPING, ""), PRIVATE);
             process.exit(1);
         },
     );

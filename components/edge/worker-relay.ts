@@ -3,6 +3,7 @@ import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { version } from "../../package.json";
 import type { Upstream } from "../../services/registry/upstreams";
+import { RelayGate } from "../relay-gate";
 import { child, type Transform } from "../transform";
 import { workerBundle } from "./worker-bundle";
 
@@ -25,7 +26,7 @@ export interface WorkerRelayArgs {
     readonly accountId: pulumi.Input<string>;
     /** Host name in the zone, such as `hub.example.com`. Cloudflare makes its DNS record and certificate. */
     readonly hostname: pulumi.Input<string>;
-    readonly zoneId: pulumi.Input<string>;
+    readonly zone: { readonly id: pulumi.Input<string>; readonly nameServers: pulumi.Input<string[]> };
     /** Valid keys by id, such as `acme.2`. */
     readonly keys: Readonly<Record<string, pulumi.Input<string>>>;
     /** The Hub account to pull public images with: the Hub throttles Workers that have none. @default anonymous */
@@ -53,12 +54,13 @@ export class WorkerRelay extends pulumi.ComponentResource {
         readonly script: cloudflare.WorkersScript;
         readonly subdomain: cloudflare.WorkersScriptSubdomain;
         readonly domain: cloudflare.WorkersCustomDomain;
+        readonly gate: RelayGate;
     };
 
     constructor(name: string, args: WorkerRelayArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:edge:WorkerRelay", name, {}, opts);
         const own = { parent: this };
-        const { accountId, zoneId, transform } = args;
+        const { accountId, zone, transform } = args;
 
         const script = new cloudflare.WorkersScript(
             ...child(
@@ -89,7 +91,7 @@ export class WorkerRelay extends pulumi.ComponentResource {
             ...child(
                 transform?.domain,
                 `${name}-domain`,
-                { accountId, zoneId, hostname: args.hostname, service: script.scriptName },
+                { accountId, zoneId: zone.id, hostname: args.hostname, service: script.scriptName },
                 // Any change replaces it, and a host name can lead to one Worker only.
                 { ...own, deleteBeforeReplace: true },
             ),
@@ -97,7 +99,17 @@ export class WorkerRelay extends pulumi.ComponentResource {
 
         this.hostname = domain.hostname;
         this.url = pulumi.interpolate`https://${domain.hostname}`;
-        this.nodes = { script, subdomain, domain };
+        const gate = new RelayGate(
+            `${name}-gate`,
+            {
+                hostname: args.hostname,
+                nameServers: zone.nameServers,
+                access: args.access ?? "keys",
+                triggers: [domain.id],
+            },
+            own,
+        );
+        this.nodes = { script, subdomain, domain, gate };
         this.registerOutputs({ hostname: this.hostname, url: this.url });
     }
 }

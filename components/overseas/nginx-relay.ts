@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
 import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
+import { RelayGate } from "../relay-gate";
 import { quote } from "../shell";
 import { child, type Transform } from "../transform";
 import { type RelayFilesArgs, relayFiles, releaseHash, releaseLines } from "./relay-files";
@@ -28,7 +29,7 @@ export interface NginxRelayArgs {
     readonly access?: "keys" | "public";
     readonly tls: TlsArgs;
     /** Cloudflare zone of the host name. @default no DNS record: {@link NginxRelay.dnsRecord} says what to enter */
-    readonly zoneId?: pulumi.Input<string>;
+    readonly zone?: { readonly id: pulumi.Input<string>; readonly nameServers: pulumi.Input<string[]> };
     readonly transform?: {
         readonly apply?: Transform<command.remote.CommandArgs>;
         readonly record?: Transform<cloudflare.DnsRecordArgs>;
@@ -56,6 +57,7 @@ export class NginxRelay extends pulumi.ComponentResource {
         readonly apply: command.remote.Command;
         readonly privateCa?: PrivateCa;
         readonly record?: cloudflare.DnsRecord;
+        readonly gate: RelayGate;
     };
 
     constructor(name: string, args: NginxRelayArgs, opts?: pulumi.ComponentResourceOptions) {
@@ -65,6 +67,7 @@ export class NginxRelay extends pulumi.ComponentResource {
         const privateCa =
             args.tls === "privateCa" ? new PrivateCa(`${name}-ca`, { hostname: args.hostname }, own) : undefined;
         const files = releaseOf(args, privateCa ?? (args.tls as OwnCertificate), privateCa?.ca);
+        const release = pulumi.unsecret(files.apply(releaseHash));
         const apply = new command.remote.Command(
             ...child(
                 args.transform?.apply,
@@ -74,13 +77,13 @@ export class NginxRelay extends pulumi.ComponentResource {
                     create: asRoot(readTemplate("vm/apply.sh")),
                     // Files and secrets go by standard input: an argument list is for all to read.
                     stdin: pulumi.secret(files.apply(releaseLines)),
-                    triggers: [pulumi.unsecret(files.apply(releaseHash))],
+                    triggers: [release],
                 },
                 own,
             ),
         );
         const record =
-            args.zoneId === undefined
+            args.zone === undefined
                 ? undefined
                 : new cloudflare.DnsRecord(
                       ...child(
@@ -88,7 +91,7 @@ export class NginxRelay extends pulumi.ComponentResource {
                           `${name}-record`,
                           // Grey: Cloudflare's terms do not allow large files through its proxy.
                           {
-                              zoneId: args.zoneId,
+                              zoneId: args.zone.id,
                               name: args.hostname,
                               type: "A",
                               content: args.address,
@@ -99,7 +102,20 @@ export class NginxRelay extends pulumi.ComponentResource {
                       ),
                   );
 
-        this.nodes = { apply, privateCa, record };
+        const gate = new RelayGate(
+            `${name}-gate`,
+            {
+                hostname: args.hostname,
+                nameServers: args.zone?.nameServers,
+                address: args.address,
+                ca: privateCa?.ca,
+                access: args.access ?? "keys",
+                triggers: [release, args.address],
+            },
+            { ...own, dependsOn: record ?? apply },
+        );
+
+        this.nodes = { apply, privateCa, record, gate };
         this.hostname = pulumi.output(args.hostname);
         this.url = apply.id.apply(() => `https://${args.hostname}`);
         this.address = pulumi.output(args.address);

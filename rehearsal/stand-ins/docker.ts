@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { pack } from "tar-stream";
 import { Docker } from "../docker";
 import type { Properties, Remembered, StandIn, Wanted } from "../engine";
+import { bar } from "../progress";
 import { eventually } from "../run";
 
 interface ContainerState {
@@ -81,8 +82,12 @@ async function pull(
         writeFileSync(join(folder, "config.json"), JSON.stringify({ auths: Object.fromEntries(logins) }), {
             mode: 0o600,
         });
+        const layers = { known: 0, complete: 0 };
         const onLine = (line: string) => {
-            if (/Pull complete|Downloaded newer/.test(line)) tell(`pulling  ${name}  ${line.trim()}`);
+            if (/: (Pulling fs layer|Already exists)/.test(line)) layers.known += 1;
+            if (!/: (Pull complete|Already exists)/.test(line)) return;
+            layers.complete += 1;
+            tell(`pulling  ${bar(layers.complete, layers.known)} layers  ${name}`);
         };
         await docker.run(["pull", name], { env: { ...docker.env, DOCKER_CONFIG: folder }, onLine });
     } finally {

@@ -12,7 +12,7 @@ export async function workerScript(options: WorkerOptions): Promise<WorkerScript
     const deployed = await deploy(() => {
         const { url } = new WorkerRelay("worker", {
             accountId: "0123456789abcdef0123456789abcdef",
-            zoneId: "fedcba9876543210fedcba9876543210",
+            zone: { id: "fedcba9876543210fedcba9876543210", nameServers: ["ns.example.com"] },
             hostname: options.hostname,
             keys: options.keys,
             hubAccount: options.account,

@@ -26,7 +26,7 @@ describe("The Worker's bundle", () => {
         try {
             const project = join(elsewhere, "deep", "project");
             mkdirSync(project, { recursive: true });
-            for (const part of ["components/edge", "services", "package.json"]) {
+            for (const part of ["components", "services", "package.json"]) {
                 cpSync(join(ROOT, part), join(project, part), { recursive: true });
             }
             symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));

@@ -20,7 +20,7 @@ function deployRelay(args: Partial<WorkerRelayArgs> = {}) {
     return deploy(() => {
         const relay = new WorkerRelay("worker", {
             accountId: ACCOUNT_ID,
-            zoneId: ZONE_ID,
+            zone: { id: ZONE_ID, nameServers: ["ns.example.com"] },
             hostname: "hub.example.com",
             keys: KEYS,
             upstreams: selectUpstreams(["docker.io", "ghcr.io"]),
@@ -35,7 +35,7 @@ async function bindingsOf(args: Partial<WorkerRelayArgs>): Promise<Record<string
 }
 
 describe("WorkerRelay", () => {
-    it("makes a script, its host name and nothing else, all its own children", async () => {
+    it("makes a script, its host name, its gate and nothing else, all its own children", async () => {
         const { resources, outputs } = await deployRelay();
         assert.deepEqual(
             resources.map(({ type, name }) => [type, name]).sort(),
@@ -44,10 +44,16 @@ describe("WorkerRelay", () => {
                 [SCRIPT, "worker-script"],
                 [SUBDOMAIN, "worker-subdomain"],
                 [DOMAIN, "worker-domain"],
+                ["dockermirror:index:RelayGate", "worker-gate"],
+                ["command:local:Command", "worker-gate-command"],
             ].sort(),
         );
         for (const { custom, parent } of resources) {
-            if (custom) assert.match(parent, /::dockermirror:edge:WorkerRelay::worker$/);
+            if (custom)
+                assert.match(
+                    parent,
+                    /::dockermirror:edge:WorkerRelay(::worker|\$dockermirror:index:RelayGate::worker-gate)$/,
+                );
         }
         assert.deepEqual(outputs, { hostname: "hub.example.com", url: "https://hub.example.com" });
     });

@@ -51,13 +51,15 @@ async function filesOf(args: Partial<NginxRelayArgs> = {}): Promise<Record<strin
 }
 
 describe("NginxRelay", () => {
-    it("makes one command, and its children are its own", async () => {
+    it("makes one command and the gate behind it, and its children are its own", async () => {
         const { resources, outputs } = await deployRelay();
         assert.deepEqual(
             resources.map(({ type, name }) => [type, name]),
             [
                 ["dockermirror:overseas:NginxRelay", "nginx"],
                 [COMMAND, "nginx-apply"],
+                ["dockermirror:index:RelayGate", "nginx-gate"],
+                ["command:local:Command", "nginx-gate-command"],
             ],
         );
         assert.match(resources[1]?.parent ?? "", /::dockermirror:overseas:NginxRelay::nginx$/);
@@ -145,7 +147,7 @@ describe("NginxRelay", () => {
     });
 
     it("enters its name in the zone, grey, once the relay answers", async () => {
-        const deployed = await deployRelay({ zoneId: "zone" });
+        const deployed = await deployRelay({ zone: { id: "zone", nameServers: ["ns.example.com"] } });
         const { inputs, dependencies } = only(deployed, RECORD);
         assert.deepEqual(inputs, {
             zoneId: "zone",
@@ -162,7 +164,10 @@ describe("NginxRelay", () => {
     });
 
     it("lets the user change what it makes", async () => {
-        const deployed = await deployRelay({ zoneId: "zone", transform: { record: { ttl: 60 } } });
+        const deployed = await deployRelay({
+            zone: { id: "zone", nameServers: ["ns.example.com"] },
+            transform: { record: { ttl: 60 } },
+        });
         assert.equal(only(deployed, RECORD).inputs.ttl, 60);
     });
 });
