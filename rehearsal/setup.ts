@@ -16,7 +16,12 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     ssh: ["openssh-client"],
     curl: ["curl"],
     skopeo: ["skopeo"],
+    // Distribution 2.8: the tests start it with the configuration for that version.
+    "docker-registry": ["docker-registry"],
 };
+/** Wanted as programs: as services, which Debian starts at once, they would take this machine's ports 80 and 5000. */
+const NOT_AS_SERVICES = ["nginx", "docker-registry"];
+const SYSTEMD = "/run/systemd/system";
 const NJS_MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so";
 const DOCKERD_SECONDS = 60;
 
@@ -31,6 +36,7 @@ async function installPackages(tell: (line: string) => void): Promise<void> {
     const has = async (program: string) => (await attempt("sh", ["-c", 'command -v "$0"', program])).code === 0;
     const missing: string[] = [];
     for (const program of Object.keys(PACKAGES)) if (!(await has(program))) missing.push(program);
+    const services = missing.filter((program) => NOT_AS_SERVICES.includes(program));
     if (!missing.includes("nginx") && !existsSync(NJS_MODULE)) missing.push("nginx");
     if (missing.length === 0) return;
     const packages = missing.flatMap((program) => PACKAGES[program] ?? []);
@@ -44,6 +50,7 @@ async function installPackages(tell: (line: string) => void): Promise<void> {
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     await run("apt-get", ["update", "-qq"], { env });
     await run("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...packages], { env });
+    if (existsSync(SYSTEMD) && services.length > 0) await run("systemctl", ["disable", "--now", ...services]);
 }
 
 /** The engine runs already, or is started the way this machine starts services. */
@@ -53,7 +60,7 @@ async function startDocker(tell: (line: string) => void): Promise<void> {
         (await docker.attempt(["version", "--format", "{{.Server.Version}}"])).code === 0 ? true : undefined;
     if (await answers()) return;
     tell("starting the Docker engine");
-    if (existsSync("/run/systemd/system")) {
+    if (existsSync(SYSTEMD)) {
         await run("systemctl", ["start", "docker"]);
     } else {
         mkdirSync(KEEP, { recursive: true });
