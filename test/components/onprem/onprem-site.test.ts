@@ -1,0 +1,156 @@
+/** How OnpremSite wires its parts; what each of them asks for is in its own test. */
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import { OnpremSite, type OnpremSiteArgs } from "../../../components/onprem/onprem-site";
+import { selectUpstreams } from "../../../services/registry/upstreams";
+import { type Deployed, deploy, isSecret, only, type Resource, reveal } from "../../support/deploy";
+
+const CONTAINER = "docker:index/container:Container";
+const IMAGE = "docker:index/remoteImage:RemoteImage";
+const VOLUME = "docker:index/volume:Volume";
+const NETWORK = "docker:index/network:Network";
+const PROVIDER = "pulumi:providers:docker";
+const TRUST = "dockermirror:onprem:RelayTrust";
+
+const ARGS: OnpremSiteArgs = {
+    docker: "unix:///var/run/docker.sock",
+    hostname: "mirror.acme.lan",
+    relays: [
+        {
+            name: "nginx",
+            hostname: "vm.example.com",
+            key: pulumi.secret("sEntiNel1"),
+            ca: pulumi.output("the relay's CA"),
+        },
+        { name: "worker", hostname: "hub.example.com", key: pulumi.secret("sEntiNel2") },
+    ],
+    upstreams: selectUpstreams(["docker.io", "ghcr.io"]),
+    allowFrom: ["10.0.0.0/8"],
+    registryVersion: "3.1.2",
+    spoolBudgetGiB: 7,
+    images: { from: "relay" },
+    tls: { certificate: "the certificate", key: pulumi.secret("sEntiNel3") },
+};
+
+function make(args: Partial<OnpremSiteArgs> = {}): Promise<Deployed> {
+    return deploy(
+        () => {
+            const { mirrorUrl, ca, clients } = new OnpremSite("onprem", { ...ARGS, ...args });
+            return { mirrorUrl, ca, clients };
+        },
+        {
+            outputs: {
+                [CONTAINER]: ({ attach }) => (attach ? { exitCode: 0 } : {}),
+                [IMAGE]: (_, name) => ({ imageId: `sha256:${name}` }),
+                [VOLUME]: ({ name }) => ({ name }),
+                "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "the mirror's CA" }),
+                "tls:index/privateKey:PrivateKey": () => ({ privateKeyPem: "a key" }),
+                "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
+                "tls:index/locallySignedCert:LocallySignedCert": () => ({ certPem: "a leaf" }),
+            },
+        },
+    );
+}
+
+const all = ({ resources }: Deployed, type: string) => resources.filter((resource) => resource.type === type);
+const container = (deployed: Deployed, role: string): Resource =>
+    all(deployed, CONTAINER).find(({ name }) => name === `onprem-${role}-container`)!;
+const upload = ({ inputs }: Resource, path: string): string =>
+    reveal(inputs.uploads).find(({ file }: { file: string }) => file === path).content;
+
+describe("OnpremSite", () => {
+    it("puts its three containers on one network, and what they share into two volumes", async () => {
+        const deployed = await make();
+        assert.equal(only(deployed, NETWORK).inputs.name, "dockermirror");
+        assert.deepEqual(
+            all(deployed, VOLUME).map(({ inputs }) => inputs.name),
+            ["dockermirror-store", "dockermirror-spool"],
+        );
+        const placed = ["uplink", "cache", "front"].map((role) => {
+            const { networksAdvanced, volumes, image } = container(deployed, role).inputs;
+            return [
+                image,
+                networksAdvanced.map(({ name }: { name: string }) => name),
+                volumes.map(({ volumeName, readOnly }: Record<string, any>) => [volumeName, readOnly === true]).sort(),
+            ];
+        });
+        assert.deepEqual(placed, [
+            [
+                "sha256:onprem-images-uplink",
+                ["dockermirror"],
+                [
+                    ["dockermirror-spool", false],
+                    ["dockermirror-store", true],
+                ],
+            ],
+            ["sha256:onprem-images-cache", ["dockermirror"], [["dockermirror-store", false]]],
+            ["sha256:onprem-images-front", ["dockermirror"], [["dockermirror-store", true]]],
+        ]);
+    });
+
+    it("frees the names of network and volumes before others take them", async () => {
+        const deployed = await make();
+        for (const { name, deleteBeforeReplace } of [...all(deployed, NETWORK), ...all(deployed, VOLUME)]) {
+            assert.equal(deleteBeforeReplace, true, name);
+        }
+    });
+
+    it("points the cache to the uplink, and gives it the relays in their order", async () => {
+        const deployed = await make();
+        assert.match(
+            upload(container(deployed, "cache"), "/etc/dockermirror/registry.yml"),
+            /remoteurl: http:\/\/uplink:5000$/m,
+        );
+        const config = JSON.parse(upload(container(deployed, "uplink"), "/etc/dockermirror/uplink.json"));
+        assert.deepEqual(config.relays, [
+            { name: "nginx", url: "https://vm.example.com", key: "sEntiNel1", ca: "the relay's CA" },
+            { name: "worker", url: "https://hub.example.com", key: "sEntiNel2" },
+        ]);
+        assert.deepEqual([config.upstreams, config.spool.budgetGiB], [["docker.io", "ghcr.io"], 7]);
+    });
+
+    it("trusts the relays with a CA of their own before it asks them for an image, and no others", async () => {
+        const deployed = await make();
+        assert.deepEqual(
+            all(deployed, TRUST).map(({ name }) => name),
+            ["onprem-trust-nginx"],
+        );
+        const images = only(deployed, "dockermirror:onprem:OnpremImages");
+        assert.ok(
+            images.dependencies.some((urn) => urn.endsWith("::onprem-trust-nginx-file")),
+            images.dependencies.join(),
+        );
+    });
+
+    it("logs its Docker in to the first relay, for images that come through it and for no others", async () => {
+        const through = only(await make(), PROVIDER).inputs;
+        assert.equal(through.host, ARGS.docker);
+        assert.ok(isSecret(through.registryAuth));
+        assert.deepEqual(JSON.parse(reveal(through.registryAuth)), [
+            { address: "vm.example.com", username: "dockermirror", password: "sEntiNel1" },
+        ]);
+        const past = await make({ images: { from: "registry", registry: "harbor.acme.lan" } });
+        assert.equal(only(past, PROVIDER).inputs.registryAuth, undefined);
+        assert.match(only(past, IMAGE, "front").inputs.name, /^harbor\.acme\.lan\/nginx:/);
+    });
+
+    it("asks no Docker host in a preview", async () => {
+        assert.equal(only(await make(), PROVIDER).inputs.disableDockerDaemonCheck, "true");
+    });
+
+    it("tells the mirror's URL, its CA and what to lay on clients", async () => {
+        const { outputs } = await make({ tls: "privateCa", port: 8443 });
+        assert.equal(outputs.mirrorUrl, "https://mirror.acme.lan:8443");
+        assert.equal(outputs.ca, "the mirror's CA");
+        assert.deepEqual(Object.keys(outputs.clients), [
+            "/etc/docker/daemon.json",
+            "/etc/docker/certs.d/mirror.acme.lan:8443/ca.crt",
+        ]);
+        const own = (await make()).outputs;
+        assert.deepEqual([own.ca, Object.keys(own.clients)], [undefined, ["/etc/docker/daemon.json"]]);
+    });
+
+    it("needs a relay", async () => {
+        await assert.rejects(make({ relays: [] }), /an on-prem site needs at least one relay, got none/);
+    });
+});

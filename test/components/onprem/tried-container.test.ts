@@ -1,0 +1,135 @@
+/** That a program really refuses what it cannot use is proven with the front, the uplink and in the rehearsal. */
+import assert from "node:assert/strict";
+import type * as docker from "@pulumi/docker";
+import * as pulumi from "@pulumi/pulumi";
+import { triedContainer } from "../../../components/onprem/tried-container";
+import { type Deployed, deploy, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
+
+const CONTAINER = "docker:index/container:Container";
+const TRIAL = { command: ["program", "--check"], what: "the program's configuration" };
+const ARGS: docker.ContainerArgs = {
+    name: "dockermirror-program",
+    image: "sha256:program",
+    command: ["program"],
+    networksAdvanced: [{ name: "home", aliases: ["program"] }],
+    ports: [{ internal: 443, external: 443 }],
+    volumes: [{ volumeName: "store", containerPath: "/store" }],
+    uploads: [{ file: "/etc/program", content: pulumi.secret("sEntiNel") }],
+    envs: ["A=1"],
+    user: "1000",
+    entrypoints: ["/entry"],
+    capabilities: { drops: ["ALL"] },
+    labels: [{ label: "own", value: "1" }],
+};
+
+interface Run {
+    readonly args?: docker.ContainerArgs;
+    readonly exitCode?: number;
+    readonly logs?: string;
+    /** Names of what was made, also when it fails. */
+    readonly made?: string[];
+}
+
+function make({ args = ARGS, exitCode = 0, logs, made = [] }: Run = {}): Promise<Deployed> {
+    const container = ({ attach }: Record<string, any>, name: string) => {
+        made.push(name);
+        return attach ? { exitCode, containerLogs: logs } : {};
+    };
+    return deploy(() => ({ made: triedContainer("program", args, {}, TRIAL).container.id }), {
+        outputs: { [CONTAINER]: container },
+    });
+}
+
+const trialOf = (deployed: Deployed) => only(deployed, CONTAINER, "-trial");
+const realOf = ({ resources }: Deployed): Resource => resources.find(({ name }) => name === "program")!;
+
+describe("triedContainer", () => {
+    it("makes the container as it was asked for, with a label of what was tried", async () => {
+        const { inputs } = realOf(await make());
+        const { labels, uploads, ...rest } = inputs;
+        const { labels: _, uploads: __, ...asked } = ARGS;
+        assert.deepEqual(rest, asked);
+        assert.deepEqual(reveal(uploads), [{ file: "/etc/program", content: "sEntiNel" }]);
+        assert.deepEqual(labels[0], { label: "own", value: "1" });
+        assert.equal(labels[1].label, "dockermirror.tried");
+        assert.match(labels[1].value, /^[0-9a-f]{64}$/);
+        assert.equal(labels.length, 2);
+    });
+
+    it("tries it with all that the program's reading can depend on, and nothing that could disturb", async () => {
+        const { inputs } = trialOf(await make());
+        const { uploads, ...rest } = inputs;
+        assert.deepEqual(reveal(uploads), [{ file: "/etc/program", content: "sEntiNel" }]);
+        assert.deepEqual(rest, {
+            image: "sha256:program",
+            command: ["program", "--check"],
+            envs: ["A=1"],
+            user: "1000",
+            entrypoints: ["/entry"],
+            capabilities: { drops: ["ALL"] },
+            networksAdvanced: [{ name: "home" }],
+            attach: true,
+            logs: true,
+            mustRun: false,
+            restart: "no",
+        });
+    });
+
+    it("deletes the old container for its name, and no trial before the next has passed", async () => {
+        const deployed = await make();
+        assert.equal(realOf(deployed).deleteBeforeReplace, true);
+        assert.equal(trialOf(deployed).deleteBeforeReplace, false);
+    });
+
+    it("makes the container after the trial", async () => {
+        const made: string[] = [];
+        const { dependencies } = realOf(await make({ made }));
+        assert.deepEqual(made, ["program-trial", "program"]);
+        assert.ok(dependencies.some((urn) => urn.endsWith("::program-trial")));
+    });
+
+    for (const [logs, told] of [
+        ["line 1: oops\nbad configuration\n", ["  line 1: oops", "  bad configuration"]],
+        [undefined, ["  it said nothing"]],
+    ] as const) {
+        it(`makes nothing when the trial fails, and tells ${logs ? "all that it said" : "that it said nothing"}`, async () => {
+            const made: string[] = [];
+            await assert.rejects(make({ exitCode: 3, logs, made }), (error: Error) => {
+                assert.ok(pulumi.RunError.isInstance(error));
+                const [head = "", ...lines] = error.message.split("\n");
+                assert.match(head, /the program's configuration is not usable, what ran before still runs\./);
+                assert.match(head, /"program --check" ended with 3:$/);
+                assert.deepEqual(lines, told);
+                return true;
+            });
+            assert.deepEqual(made, ["program-trial"]);
+        });
+    }
+
+    it("replaces the container when image, files or environment change, and only then", async () => {
+        const label = async (args: docker.ContainerArgs) => realOf(await make({ args })).inputs.labels.at(-1).value;
+        const first = await label(ARGS);
+        assert.equal(await label({ ...ARGS, memory: 512 }), first);
+        const changes: docker.ContainerArgs[] = [
+            { ...ARGS, image: "sha256:other" },
+            { ...ARGS, uploads: [{ file: "/etc/program", content: "other" }] },
+            { ...ARGS, envs: ["A=2"] },
+        ];
+        for (const args of changes) assert.notEqual(await label(args), first, JSON.stringify(args));
+    });
+
+    it("shows no secret of the files, and works without labels and networks of its own", async () => {
+        const { labels: _, networksAdvanced: __, ...args } = ARGS;
+        const deployed = await make({ args });
+        for (const { inputs } of deployed.resources) assert.deepEqual(plainOccurrences(inputs, "sEntiNel"), []);
+        assert.deepEqual(trialOf(deployed).inputs.networksAdvanced, []);
+        assert.equal(realOf(deployed).inputs.labels.length, 1);
+    });
+
+    it("cannot know in a preview whether it will be accepted, and goes on", async () => {
+        const { resources } = await deploy(() => ({ made: triedContainer("program", ARGS, {}, TRIAL).container.id }), {
+            preview: true,
+        });
+        assert.deepEqual(resources.map(({ name }) => name).sort(), ["program", "program-trial"]);
+    });
+});
