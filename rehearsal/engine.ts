@@ -101,8 +101,8 @@ export async function up(rehearsal: Rehearsal, program: () => Promise<Properties
 
     const call = async (args: pulumi.runtime.MockCallArgs) => {
         const answer = functions[args.token];
-        if (!answer) throw new Error(`the rehearsal has no stand-in for the function ${args.token}`);
-        return answer(unwrap(args.inputs));
+        if (!answer) throw told(new Error(`the rehearsal has no stand-in for the function ${args.token}`));
+        return answer(unwrap(args.inputs)).catch((error: Error) => Promise.reject(told(error)));
     };
 
     await pulumi.runtime.setMocks({ newResource, call }, rehearsal.project, rehearsal.stack, false);
@@ -137,6 +137,11 @@ async function change(
     const made = await standIn.create(wanted);
     if (!deleteBeforeReplace) await standIn.remove?.(old);
     return made;
+}
+
+/** Pulumi takes of a function's error only what gRPC calls details. */
+function told(error: Error): Error {
+    return Object.assign(error, { details: error.message });
 }
 
 /** The mock hook does not see resource options: they are noted from the request that carries them. */

@@ -1,0 +1,104 @@
+import assert from "node:assert/strict";
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { stringify } from "yaml";
+import type * as stackFile from "../../rehearsal/stack-file";
+import { readSettings } from "../../stacks/settings";
+import { PROJECT } from "../support/deploy";
+
+const ROOT = join(__dirname, "../..");
+const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
+const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: "198.51.100.7" };
+const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
+const SECURE = { secure: "v1:AAAA:BBBB" };
+
+describe("readStack", () => {
+    let project: string;
+    let rehearsal: typeof stackFile;
+
+    // The module reads the folder beside its own: in a copy of the project there are the stacks of the test.
+    before(() => {
+        project = mkdtempSync(join(tmpdir(), "dockermirror-stacks-"));
+        for (const folder of ["rehearsal", "stacks"]) mkdirSync(join(project, folder));
+        cpSync(join(ROOT, "rehearsal/stack-file.ts"), join(project, "rehearsal/stack-file.ts"));
+        symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));
+        rehearsal = require(join(project, "rehearsal/stack-file"));
+    });
+    after(() => rmSync(project, { recursive: true, force: true }));
+
+    function stack(config: Record<string, unknown>): void {
+        const entries = Object.entries(config).map(([key, value]) => [`${PROJECT}:${key}`, value]);
+        const file = { secretsprovider: "passphrase", encryptionsalt: "v1:x", config: Object.fromEntries(entries) };
+        writeFileSync(join(project, "stacks/Pulumi.acme-shanghai.yaml"), stringify(file));
+    }
+
+    const read = (secrets: Record<string, string> = {}) => rehearsal.readStack("acme-shanghai", secrets);
+
+    it("hands configuration over in the form in which Pulumi does: text as it is, the rest as JSON", () => {
+        stack({ zone: "example.com", overseas: OVERSEAS, upstreams: ["docker.io"], port: 8443, on: true });
+        assert.deepEqual(read(), {
+            config: {
+                "dockermirror:zone": "example.com",
+                "dockermirror:overseas": JSON.stringify(OVERSEAS),
+                "dockermirror:upstreams": '["docker.io"]',
+                "dockermirror:port": "8443",
+                "dockermirror:on": "true",
+            },
+            secretKeys: [],
+        });
+    });
+
+    it("makes values up for what is encrypted, tells which, and never hands out what is in the file", () => {
+        stack({ overseas: OVERSEAS, hub: { username: "acme" }, hubToken: SECURE, relayKey: SECURE });
+        const { config, secretKeys } = read();
+        assert.deepEqual(secretKeys, ["dockermirror:hubToken", "dockermirror:relayKey"]);
+        const [token, key] = secretKeys.map((name) => config[name] ?? "");
+        for (const value of [token, key]) assert.match(value ?? "", /^[0-9a-f]{48}$/);
+        assert.notEqual(token, key);
+        assert.ok(!JSON.stringify(config).includes(SECURE.secure));
+    });
+
+    it("takes the secrets that must fit something from the caller", () => {
+        stack({ overseas: OVERSEAS, sshPrivateKey: SECURE, hubToken: SECURE });
+        const { config } = read({ sshPrivateKey: "the rehearsal's own" });
+        assert.equal(config["dockermirror:sshPrivateKey"], "the rehearsal's own");
+        assert.match(config["dockermirror:hubToken"] ?? "", /^[0-9a-f]{48}$/);
+    });
+
+    it("gives the settings what they accept, secrets as secrets", async () => {
+        const office = { onprem: ONPREM, relays: [{ name: "tokyo", hostname: "vm.example.com" }], relayKey: SECURE };
+        stack(office);
+        const { config, secretKeys } = read();
+        pulumi.runtime.setAllConfig(config, secretKeys);
+        const { onprem, relayKey } = readSettings(new pulumi.Config(PROJECT));
+        assert.equal(onprem?.hostname, ONPREM.hostname);
+        assert.equal(await pulumi.isSecret(relayKey as pulumi.Output<string>), true);
+    });
+
+    it("accepts a file without any configuration, and an empty one", () => {
+        for (const text of ["encryptionsalt: v1:x\n", ""]) {
+            writeFileSync(join(project, "stacks/Pulumi.acme-shanghai.yaml"), text);
+            assert.deepEqual(read(), { config: {}, secretKeys: [] });
+        }
+    });
+
+    it("tells which stacks there are when it is asked for another", () => {
+        stack({});
+        assert.throws(
+            () => rehearsal.readStack("acme-beijing", {}),
+            new Error('there is no stack "acme-beijing" in stacks/; there are acme-shanghai'),
+        );
+    });
+
+    it("finds the names that machines are needed for, of the sites that there are", () => {
+        stack({ edge: EDGE, onprem: ONPREM });
+        assert.deepEqual(rehearsal.stackNames(read()), {
+            edge: EDGE,
+            overseas: undefined,
+            onprem: ONPREM,
+            hub: undefined,
+        });
+    });
+});
