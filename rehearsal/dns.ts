@@ -16,23 +16,22 @@ export interface DnsServer {
     close(): Promise<void>;
 }
 
+/** The address of a name; `undefined`: there is no such name. */
+export type Addresses = (name: string) => string | undefined;
+
 /**
  * Starts a server on UDP.
  *
- * @param records Address by name, or the address of every name. Other names do not exist.
+ * @param records Asked for each name; or the address of every name.
  * @param host Address to listen on. @param port 0: any free one.
  */
-export function startDns(
-    records: string | Readonly<Record<string, string>>,
-    host = "127.0.0.1",
-    port = 0,
-): Promise<DnsServer> {
+export function startDns(records: string | Addresses, host = "127.0.0.1", port = 0): Promise<DnsServer> {
     const socket = createSocket("udp4");
     socket.on("message", (query, peer) => {
         const endOfName = query.indexOf(0, HEADER_BYTES);
         const question = query.subarray(HEADER_BYTES, endOfName + 1 + TYPE_AND_CLASS_BYTES);
-        const address =
-            typeof records === "string" ? records : records[nameIn(query.subarray(HEADER_BYTES, endOfName))];
+        const name = nameIn(query.subarray(HEADER_BYTES, endOfName));
+        const address = typeof records === "string" ? records : records(name);
         const rest =
             address === undefined
                 ? [NO_SUCH_NAME, question]

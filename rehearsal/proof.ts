@@ -192,8 +192,11 @@ function stepsOf({ scene, catalogue, relayKey, breakConf }: ProofInputs): Record
             await hub.setFaults([
                 { match: { role: "cdn", path: layer.digest.slice(7), times: 1 }, action: { kind: "wrong-bytes" } },
             ]);
+            const before = await scene.bytesThrough(second);
             const found = await measured(() => pullsRight("client-1", "lied"), image);
             await hub.clearFaults();
+            const right = (await scene.bytesThrough(second)) - before;
+            assert.ok(right >= layer.size, `${right} bytes of the right ${layer.size} came through relay 2`);
             const log = await scene.onprem.run(["logs", "dockermirror-uplink"]);
             const named = log
                 .split("\n")

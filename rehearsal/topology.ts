@@ -3,7 +3,7 @@
  * home (inside the on-prem host), link (uplink, relays) and world (relays, Hub double). Clients and the home side can
  * neither resolve nor reach the double: a client that fell back to it would prove a dead mirror green.
  */
-import { chmodSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { startDns } from "./dns";
@@ -16,6 +16,8 @@ import { eventually, run } from "./run";
 
 /** What a rehearsal keeps while it runs: SSH keys, the state with its secrets, logs. Mode 0700. */
 export const RUN = join(KEEP, "run");
+/** Records of the zone: the program makes them in a process of its own. */
+const ZONE_FILE = join(RUN, "zone.json");
 const NAME = "dockermirror-rehearsal";
 const CONTROL_PORT = 8080;
 const DNS_PORT = 53;
@@ -96,13 +98,28 @@ export class Topology {
         }
         // Names that the rehearsal does not have get a quick no. dockerd looks up docker.io itself before it asks a mirror,
         // and waits 10 s where nobody answers: moby v20.10.24, registry/config.go, isCIDRMatch.
-        for (const network of ["lan", "link"] as const) await startDns({}, await topology.gateway(network), DNS_PORT);
+        await startDns(() => undefined, await topology.gateway("lan"), DNS_PORT);
+        await startDns((name) => topology.zoneRecords()[name], await topology.gateway("link"), DNS_PORT);
         return topology;
     }
 
     /** The topology that another process of this rehearsal has started. */
     static attach(images: TopologyImages): Topology {
         return new Topology(images);
+    }
+
+    /** Address of the name server that knows the zone's records. */
+    async nameServer(): Promise<string> {
+        return `${await this.gateway("link")}:${DNS_PORT}`;
+    }
+
+    /** Makes a record of the zone. */
+    addZoneRecord(name: string, address: string): void {
+        writeFileSync(ZONE_FILE, JSON.stringify({ ...this.zoneRecords(), [name]: address }));
+    }
+
+    private zoneRecords(): Record<string, string> {
+        return existsSync(ZONE_FILE) ? JSON.parse(readFileSync(ZONE_FILE, "utf8")) : {};
     }
 
     /** The private key that every machine lets in, PEM. */

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { type Properties, type State, up, type Wanted } from "./engine";
 import { attempt } from "./run";
 import type { StackConfig } from "./stack-file";
-import { startCloudflare } from "./stand-ins/cloudflare";
+import { cloudflareStandIn } from "./stand-ins/cloudflare";
 import { commandStandIns } from "./stand-ins/command";
 import { dockerStandIns } from "./stand-ins/docker";
 import { randomStandIns } from "./stand-ins/random";
@@ -51,7 +51,7 @@ async function main(requestFile: string): Promise<void> {
     const topology = Topology.attach(images);
     const tell = (line: string) => console.log(line);
     const state: State = existsSync(STATE_FILE) ? JSON.parse(readFileSync(STATE_FILE, "utf8")) : {};
-    const cloudflare = await startCloudflare(topology);
+    const cloudflare = cloudflareStandIn(topology);
     const rehearsal = {
         project: PROJECT,
         stack,

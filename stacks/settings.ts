@@ -133,18 +133,12 @@ export interface SshSettings {
     readonly privateKey?: pulumi.Output<string>;
 }
 
-/** Where the on-prem containers run. */
-export interface DockerHostSettings {
-    readonly docker: string;
-    readonly sshPrivateKey?: pulumi.Output<string>;
-}
-
 /** A stack's settings, checked, with their defaults, secrets beside what they belong to. */
 export interface Settings {
     readonly zone?: string;
     readonly edge?: Site<"edge">;
     readonly overseas?: Site<"overseas"> & { readonly tls: TlsSettings; readonly connection: SshSettings };
-    readonly onprem?: Site<"onprem"> & { readonly tls: TlsSettings; readonly host: DockerHostSettings };
+    readonly onprem?: Site<"onprem"> & { readonly tls: TlsSettings };
     readonly upstreams: Upstream[];
     readonly access: "keys" | "public";
     readonly keys: { readonly name: string; readonly generation: number }[];
@@ -189,10 +183,7 @@ export function readSettings(config: pulumi.Config): Settings {
                 privateKey: secret("sshPrivateKey"),
             },
         },
-        onprem: onprem && {
-            ...withTls(onprem, secret("onpremCertificateKey")),
-            host: { docker: onprem.docker, sshPrivateKey: secret("sshPrivateKey") },
-        },
+        onprem: onprem && withTls(onprem, secret("onpremCertificateKey")),
         upstreams: upstreams ? selectUpstreams(upstreams) : [...UPSTREAMS],
         access: checked.access ?? "keys",
         keys: checked.keys ?? DEFAULT_KEYS,

@@ -1,37 +1,43 @@
-/** The machine that runs the on-prem containers, as @pulumi/docker and as @pulumi/command address it. */
+/** The machine that runs the on-prem containers, beside what @pulumi/docker does there. */
 import * as command from "@pulumi/command";
-import type { Input, ResourceOptions } from "@pulumi/pulumi";
+import * as pulumi from "@pulumi/pulumi";
+import { quote } from "../shell";
 
-/** Where the on-prem containers run. */
-export interface DockerHost {
-    /** `unix:///var/run/docker.sock` or `ssh://user@host[:port]`. */
-    readonly docker: string;
-    /** For `ssh://`. @default the SSH agent's keys */
-    readonly sshPrivateKey?: Input<string>;
-}
-
-/** A command on the Docker host: over SSH, or here when the Docker socket is here. */
+/** A command on the Docker host. */
 export interface HostCommandArgs {
-    readonly create: Input<string>;
-    readonly delete?: Input<string>;
-    readonly stdin?: Input<string>;
-    readonly triggers?: Input<Input<string>[]>;
+    readonly create: pulumi.Input<string>;
+    readonly delete: pulumi.Input<string>;
+    readonly stdin: pulumi.Input<string>;
 }
 
-/** Runs `args.create` by a POSIX shell on the Docker host. */
+/**
+ * Runs a POSIX shell command on the Docker host, by the same `ssh` as @pulumi/docker does: with the user's own SSH
+ * configuration, agent and known hosts. A socket on this machine means that the host is this machine.
+ *
+ * @param docker `unix:///var/run/docker.sock` or `ssh://user@host[:port]`.
+ */
 export function hostCommand(
     name: string,
-    { docker, sshPrivateKey }: DockerHost,
+    docker: string,
     args: HostCommandArgs,
-    opts: ResourceOptions,
-): command.local.Command | command.remote.Command {
+    opts: pulumi.ResourceOptions,
+): command.local.Command {
+    const there = (text: pulumi.Input<string>) => pulumi.output(text).apply((line) => onHost(docker, line));
+    const { create, stdin } = args;
+    return new command.local.Command(name, { create: there(create), delete: there(args.delete), stdin }, opts);
+}
+
+function onHost(docker: string, line: string): string {
     const { protocol, username, hostname, port } = new URL(docker);
-    if (protocol !== "ssh:") return new command.local.Command(name, args, opts);
-    const connection = {
-        host: hostname,
-        user: username || "root",
-        port: port ? Number(port) : 22,
-        privateKey: sshPrivateKey,
-    };
-    return new command.remote.Command(name, { ...args, connection }, opts);
+    if (protocol !== "ssh:") return line;
+    const words = [
+        "ssh",
+        "-T",
+        ...(port ? ["-p", port] : []),
+        ...(username ? ["-l", username] : []),
+        "--",
+        hostname,
+        line,
+    ];
+    return words.map(quote).join(" ");
 }

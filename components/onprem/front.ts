@@ -4,6 +4,7 @@ import type { Upstream } from "../../services/registry/upstreams";
 import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
 import { child, type Transform } from "../transform";
 import { CONTAINER, certificatePaths, frontFiles } from "./front-files";
+import { LIMITED_LOGS } from "./limited-logs";
 import { triedContainer } from "./tried-container";
 
 const HEALTH_URL = `http://127.0.0.1:${CONTAINER.healthPort}/`;
@@ -74,13 +75,16 @@ function containerArgs(args: FrontArgs, mirrorUrl: string, tls: OwnCertificate):
         image: args.image,
         command: ["nginx", "-g", "daemon off;"],
         networksAdvanced: [{ name: args.network, aliases: ["front"] }],
-        ports: [{ internal: CONTAINER.port, external: args.port ?? HTTPS_PORT }],
+        // IPv4 alone: what comes by IPv6 reaches a container with Docker's own address, which allowFrom would let in.
+        // https://github.com/moby/moby/issues/44408
+        ports: [{ ip: "0.0.0.0", internal: CONTAINER.port, external: args.port ?? HTTPS_PORT }],
         volumes: [{ volumeName: args.storeVolume, containerPath: CONTAINER.store, readOnly: true }],
         uploads: [
             ...frontFiles({ hostname, mirrorUrl, upstreams, allowFrom }),
             { file: paths.certificate, content: tls.certificate },
             { file: paths.key, content: pulumi.secret(tls.key), permissions: "0600" },
         ],
+        ...LIMITED_LOGS,
         restart: "unless-stopped",
         healthcheck: {
             // The stock image has curl; its Alpine form, and others, have wget.

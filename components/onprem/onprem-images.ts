@@ -3,7 +3,6 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { quote } from "../shell";
 import { child, type Transform } from "../transform";
-import type { DockerHost } from "./docker-host";
 
 // What ages: raise these now and then. The tags move within a minor version; what runs changes only by a new tag here.
 const UPLINK_IMAGE = "node:22-bookworm-slim";
@@ -17,7 +16,8 @@ export type ImageSource =
 
 /** Arguments of {@link OnpremImages}. */
 export interface OnpremImagesArgs {
-    readonly host: DockerHost;
+    /** The on-prem host, `unix://…` or `ssh://…`. */
+    readonly docker: string;
     readonly source: ImageSource;
     /** Version of distribution: the tag of its image. */
     readonly registryVersion: string;
@@ -41,7 +41,7 @@ export class OnpremImages extends pulumi.ComponentResource {
         super("dockermirror:onprem:OnpremImages", name, {}, opts);
         const own = { parent: this };
         const loaded =
-            args.source.from === "archive" ? [load(`${name}-archive`, args.host, args.source.archive, own)] : [];
+            args.source.from === "archive" ? [load(`${name}-archive`, args.docker, args.source.archive, own)] : [];
 
         const image = (role: string, reference: string) =>
             new docker.RemoteImage(
@@ -77,7 +77,7 @@ function qualified(source: ImageSource, reference: string): pulumi.Input<string>
 }
 
 /** The archive is read on the machine that runs Pulumi, and goes to whichever host by Docker's own command line. */
-function load(name: string, { docker }: DockerHost, archive: string, opts: pulumi.ResourceOptions): pulumi.Resource {
+function load(name: string, docker: string, archive: string, opts: pulumi.ResourceOptions): pulumi.Resource {
     return new command.local.Command(
         name,
         { create: `docker --host ${quote(docker)} load --input ${quote(archive)}` },

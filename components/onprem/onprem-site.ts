@@ -3,7 +3,6 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import type { RelayEndpoint } from "../relay-endpoint";
 import { clientFiles } from "./client-files";
-import type { DockerHost } from "./docker-host";
 import { Front, type FrontArgs } from "./front";
 import { type ImageSource, OnpremImages } from "./onprem-images";
 import { RegistryCache } from "./registry-cache";
@@ -12,7 +11,8 @@ import { Uplink } from "./uplink";
 
 /** Arguments of {@link OnpremSite}. */
 export interface OnpremSiteArgs {
-    readonly host: DockerHost;
+    /** `unix:///var/run/docker.sock` or `ssh://user@host[:port]`. */
+    readonly docker: string;
     /** What clients call the mirror. */
     readonly hostname: string;
     /** @default 443 */
@@ -66,12 +66,12 @@ export class OnpremSite extends pulumi.ComponentResource {
         const trusts = args.relays.flatMap((relay) =>
             relay.ca === undefined
                 ? []
-                : [new RelayTrust(`${name}-trust-${relay.name}`, { host: args.host, relay }, own)],
+                : [new RelayTrust(`${name}-trust-${relay.name}`, { docker: args.docker, relay }, own)],
         );
         const images = new OnpremImages(
             `${name}-images`,
             {
-                host: args.host,
+                docker: args.docker,
                 source: args.images.from === "relay" ? { ...args.images, hostname: first.hostname } : args.images,
                 registryVersion: args.registryVersion,
             },
@@ -119,9 +119,9 @@ export class OnpremSite extends pulumi.ComponentResource {
     }
 }
 
-function providerArgs({ host, images }: OnpremSiteArgs, relay: RelayEndpoint): docker.ProviderArgs {
+function providerArgs({ docker: host, images }: OnpremSiteArgs, relay: RelayEndpoint): docker.ProviderArgs {
     return {
-        host: host.docker,
+        host,
         // A preview, in CI on a pull request, reaches no Docker host.
         disableDockerDaemonCheck: true,
         registryAuth:

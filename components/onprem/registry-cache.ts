@@ -2,6 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { render } from "../../templates/render";
 import { child, type Transform } from "../transform";
+import { LIMITED_LOGS } from "./limited-logs";
 
 const CONFIG_FILE = "/etc/dockermirror/registry.yml";
 const HEALTH_URL = "http://127.0.0.1:5000/";
@@ -46,6 +47,7 @@ export class RegistryCache extends pulumi.ComponentResource {
                     networksAdvanced: [{ name: args.network, aliases: ["cache"] }],
                     volumes: [{ volumeName: args.storeVolume, containerPath: "/var/lib/registry" }],
                     uploads: [{ file: CONFIG_FILE, content: config(args) }],
+                    ...LIMITED_LOGS,
                     restart: "unless-stopped",
                     healthcheck: {
                         tests: ["CMD", "wget", "-q", "-O", "/dev/null", HEALTH_URL],

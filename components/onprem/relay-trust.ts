@@ -2,11 +2,12 @@ import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { RelayEndpoint } from "../relay-endpoint";
 import { quote } from "../shell";
-import { type DockerHost, hostCommand } from "./docker-host";
+import { hostCommand } from "./docker-host";
 
 /** Arguments of {@link RelayTrust}. */
 export interface RelayTrustArgs {
-    readonly host: DockerHost;
+    /** The on-prem host, `unix://…` or `ssh://…`. */
+    readonly docker: string;
     /** A relay with a private CA. */
     readonly relay: RelayEndpoint;
 }
@@ -18,7 +19,7 @@ export interface RelayTrustArgs {
  */
 export class RelayTrust extends pulumi.ComponentResource {
     /** The resources underneath. */
-    readonly nodes: { readonly file: command.local.Command | command.remote.Command };
+    readonly nodes: { readonly file: command.local.Command };
 
     constructor(name: string, args: RelayTrustArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:RelayTrust", name, {}, opts);
@@ -27,7 +28,7 @@ export class RelayTrust extends pulumi.ComponentResource {
 
         const file = hostCommand(
             `${name}-file`,
-            args.host,
+            args.docker,
             {
                 // The certificate comes by standard input, so that no quoting of its lines is needed.
                 create: pulumi.interpolate`${AS_ROOT} install -d -m 0755 ${folder} && ${AS_ROOT} tee ${folder}/ca.crt >/dev/null`,

@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import type { RelayEndpoint } from "../relay-endpoint";
 import { child, type Transform } from "../transform";
+import { LIMITED_LOGS } from "./limited-logs";
 import { type TriedContainer, triedContainer } from "./tried-container";
 import { uplinkBundle } from "./uplink-bundle";
 
@@ -79,6 +80,7 @@ function containerArgs(args: UplinkArgs): docker.ContainerArgs {
             { file: CONFIG_FILE, content: configText(args), permissions: "0600" },
         ],
         capabilities: { drops: ["ALL"] },
+        ...LIMITED_LOGS,
         restart: "unless-stopped",
         // Progress of what is on its way is written down before it ends.
         stopSignal: "SIGTERM",

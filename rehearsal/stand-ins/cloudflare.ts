@@ -1,7 +1,6 @@
 /** @pulumi/cloudflare: the Worker in a real workerd behind its custom domain; zones and records as the settings say. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { startDns } from "../dns";
 import type { Properties, StandIn } from "../engine";
 import { issue } from "../pki";
 import { containerName, RUN, type Topology } from "../topology";
@@ -16,10 +15,8 @@ export interface CloudflareStandIn {
     readonly functions: Record<string, (inputs: Properties) => Promise<Properties>>;
 }
 
-/** The zone has a real name server, on this machine, that knows what records and custom domains were made. */
-export async function startCloudflare(topology: Topology): Promise<CloudflareStandIn> {
-    const records: Record<string, string> = {};
-    const nameServer = await startDns(records);
+/** The zone's name server is a real one, on this machine, that knows what records and custom domains were made. */
+export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
     const scripts = new Map<string, WorkerScript>();
     const script: StandIn = {
         create: async ({ inputs }) => {
@@ -39,7 +36,7 @@ export async function startCloudflare(topology: Topology): Promise<CloudflareSta
             const deployed = scripts.get(service);
             if (!deployed) throw new Error(`${hostname} is to lead to the Worker ${service}, which is not deployed`);
             await startWorker(topology, hostname, deployed);
-            records[hostname] = await topology.address("worker", "link");
+            topology.addZoneRecord(hostname, await topology.address("worker", "link"));
             return { id: hostname, outputs: { zoneName: "", certId: "" } };
         },
         remove: async () => void (await topology.docker.run(["rm", "--force", "--volumes", containerName("worker")])),
@@ -49,7 +46,7 @@ export async function startCloudflare(topology: Topology): Promise<CloudflareSta
             const { name, type, proxied } = inputs;
             if (type !== "A" || proxied) throw new Error(`${name}: the rehearsal makes grey A records only`);
             // The settings' public address is this machine's on the rehearsal's networks, which have its name already.
-            records[name] = await topology.address("vm", "link");
+            topology.addZoneRecord(name, await topology.address("vm", "link"));
             return { id: name, outputs: {} };
         },
     };
@@ -57,7 +54,7 @@ export async function startCloudflare(topology: Topology): Promise<CloudflareSta
         id: ZONE_ID,
         zoneId: ZONE_ID,
         name: filter.name,
-        nameServers: [nameServer.address],
+        nameServers: [await topology.nameServer()],
     });
     return {
         standIns: {

@@ -59,7 +59,7 @@ describe("The front's nginx", function () {
     before(async () => {
         folder = nginxFolder();
         ca = makeCa("front");
-        dns = await startDns({ cache: CACHE, uplink: UPLINK });
+        dns = await startDns((name) => ({ cache: CACHE, uplink: UPLINK })[name]);
         places = {
             ...CONTAINER,
             nginx: join(folder, "etc"),

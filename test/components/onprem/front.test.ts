@@ -56,8 +56,10 @@ describe("Front", () => {
             image: "sha256:nginx",
             command: ["nginx", "-g", "daemon off;"],
             networksAdvanced: [{ name: "home", aliases: ["front"] }],
-            ports: [{ internal: 443, external: 443 }],
+            ports: [{ ip: "0.0.0.0", internal: 443, external: 443 }],
             volumes: [{ volumeName: "store", containerPath: "/var/lib/registry", readOnly: true }],
+            logDriver: "json-file",
+            logOpts: { "max-size": "20m", "max-file": "5" },
             restart: "unless-stopped",
             wait: true,
         });
@@ -67,7 +69,7 @@ describe("Front", () => {
 
     it("can publish another port, which is then part of the mirror's URL", async () => {
         const deployed = await deployFront({ port: 8443 });
-        assert.deepEqual(realOf(deployed).inputs.ports, [{ internal: 443, external: 8443 }]);
+        assert.deepEqual(realOf(deployed).inputs.ports, [{ ip: "0.0.0.0", internal: 443, external: 8443 }]);
         assert.equal(deployed.outputs.mirrorUrl, "https://mirror.acme.lan:8443");
     });
 

@@ -26,7 +26,7 @@ describe("The relay's gate", () => {
         });
         server.listen(443, ADDRESS);
         await once(server, "listening");
-        dns = await startDns(records);
+        dns = await startDns((name) => records[name]);
     });
 
     beforeEach(() => {
