@@ -237,4 +237,11 @@ describe("The project", () => {
             [],
         );
     });
+
+    it("is licensed by its contributors under the Apache License 2.0", () => {
+        const license = readFileSync(join(ROOT, "LICENSE"), "utf8");
+        assert.match(license, /^\s+Apache License\n\s+Version 2\.0, January 2004\n/);
+        assert.match(license, /^ {3}END OF TERMS AND CONDITIONS$/m);
+        assert.match(license, /^ {3}Copyright 2026 dockermirror contributors$/m);
+    });
 });

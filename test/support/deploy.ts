@@ -57,8 +57,13 @@ export async function deploy(program: () => object | Promise<object>, options: D
     };
     const call = async ({ token, inputs }: pulumi.runtime.MockCallArgs) => {
         const answer = functions[token];
-        if (!answer) throw new Error(`the test does not answer the function ${token}`);
-        return answer(inputs);
+        try {
+            if (!answer) throw new Error(`the test does not answer the function ${token}`);
+            return answer(inputs);
+        } catch (error) {
+            // Pulumi takes of it only what gRPC calls details.
+            throw Object.assign(error as Error, { details: (error as Error).message });
+        }
     };
     await pulumi.runtime.setMocks({ newResource, call }, PROJECT, "test", options.preview ?? false);
     const entries = Object.entries(options.config ?? {});
