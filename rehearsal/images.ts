@@ -9,8 +9,9 @@ import { once } from "node:events";
 import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Docker } from "./docker";
+import { newGo } from "./go";
 import { bar } from "./progress";
-import { CommandError, run } from "./run";
+import { run } from "./run";
 
 /** Where the rehearsal keeps what is dear to make: `<repository>/.rehearsal`. */
 export const KEEP = join(__dirname, "..", ".rehearsal");
@@ -56,15 +57,9 @@ export async function makeRegistryBinary(tell: (line: string) => void): Promise<
     const building = join(KEEP, "registry-build");
     mkdirSync(building, { recursive: true });
     tell(`building ${REGISTRY_MODULE}, about three minutes, once`);
-    try {
-        await run("go", ["install", REGISTRY_MODULE], { env: { ...process.env, GOBIN: building, CGO_ENABLED: "0" } });
-    } catch (error) {
-        const hint =
-            error instanceof CommandError
-                ? ""
-                : " Go 1.21 or newer is needed to build registry 3.1 where it cannot be pulled.";
-        throw new Error(`${error instanceof Error ? error.message : error}${hint}`);
-    }
+    await run(await newGo(), ["install", REGISTRY_MODULE], {
+        env: { ...process.env, GOBIN: building, CGO_ENABLED: "0" },
+    });
     renameSync(join(building, "registry"), REGISTRY_BINARY);
     rmSync(building, { recursive: true });
 }

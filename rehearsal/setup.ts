@@ -14,6 +14,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     openssl: ["openssl"],
     busybox: ["busybox-static"],
     ssh: ["openssh-client"],
+    go: ["golang-go"],
     curl: ["curl"],
     skopeo: ["skopeo"],
     // Distribution 2.8: the tests start it with the configuration for that version.
