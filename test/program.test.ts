@@ -37,6 +37,7 @@ const PASSWORD = "random:index/randomPassword:RandomPassword";
 /** In every value that must stay secret, those of the settings and those that providers make. */
 const SENTINEL = "sEntiNel";
 const ZONE_ID = "the-zone-id";
+const NAME_SERVERS = ["ns1.example.net", "ns2.example.net"];
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -106,7 +107,7 @@ const OUTPUTS: Outputs = {
 const FUNCTIONS: DeployOptions["functions"] = {
     "cloudflare:index/getZone:getZone": ({ filter }) => {
         assert.equal(filter.name, "example.com");
-        return { zoneId: ZONE_ID };
+        return { id: ZONE_ID, nameServers: NAME_SERVERS };
     },
 };
 
@@ -245,11 +246,12 @@ describe("The program", () => {
                 }
             });
 
-            it("keeps its containers running, watched and replaceable", async () => {
+            it("keeps its containers running, watched, replaceable and within their disk", async () => {
                 for (const { name: role, inputs, deleteBeforeReplace } of all(await program(name), CONTAINER)) {
                     assert.equal(deleteBeforeReplace, inputs.name !== undefined, role);
                     assert.equal(inputs.restart, inputs.attach ? "no" : "unless-stopped", role);
                     assert.equal(inputs.healthcheck === undefined, inputs.attach === true, role);
+                    assert.equal(inputs.logOpts?.["max-size"] === undefined, inputs.attach === true, role);
                     assert.equal(inputs.privileged, undefined, role);
                 }
             });
@@ -282,9 +284,9 @@ describe("The program", () => {
 
             it("pulls the on-prem host's images only once every relay of the stack answers", async () => {
                 const deployed = await program(name);
-                const relays = ["nginx-apply", "worker-domain"].filter((each) =>
-                    deployed.resources.some((resource) => resource.name === each),
-                );
+                const relays = deployed.resources
+                    .map((resource) => resource.name)
+                    .filter((each) => /^(nginx|worker)-(apply|domain|gate-command)$/.test(each));
                 for (const image of all(deployed, IMAGE)) {
                     const first = mustPrecede(deployed, image);
                     for (const relay of relays) assert.ok(first.has(relay), `${image.name} does not wait for ${relay}`);
@@ -373,6 +375,28 @@ describe("The program", () => {
         assert.deepEqual(knowing.map(({ name }) => name).sort(), ["nginx-apply", "worker-script"]);
     });
 
+    it("waits for each relay as clients will see it: its name at the zone's name servers, its CA, its refusal", async () => {
+        const gate = async (stack: StackName, relay: string) =>
+            JSON.parse(reveal(only(await program(stack), LOCAL, `${relay}-gate`).inputs.stdin));
+        const { seconds: _, ...nginx } = await gate("all three sites", "nginx");
+        assert.deepEqual(nginx, {
+            hostname: "vm.example.com",
+            nameServers: NAME_SERVERS,
+            address: "198.51.100.7",
+            ca: AUTHORITIES["nginx-ca-authority"],
+            status: 401,
+        });
+        const { seconds: __, ...worker } = await gate("all three sites", "worker");
+        assert.deepEqual(worker, { hostname: "hub.example.com", nameServers: NAME_SERVERS, status: 401 });
+        const deployed = await program("all three sites");
+        const first = (relay: string) => mustPrecede(deployed, only(deployed, LOCAL, `${relay}-gate`));
+        assert.ok(first("nginx").has("nginx-record") && first("nginx").has("nginx-apply"));
+        assert.ok(first("worker").has("worker-domain") && first("worker").has("worker-script"));
+        assert.equal((await gate("relays that are open to all", "worker")).status, 200);
+        const nameless = await gate("one Nginx relay without a zone", "nginx");
+        assert.deepEqual([nameless.nameServers, nameless.address], [[], "198.51.100.7"]);
+    });
+
     it("makes nothing at home where there are only relays", async () => {
         const { resources, outputs } = await program("relays only");
         assert.deepEqual(
@@ -396,16 +420,9 @@ describe("The program", () => {
             { name: "edge", url: "https://hub.example.com", key },
         ]);
         assert.deepEqual([deployed.outputs.relayUrls, deployed.outputs.relayKeys], [[], {}]);
-        const trust = reveal(only(deployed, REMOTE, "trust-tokyo").inputs);
+        const trust = only(deployed, LOCAL, "trust-tokyo").inputs;
         assert.equal(trust.stdin, CHAIN);
-        assert.deepEqual(trust.connection, {
-            host: "10.1.0.5",
-            user: "ops",
-            port: 22,
-            privateKey: `${SENTINEL}0ssh`,
-            dialErrorLimit: 10,
-            perDialTimeout: 15,
-        });
+        assert.match(trust.create, /^'ssh' .*'ops'.*'10\.1\.0\.5' /);
     });
 
     it("says which DNS record to enter where there is no zone, and enters it where there is one", async () => {
@@ -510,7 +527,7 @@ describe("The program", () => {
             assert.equal(registryAuth !== undefined, stack === "all three sites");
         }
         const archived = await program("images from an archive");
-        const load = only(archived, LOCAL);
+        const load = only(archived, LOCAL, "archive");
         assert.equal(
             load.inputs.create,
             String.raw`docker --host 'ssh://ops@10.1.0.5' load --input '/srv/it'\''s images.tar'`,
@@ -522,11 +539,7 @@ describe("The program", () => {
         const deployed = await program("the Docker of Pulumi's own machine");
         const provider = all(deployed, "pulumi:providers:docker")[0]!;
         assert.equal(provider.inputs.host, "unix:///var/run/docker.sock");
-        assert.equal(only(deployed, LOCAL).name, "onprem-trust-nginx-file");
-        assert.deepEqual(
-            all(deployed, REMOTE).map(({ name }) => name),
-            ["nginx-apply"],
-        );
+        assert.doesNotMatch(only(deployed, LOCAL, "trust").inputs.create, /\bssh\b/);
         assert.equal(deployed.outputs.mirrorUrl, "https://mirror.acme.lan:8443");
         assert.ok("/etc/docker/certs.d/mirror.acme.lan:8443/ca.crt" in deployed.outputs.clients);
     });
@@ -565,8 +578,10 @@ const LOCAL_RESOURCES = [
     "cloudflare:WorkersCustomDomain worker-domain",
     "cloudflare:WorkersScript worker-script",
     "cloudflare:WorkersScriptSubdomain worker-subdomain",
+    "command:local:Command nginx-gate-command",
+    "command:local:Command onprem-trust-nginx-file",
+    "command:local:Command worker-gate-command",
     "command:remote:Command nginx-apply",
-    "command:remote:Command onprem-trust-nginx-file",
     "docker:Container onprem-cache-container",
     "docker:Container onprem-front-container",
     "docker:Container onprem-front-container-trial",
@@ -581,6 +596,8 @@ const LOCAL_RESOURCES = [
     "dockermirror:edge:WorkerRelay worker",
     "dockermirror:index:PrivateCa nginx-ca",
     "dockermirror:index:PrivateCa onprem-front-ca",
+    "dockermirror:index:RelayGate nginx-gate",
+    "dockermirror:index:RelayGate worker-gate",
     "dockermirror:index:RelayKeys keys",
     "dockermirror:onprem:Front onprem-front",
     "dockermirror:onprem:OnpremImages onprem-images",
