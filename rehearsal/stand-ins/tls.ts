@@ -40,11 +40,7 @@ const privateKey: StandIn = {
 const certRequest: StandIn = {
     create: async ({ inputs }) =>
         withFolder(async (folder) => {
-            writeFileSync(join(folder, "key.pem"), inputs.privateKeyPem, { mode: 0o600 });
-            writeFileSync(join(folder, "request.conf"), requestConfiguration(inputs));
-            await run("openssl", ["req", "-new", "-key", "key.pem", "-config", "request.conf", "-out", "request.pem"], {
-                cwd: folder,
-            });
+            await request(folder, inputs);
             return { id: "request", outputs: { certRequestPem: readFileSync(join(folder, "request.pem"), "utf8") } };
         }),
 };
@@ -52,11 +48,7 @@ const certRequest: StandIn = {
 const selfSignedCert: StandIn = {
     create: async ({ inputs }) =>
         withFolder(async (folder) => {
-            writeFileSync(join(folder, "key.pem"), inputs.privateKeyPem, { mode: 0o600 });
-            writeFileSync(join(folder, "request.conf"), requestConfiguration(inputs));
-            await run("openssl", ["req", "-new", "-key", "key.pem", "-config", "request.conf", "-out", "request.pem"], {
-                cwd: folder,
-            });
+            await request(folder, inputs);
             return sign(folder, inputs, ["-signkey", "key.pem"]);
         }),
 };
@@ -85,6 +77,14 @@ export const tlsStandIns: Record<string, StandIn> = {
     "tls:index/selfSignedCert:SelfSignedCert": selfSignedCert,
     "tls:index/locallySignedCert:LocallySignedCert": locallySignedCert,
 };
+
+/** Lays key.pem and request.pem. */
+async function request(folder: string, inputs: Properties): Promise<void> {
+    writeFileSync(join(folder, "key.pem"), inputs.privateKeyPem, { mode: 0o600 });
+    writeFileSync(join(folder, "request.conf"), requestConfiguration(inputs));
+    const args = ["req", "-new", "-key", "key.pem", "-config", "request.conf", "-out", "request.pem"];
+    await run("openssl", args, { cwd: folder });
+}
 
 async function sign(folder: string, inputs: Properties, signer: string[]): Promise<Made> {
     const usages = [inputs.allowedUses ?? []].flat() as string[];
