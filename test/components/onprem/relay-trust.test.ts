@@ -58,6 +58,7 @@ describe("RelayTrust", () => {
             const file = join(root, FOLDER, "ca.crt");
             assert.equal(readFileSync(file, "utf8"), CA);
             assert.equal(statSync(file).mode & 0o444, 0o444);
+            assert.equal(statSync(join(root, FOLDER)).mode & 0o777, 0o755);
             // An update lays it over what is there.
             run(inputs.create, "a renewed one");
             assert.equal(readFileSync(file, "utf8"), "a renewed one");
