@@ -8,7 +8,7 @@ import { makeBaseImages } from "./images";
 import { prove, type Step } from "./proof";
 import { Scene, type SceneRelay } from "./scene";
 import { setup } from "./setup";
-import { readStack, type StackNames, stackNames } from "./stack-file";
+import { adapted, hubAccounts, readStack, type StackNames, stackNames } from "./stack-file";
 import { printTable } from "./table";
 import { containerName, RUN, rehearsalCa, Topology } from "./topology";
 import { upInProcess } from "./up";
@@ -63,29 +63,27 @@ async function rehearse(flags: Flags, tell: (line: string) => void): Promise<Ste
     const catalogue = await makeCatalogue(base.slim, rehearsalCa().cert, tell);
     const images = { slim: base.slim.image, machine: base.machine.image };
     const topology = await Topology.start(images);
-    const stackConfig = readStack(flags.stack, { sshPrivateKey: topology.sshPrivateKey });
-    if (stackConfig.secretKeys.length > 0)
-        tell(`made-up values stand for the secrets ${stackConfig.secretKeys.join(", ")}`);
-    const names = stackNames(stackConfig);
-    if (!names.overseas || !names.edge || !names.onprem) {
-        throw new Error(
-            `the rehearsal needs a stack with edge, overseas and onprem so far; ${flags.stack} lacks one of them`,
-        );
-    }
-    const complete = { overseas: names.overseas, edge: names.edge, onprem: names.onprem };
+    const stack = readStack(flags.stack, { sshPrivateKey: topology.sshPrivateKey });
+    if (stack.secretKeys.length > 0) tell(`made-up values stand for the secrets ${stack.secretKeys.join(", ")}`);
 
-    tell("the machines: Hub double, overseas VM, on-prem host, three clients");
-    const hub = await topology.hub(catalogue.store.dir);
-    await makeMachines(topology, complete);
+    tell("the machines: Hub double, overseas VM, on-prem host, clients");
+    const hub = await topology.hub(catalogue.store.dir, hubAccounts(stack));
+    await makeMachines(topology, stackNames(stack));
+    const machine = { address: await topology.address("vm", "link"), hostKey: await topology.hostKey() };
+    const stackConfig = adapted(stack, machine, (what) => tell(`${what} is another one here`));
+    const { edge, overseas, onprem } = stackNames(stackConfig);
+    if (!edge && !overseas) {
+        throw new Error(`the relays of ${flags.stack} are those of another stack: rehearse that one, or add a site`);
+    }
     tell(`the program, stack ${flags.stack}:`);
     const request = { stack: flags.stack, stackConfig, images };
     const outputs = await upInProcess(request, (line) => tell(`  ${line}`));
 
-    const relays: SceneRelay[] = [
-        { name: "nginx", role: "vm", hostname: complete.overseas.hostname },
-        { name: "worker", role: "worker", hostname: complete.edge.hostname },
-    ];
-    const scene = new Scene(topology, hub, relays, complete.onprem.hostname, complete.onprem.docker);
+    const relays: SceneRelay[] = [];
+    if (overseas) relays.push({ name: "nginx", role: "vm", hostname: overseas.hostname });
+    if (edge) relays.push({ name: "worker", role: "worker", hostname: edge.hostname });
+    const mirror = onprem && new URL(outputs.mirrorUrl).host;
+    const scene = new Scene(topology, hub, relays, mirror, onprem?.docker);
     await scene.noteAddresses();
     tell("the clients get the files of the stack's outputs");
     await makeClients(topology, outputs);
@@ -101,8 +99,12 @@ async function rehearse(flags: Flags, tell: (line: string) => void): Promise<Ste
         return message;
     };
     const relayKey = Object.values(outputs.relayKeys as Record<string, string>).at(-1) ?? "";
-    const steps = await prove({ scene, catalogue, relayKey, breakConf }, (step) =>
-        tell(`  ${step.ok ? "ok  " : "FAIL"}  ${step.name}${step.ok ? "" : `\n${step.note}`}`),
+    const steps = await prove(
+        { scene, catalogue, relayKey, breakConf },
+        {
+            row: ({ ok, name, note }) => tell(`  ${ok ? "ok  " : "FAIL"}  ${name}${ok ? "" : `\n${note}`}`),
+            leftOut: (name, needs) => tell(`  left out  ${name}: needs ${needs}`),
+        },
     );
     printTable(steps);
     if (flags.json)
@@ -110,30 +112,29 @@ async function rehearse(flags: Flags, tell: (line: string) => void): Promise<Ste
             flags.json,
             `${JSON.stringify({ steps: steps.map(({ note: _, ...step }) => step) }, undefined, 2)}\n`,
         );
-    if (!flags.once) console.log(howToPull(complete.onprem.hostname));
+    if (!flags.once) console.log(howToPull(mirror, relays[0]?.hostname ?? ""));
     return steps;
 }
 
-async function makeMachines(
-    topology: Topology,
-    { overseas, onprem }: Required<Pick<StackNames, "overseas" | "onprem">>,
-): Promise<void> {
-    const host = new URL(onprem.docker).hostname;
+async function makeMachines(topology: Topology, { overseas, onprem }: StackNames): Promise<void> {
     await Promise.all([
-        topology.machine("vm", { link: [overseas.hostname], world: [] }),
-        topology.machine("onprem", { lan: [onprem.hostname], link: [] }),
+        // Also without an overseas site: a machine that is not asked for anything does no harm.
+        topology.machine("vm", { link: overseas ? [overseas.hostname] : [], world: [] }),
+        topology.machine("onprem", { lan: onprem ? [onprem.hostname] : [], link: [] }),
         topology.machine("client-1", { lan: [] }),
         topology.machine("client-2", { lan: [] }),
         topology.machine("direct", { link: [] }),
     ]);
-    await topology.sshName(overseas.address, "vm", "link");
-    if (host) await topology.sshName(host, "onprem", "lan");
+    if (overseas) await topology.sshName(await topology.address("vm", "link"), "vm", "link", overseas.user);
+    if (!onprem) return;
+    const { hostname, username } = new URL(onprem.docker);
+    await topology.sshName(hostname || "onprem.rehearsal", "onprem", "lan", username);
     await topology.startDockerd("onprem");
 }
 
 async function makeClients(topology: Topology, outputs: Properties): Promise<void> {
-    const files = Object.entries(outputs.clients as Record<string, string>);
-    const relayFiles = Object.entries(outputs.relayClients as Record<string, string>);
+    const files = Object.entries((outputs.clients ?? {}) as Record<string, string>);
+    const relayFiles = Object.entries((outputs.relayClients ?? {}) as Record<string, string>);
     await Promise.all(
         (["client-1", "client-2", "direct"] as const).map(async (role) => {
             for (const [path, text] of role === "direct" ? relayFiles : files) await topology.lay(role, path, text);
@@ -142,15 +143,16 @@ async function makeClients(topology: Topology, outputs: Properties): Promise<voi
     );
 }
 
-function howToPull(mirror: string): string {
-    return [
-        "",
+function howToPull(mirror: string | undefined, relay: string): string {
+    const atHome = [
         "Everything is up. In another terminal, as a client in the office:",
         `  docker exec ${containerName("client-1")} docker pull cold:1.0          # Docker Hub, through ${mirror}`,
         `  docker exec ${containerName("client-1")} docker pull ${mirror}/ghcr.io/acme/tool:1.0`,
         `  docker exec ${containerName("onprem")} docker ps                       # the containers at home`,
-        "Ctrl-C removes everything.",
-    ].join("\n");
+    ];
+    const direct = ["Everything is up. In another terminal, as somebody who has logged in at the relay:"];
+    const pullDirect = `  docker exec ${containerName("direct")} docker pull ${relay}/library/cold:1.0`;
+    return ["", ...(mirror ? atHome : direct), pullDirect, "Ctrl-C removes everything."].join("\n");
 }
 
 function readFlags(): Flags | undefined {

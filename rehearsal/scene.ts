@@ -36,10 +36,20 @@ export class Scene {
         readonly topology: Topology,
         readonly hub: HubClient,
         readonly relays: readonly SceneRelay[],
-        readonly mirror: string,
-        dockerHost: string,
+        /** Host of the mirror, with its port when that is not 443; absent in a stack without an on-prem site. */
+        private readonly mirrorHost: string | undefined,
+        dockerHost: string | undefined,
     ) {
         this.onprem = new Docker(dockerHost, topology.env);
+    }
+
+    get mirror(): string {
+        if (this.mirrorHost === undefined) throw new Error("this stack has no mirror");
+        return this.mirrorHost;
+    }
+
+    get hasMirror(): boolean {
+        return this.mirrorHost !== undefined;
     }
 
     /** Runs a program on a machine, whatever its exit code. */

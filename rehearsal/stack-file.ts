@@ -17,7 +17,7 @@ export interface StackConfig {
 /** What the rehearsal must know of a stack before the program runs: the names that its machines need. */
 export interface StackNames {
     readonly edge?: { readonly hostname: string };
-    readonly overseas?: { readonly hostname: string; readonly address: string };
+    readonly overseas?: { readonly hostname: string; readonly user?: string };
     readonly onprem?: { readonly hostname: string; readonly docker: string };
     readonly hub?: { readonly username: string };
 }
@@ -48,12 +48,54 @@ export function readStack(stack: string, secrets: Readonly<Record<string, string
 }
 
 /** The names in a stack's configuration. */
-export function stackNames({ config }: StackConfig): StackNames {
-    const site = (key: string) => {
-        const text = config[`${PROJECT}:${key}`];
-        return text === undefined ? undefined : JSON.parse(text);
+export function stackNames(stack: StackConfig): StackNames {
+    return {
+        edge: site(stack, "edge"),
+        overseas: site(stack, "overseas"),
+        onprem: site(stack, "onprem"),
+        hub: site(stack, "hub"),
     };
-    return { edge: site("edge"), overseas: site("overseas"), onprem: site("onprem"), hub: site("hub") };
+}
+
+/** The Docker Hub account of a stack, user name and token: what the Hub double must know. */
+export function hubAccounts(stack: StackConfig): Record<string, string> {
+    const { hub } = stackNames(stack);
+    const token = stack.config[`${PROJECT}:hubToken`];
+    return hub && token ? { [hub.username]: token } : {};
+}
+
+/**
+ * The stack with what cannot be the same on the rehearsal's machines replaced: the Docker socket of this machine, which
+ * is not the rehearsal's to use, the overseas machine's address and host key, and certificates, whose keys nobody has.
+ *
+ * @param machine The machine that plays the overseas one.
+ * @param changed Told about each replacement.
+ */
+export function adapted(
+    stack: StackConfig,
+    machine: { readonly address: string; readonly hostKey: string },
+    changed: (what: string) => void,
+): StackConfig {
+    const config = { ...stack.config };
+    const edit = (key: string, field: string, value: string | undefined) => {
+        const old = site<Record<string, unknown>>({ ...stack, config }, key);
+        if (old?.[field] === undefined) return;
+        config[`${PROJECT}:${key}`] = JSON.stringify({ ...old, [field]: value });
+        changed(`${key}.${field}`);
+    };
+    if (stackNames(stack).onprem?.docker.startsWith("unix:")) edit("onprem", "docker", "ssh://root@onprem.rehearsal");
+    edit("overseas", "address", machine.address);
+    edit("overseas", "hostKey", machine.hostKey);
+    for (const key of ["overseas", "onprem"]) {
+        edit(key, "certificate", undefined);
+        delete config[`${PROJECT}:${key}CertificateKey`];
+    }
+    return { config, secretKeys: stack.secretKeys };
+}
+
+function site<T>({ config }: StackConfig, key: string): T | undefined {
+    const text = config[`${PROJECT}:${key}`];
+    return text === undefined ? undefined : JSON.parse(text);
 }
 
 function isSecure(value: unknown): boolean {

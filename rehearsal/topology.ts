@@ -173,13 +173,16 @@ export class Topology {
         await this.docker.run(["start", name]);
     }
 
-    /** The Hub double, under all its names, on the world network only. */
-    async hub(storeFolder: string): Promise<HubClient> {
+    /** The Hub double, under all its names, on the world network only. It knows these accounts, token by user name. */
+    async hub(storeFolder: string, accounts: Readonly<Record<string, string>>): Promise<HubClient> {
         const folder = join(RUN, "hub");
         mkdirSync(folder, { recursive: true });
         const { key, cert } = issue(this.ca, HUB_HOSTS);
         writeFileSync(join(folder, "key.pem"), key, { mode: 0o600 });
         writeFileSync(join(folder, "cert.pem"), cert);
+        // A machine that proves for an hour must not meet the Hub's limit of an afternoon.
+        const options = { accounts, pullLimit: { anonymous: 1000, account: 2000 } };
+        writeFileSync(join(folder, "options.json"), JSON.stringify(options), { mode: 0o600 });
         const entryPoints = [join(__dirname, "hub", "main.ts")];
         buildSync({ entryPoints, bundle: true, platform: "node", target: "node20", outfile: join(folder, "hub.js") });
         await this.program(
@@ -191,6 +194,7 @@ export class Topology {
                 "HUB_STORE=/store",
                 "HUB_KEY_FILE=/hub/key.pem",
                 "HUB_CERT_FILE=/hub/cert.pem",
+                "HUB_OPTIONS_FILE=/hub/options.json",
                 `HUB_CONTROL_PORT=${CONTROL_PORT}`,
             ],
         );
@@ -241,10 +245,26 @@ export class Topology {
         return gateway;
     }
 
-    /** Makes a name (or the address that the settings have for a machine) reach a machine over SSH. */
-    async sshName(host: string, role: Role, network: Network): Promise<void> {
+    /** Makes a name (or the address that the settings have for a machine) reach a machine over SSH, as this user too. */
+    async sshName(host: string, role: Role, network: Network, user = "root"): Promise<void> {
+        if (user && user !== "root") await this.addUser(role, user);
         this.sshHosts.push(`Host ${host}\n    HostName ${await this.address(role, network)}\n    Port 22\n`);
         this.writeSshConfiguration();
+    }
+
+    /** The SSH host key of the machines, which are all of one image, as a line of its public file. */
+    async hostKey(): Promise<string> {
+        const line = await this.docker.exec(containerName("vm"), ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]);
+        return line.trim().split(" ").slice(0, 2).join(" ");
+    }
+
+    /** A user as the settings may name one: may use Docker, and sudo without a password. */
+    private async addUser(role: Role, user: string): Promise<void> {
+        const machine = containerName(role);
+        await this.docker.exec(machine, ["useradd", "--create-home", "--shell", "/bin/sh", "--groups", "docker", user]);
+        await this.lay(role, `/etc/sudoers.d/${user}`, `${user} ALL=(ALL) NOPASSWD: ALL\n`);
+        await this.lay(role, `/home/${user}/.ssh/authorized_keys`, readFileSync(join(RUN, "id.pub"), "utf8"));
+        await this.docker.exec(machine, ["chown", "-R", `${user}:`, `/home/${user}/.ssh`]);
     }
 
     private writeSshConfiguration(): void {

@@ -150,7 +150,8 @@ describe("preview.yml", () => {
     beforeEach(() => {
         repository = mkdtempSync(join(tmpdir(), "dockermirror-preview-"));
         git("init", "--quiet", "--initial-branch", "main");
-        for (const stack of ["example", "local", "acme-shanghai", "acme-tokyo_2"]) write(stackFile(stack));
+        for (const stack of ["example", "example-one-vps", "local", "acme-shanghai", "acme-tokyo_2"])
+            write(stackFile(stack));
         for (const file of ["index.ts", "stacks/settings.ts", "README.md", "test/a.test.ts"]) write(file);
         base = commit();
         git("checkout", "--quiet", "-b", "branch");
@@ -212,6 +213,7 @@ describe("preview.yml", () => {
         "documentation, tests and workflows": [["README.md", "test/a.test.ts", ".github/workflows/a.yml"], []],
         "the rehearsal": [["rehearsal/main.ts", stackFile("local")], []],
         "the example": [[stackFile("example")], []],
+        "another example": [[stackFile("example-one-vps")], []],
     };
     for (const [what, [paths, stacks]] of Object.entries(changes)) {
         it(`previews ${stacks.length > 0 ? stacks.join(" and ") : "nothing"} for a change of ${what}`, () => {

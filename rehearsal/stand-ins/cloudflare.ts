@@ -43,10 +43,9 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
     };
     const dnsRecord: StandIn = {
         create: async ({ inputs }) => {
-            const { name, type, proxied } = inputs;
+            const { name, type, content, proxied } = inputs;
             if (type !== "A" || proxied) throw new Error(`${name}: the rehearsal makes grey A records only`);
-            // The settings' public address is this machine's on the rehearsal's networks, which have its name already.
-            topology.addZoneRecord(name, await topology.address("vm", "link"));
+            topology.addZoneRecord(name, content);
             return { id: name, outputs: {} };
         },
     };

@@ -12,6 +12,7 @@ const ROOT = join(__dirname, "../..");
 const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
 const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: "198.51.100.7" };
 const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
+const MACHINE = { address: "172.18.0.2", hostKey: "ssh-ed25519 REHEARSAL" };
 const SECURE = { secure: "v1:AAAA:BBBB" };
 
 describe("readStack", () => {
@@ -100,5 +101,32 @@ describe("readStack", () => {
             onprem: ONPREM,
             hub: undefined,
         });
+    });
+
+    it("replaces only what cannot be the same on the rehearsal's machines, and tells each", () => {
+        const changed: string[] = [];
+        const adapt = () => rehearsal.adapted(read(), MACHINE, (what) => changed.push(what));
+        stack({ edge: EDGE, onprem: ONPREM });
+        assert.deepEqual(adapt(), read());
+        assert.deepEqual(changed, []);
+        stack({
+            overseas: { ...OVERSEAS, hostKey: "ssh-ed25519 REAL", certificate: "PEM" },
+            overseasCertificateKey: SECURE,
+            onprem: { ...ONPREM, docker: "unix:///var/run/docker.sock" },
+        });
+        const adapted = adapt();
+        assert.deepEqual(changed, ["onprem.docker", "overseas.address", "overseas.hostKey", "overseas.certificate"]);
+        assert.deepEqual(rehearsal.stackNames(adapted).overseas, { ...OVERSEAS, ...MACHINE });
+        assert.equal(rehearsal.stackNames(adapted).onprem?.docker, "ssh://root@onprem.rehearsal");
+        assert.equal(adapted.config[`${PROJECT}:overseasCertificateKey`], undefined);
+    });
+
+    it("names the Hub account with the token that was made up for it", () => {
+        stack({ hub: { username: "acme" }, hubToken: SECURE });
+        assert.deepEqual(rehearsal.hubAccounts(rehearsal.readStack("acme-shanghai", { hubToken: "made-up" })), {
+            acme: "made-up",
+        });
+        stack({ overseas: OVERSEAS });
+        assert.deepEqual(rehearsal.hubAccounts(read()), {});
     });
 });
