@@ -118,6 +118,12 @@ const SECRETS = [
     "onpremCertificateKey",
 ] as const;
 
+/** Key ids and keys: what needs no quoting in any file that they land in. */
+const OWN_KEYS = z.record(
+    z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}\.[1-9]\d*$/),
+    z.string().regex(/^[A-Za-z0-9]{40,}$/),
+);
+
 type Plain = { [Key in keyof typeof schemas]?: z.infer<(typeof schemas)[Key]> };
 type Site<Key extends keyof Plain> = Omit<NonNullable<Plain[Key]>, "certificate">;
 
@@ -156,7 +162,7 @@ export interface Settings {
  * @throws pulumi.RunError that tells every problem: the key, what was got, what is allowed, the command that sets it.
  */
 export function readSettings(config: pulumi.Config): Settings {
-    const problems: string[] = [...unknownKeys(config), ...plainSecrets(config)];
+    const problems: string[] = [...unknownKeys(config), ...plainSecrets(config), ...unusableKeys(config)];
     const plain: Record<string, unknown> = {};
     for (const [key, schema] of Object.entries(schemas)) {
         const value = readValue(config, key);
@@ -296,6 +302,23 @@ function plainSecrets(config: pulumi.Config): string[] {
         (name) =>
             `${config.name}:${name}  must be encrypted, got a plain value: pulumi config set --secret ${config.name}:${name} (and change it where it was made: it stood in a file)`,
     );
+}
+
+/** Relay keys that no relay or uplink would take. The value is not repeated: it would end in a log. */
+function unusableKeys(config: pulumi.Config): string[] {
+    const problems: string[] = [];
+    const relayKey = config.get("relayKey");
+    if (relayKey !== undefined && !/^[\x21-\x7e]{16,}$/.test(relayKey)) {
+        problems.push(
+            `${config.name}:relayKey  must be at least 16 visible ASCII characters, got ${relayKey.length} of some kind`,
+        );
+    }
+    const ownKeys = readValue(config, "relayKeys");
+    if (ownKeys !== undefined && !OWN_KEYS.safeParse(ownKeys).success) {
+        const allowed = 'JSON such as {"acme.1": "…"}: the id of a key, and 40 or more letters and digits';
+        problems.push(`${config.name}:relayKeys  must be ${allowed}; its value is not repeated here`);
+    }
+    return problems;
 }
 
 /** The value of a key as JSON has it; `""`, `{}` and `[]` are the "not set" of Pulumi.yaml's defaults. */

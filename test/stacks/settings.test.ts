@@ -56,7 +56,11 @@ describe("Settings", () => {
 
     it("are accepted for relays only, for an office only, and for a relay without a zone", () => {
         assert.equal(read({ zone: "example.com", edge: EDGE, overseas: OVERSEAS }).onprem, undefined);
-        const office = { onprem: ONPREM, relays: [{ name: "tokyo", hostname: "vm.example.com" }], relayKey: "k" };
+        const office = {
+            onprem: ONPREM,
+            relays: [{ name: "tokyo", hostname: "vm.example.com" }],
+            relayKey: "k".repeat(48),
+        };
         assert.equal(read(office, ["relayKey"]).relays.length, 1);
         assert.equal(read({ overseas: OVERSEAS }).zone, undefined);
     });
@@ -190,6 +194,24 @@ describe("Settings", () => {
             /^dockermirror:hubToken {2}must be encrypted, got a plain value: pulumi config set --secret/,
         );
         assert.doesNotMatch(found[0]!, /sentinel/);
+    });
+
+    it("refuse relay keys that nobody would take, without repeating them", () => {
+        const office = { onprem: ONPREM, relays: [{ name: "tokyo", hostname: "vm.example.com" }] };
+        const refusedKeys: [Record<string, unknown>, RegExp][] = [
+            [{ ...office, relayKey: "sentinel" }, /^dockermirror:relayKey {2}must be at least 16/],
+            [{ ...office, relayKey: "sentinel with a space" }, /^dockermirror:relayKey {2}must be/],
+            [{ ...WHOLE, relayKeys: { "acme.1": "sentinel" } }, /^dockermirror:relayKeys {2}must be JSON/],
+            [{ ...WHOLE, relayKeys: { acme: "s".repeat(48) } }, /^dockermirror:relayKeys {2}must be JSON/],
+            [{ ...WHOLE, relayKeys: "sentinel" }, /^dockermirror:relayKeys {2}must be JSON/],
+        ];
+        for (const [config, expected] of refusedKeys) {
+            const [found = "", ...others] = problems(config, ["relayKey", "relayKeys"]);
+            assert.deepEqual(others, []);
+            assert.match(found, expected);
+            assert.doesNotMatch(found, /sentinel/);
+        }
+        assert.ok(read({ ...WHOLE, relayKeys: { "acme.1": "a".repeat(40) } }, ["relayKeys"]).ownKeys);
     });
 
     it("keep secrets secret", async () => {
