@@ -1,9 +1,9 @@
 /** The CDN hosts of the Hub double: the bytes of blobs, for those who bring a signed URL and nothing else. */
 import { createHash } from "node:crypto";
 import { type Answer, text } from "./answer";
-import type { HubRequest, Setup } from "./hub";
 import { contentAnswer, K8S_PREFIX, notFound } from "./registry";
 import { parseRepositoryPath } from "./repository";
+import type { HubRequest, Setup } from "./setup";
 import { checkUrl } from "./signed-url";
 import { mannersOf } from "./upstream-hosts";
 

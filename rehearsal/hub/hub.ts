@@ -10,12 +10,13 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { UPSTREAMS, type Upstream } from "../../services/registry/upstreams";
+import { UPSTREAMS } from "../../services/registry/upstreams";
 import { type Answer, send, text } from "./answer";
 import { cdnAnswer } from "./cdn";
 import { type Fault, type FaultAction, Faults } from "./faults";
 import { PullCounts } from "./pull-counts";
 import { registryAnswer } from "./registry";
+import type { HubRequest, Setup } from "./setup";
 import type { ImageStore } from "./store";
 import { tokenAnswer } from "./token-service";
 import { placeOf, type Role } from "./upstream-hosts";
@@ -83,32 +84,6 @@ export interface Hub {
     clear(): void;
     /** Cuts every connection and stops listening. */
     close(): Promise<void>;
-}
-
-/** What the roles answer from: the options with every default filled in. */
-export interface Setup {
-    readonly store: ImageStore;
-    readonly secret: string;
-    readonly privateRepositories: readonly string[];
-    readonly accounts: Readonly<Record<string, string>>;
-    readonly tokenSeconds: number;
-    readonly urlSeconds: number;
-    /** The edge that the next redirect goes to. */
-    readonly nextEdge: () => number;
-    readonly now: () => number;
-    readonly pulls: PullCounts;
-}
-
-/** A request as the roles see it. */
-export interface HubRequest {
-    readonly upstream: Upstream;
-    readonly host: string;
-    readonly method: string;
-    readonly pathname: string;
-    /** Without the question mark, byte for byte. */
-    readonly rawQuery: string;
-    readonly source: string;
-    readonly headers: IncomingMessage["headers"];
 }
 
 // As long as load balancers keep theirs: Node's 5 s would close connections that a relay is just about to use.

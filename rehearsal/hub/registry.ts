@@ -1,7 +1,7 @@
 /** The registry hosts of the Hub double: who may, what is counted, and where blobs are. */
 import { type Answer, json, text } from "./answer";
-import type { HubRequest, Setup } from "./hub";
 import { ociError, parseRepositoryPath, type RepositoryPath, repositoryAnswer } from "./repository";
+import type { HubRequest, Setup } from "./setup";
 import { signUrl } from "./signed-url";
 import { readToken } from "./tokens";
 import { cdnHost, mannersOf } from "./upstream-hosts";

@@ -1,6 +1,6 @@
 /** The token services of the Hub double. https://distribution.github.io/distribution/spec/auth/token/ */
 import { type Answer, json } from "./answer";
-import type { HubRequest, Setup } from "./hub";
+import type { HubRequest, Setup } from "./setup";
 import { type Access, makeToken } from "./tokens";
 import { mannersOf } from "./upstream-hosts";
 
