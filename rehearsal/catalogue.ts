@@ -1,7 +1,7 @@
 /** What the Hub double has to offer in a rehearsal: the on-prem host's own images, and images to prove pulls with. */
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
 import { type ImageArgs, type Layer, type MadeImage, makeImage } from "./hub/image";
 import { ImageStore } from "./hub/store";
 import type { BaseImage } from "./images";
@@ -60,6 +60,9 @@ export async function makeCatalogue(slim: BaseImage, caCert: string, tell: (line
     const contents = join(folder, "catalogue.json");
     const store = new ImageStore(folder);
     if (!existsSync(contents)) {
+        // Half a gigabyte each: the ones of other recipes are not asked for again.
+        const others = readdirSync(KEEP).filter((name) => name.startsWith("hub-") && name !== basename(folder));
+        for (const other of others) rmSync(join(KEEP, other), { recursive: true });
         const images: Record<string, CatalogueEntry> = {};
         const total = own.length + Object.keys(proof).length;
         let count = 0;
