@@ -29,8 +29,8 @@ const MACHINE = [
 ];
 const LEFT_OUT = ["doc", "man", "locale", "i18n", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
 
-/** What mmdebstrap announces before it is done: mode, update, download, extract, two installs, cleaning, tarball. */
-const MMDEBSTRAP_STEPS = 9;
+/** Lines with which mmdebstrap (1.3) announces what it does, from choosing its mode to its success. */
+const MMDEBSTRAP_STEPS = 14;
 
 /** A base image: as a root file system on disk, and as an image of this machine's Docker. */
 export interface BaseImage {
