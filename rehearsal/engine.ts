@@ -107,7 +107,12 @@ export async function up(rehearsal: Rehearsal, program: () => Promise<Properties
 
     await pulumi.runtime.setMocks({ newResource, call }, rehearsal.project, rehearsal.stack, false);
     pulumi.runtime.setAllConfig(rehearsal.config, rehearsal.secretKeys);
-    noteOptions(requests);
+    onRegistration((request) =>
+        requests.set(`${request.getType()} ${request.getName()}`, {
+            deleteBeforeReplace: request.getDeletebeforereplace(),
+            secretOutputs: request.getAdditionalsecretoutputsList(),
+        }),
+    );
     const outputs = await rejectionsAreErrors(async () => {
         const exported = await program();
         const values = await settle(exported);
@@ -144,16 +149,16 @@ function told(error: Error): Error {
     return Object.assign(error, { details: error.message });
 }
 
-/** The mock hook does not see resource options: they are noted from the request that carries them. */
-function noteOptions(requests: Map<string, { deleteBeforeReplace: boolean; secretOutputs: string[] }>): void {
+/**
+ * Shows each resource's registration to `note` before the mock hook sees the resource: the hook is not told the options.
+ * Call it after `setMocks`.
+ */
+export function onRegistration(note: (request: RegisterResourceRequest) => void): void {
     const monitor: unknown = getMonitor();
     if (!(monitor instanceof MockMonitor)) throw new Error("Pulumi's mock monitor is not in place");
     const register = monitor.registerResource.bind(monitor);
     monitor.registerResource = async (request: RegisterResourceRequest, callback: MonitorCallback) => {
-        requests.set(`${request.getType()} ${request.getName()}`, {
-            deleteBeforeReplace: request.getDeletebeforereplace(),
-            secretOutputs: request.getAdditionalsecretoutputsList(),
-        });
+        note(request);
         await register(request, callback);
     };
 }

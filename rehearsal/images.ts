@@ -38,11 +38,14 @@ export interface BaseImage {
     readonly image: string;
 }
 
+/** What the rehearsal's containers and the Hub double's images are made of. */
+export interface BaseImages {
+    readonly slim: BaseImage;
+    readonly machine: BaseImage;
+}
+
 /** Makes what is missing of the base images; a few seconds when nothing is. */
-export async function makeBaseImages(
-    docker: Docker,
-    tell: (line: string) => void,
-): Promise<{ slim: BaseImage; machine: BaseImage }> {
+export async function makeBaseImages(docker: Docker, tell: (line: string) => void): Promise<BaseImages> {
     mkdirSync(KEEP, { recursive: true });
     const [slim, machine] = await Promise.all([
         makeBase(docker, "slim", SLIM, tell),

@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { makeCatalogue } from "./catalogue";
 import { Docker, removeRehearsal } from "./docker";
 import type { Properties } from "./engine";
-import { makeBaseImages } from "./images";
+import type { BaseImages } from "./images";
 import { prove, type Step } from "./proof";
 import { Scene, type SceneRelay } from "./scene";
 import { setup } from "./setup";
@@ -43,11 +43,11 @@ async function main(): Promise<void> {
     const docker = new Docker();
     const interrupted = interruption();
 
-    await setup(tell);
+    const base = await setup(tell);
     tell("removing what an earlier rehearsal left");
     await removeRehearsal(docker);
     try {
-        const steps = await Promise.race([rehearse(flags, tell), interrupted]);
+        const steps = await Promise.race([rehearse(flags, base, tell), interrupted]);
         if (!flags.once) await interrupted.catch(() => {});
         if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
     } finally {
@@ -58,23 +58,23 @@ async function main(): Promise<void> {
     }
 }
 
-async function rehearse(flags: Flags, tell: (line: string) => void): Promise<Step[]> {
-    const base = await makeBaseImages(new Docker(), tell);
+async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => void): Promise<Step[]> {
     const catalogue = await makeCatalogue(base.slim, rehearsalCa().cert, tell);
     const images = { slim: base.slim.image, machine: base.machine.image };
     const topology = await Topology.start(images);
     const stack = readStack(flags.stack, { sshPrivateKey: topology.sshPrivateKey });
     if (stack.secretKeys.length > 0) tell(`made-up values stand for the secrets ${stack.secretKeys.join(", ")}`);
+    const names = stackNames(stack);
+    if (!names.edge && !names.overseas) {
+        throw new Error(`the relays of ${flags.stack} are those of another stack: rehearse that one, or add a site`);
+    }
 
     tell("the machines: Hub double, overseas VM, on-prem host, clients");
     const hub = await topology.hub(catalogue.store.dir, hubAccounts(stack));
-    await makeMachines(topology, stackNames(stack));
+    await makeMachines(topology, names);
     const machine = { address: await topology.address("vm", "link"), hostKey: await topology.hostKey() };
     const stackConfig = adapted(stack, machine, (what) => tell(`${what} is another one here`));
     const { edge, overseas, onprem } = stackNames(stackConfig);
-    if (!edge && !overseas) {
-        throw new Error(`the relays of ${flags.stack} are those of another stack: rehearse that one, or add a site`);
-    }
     tell(`the program, stack ${flags.stack}:`);
     const request = { stack: flags.stack, stackConfig, images };
     const outputs = await upInProcess(request, (line) => tell(`  ${line}`));

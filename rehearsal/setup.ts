@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { Docker } from "./docker";
-import { KEEP, makeBaseImages, makeRegistryBinary } from "./images";
+import { type BaseImages, KEEP, makeBaseImages, makeRegistryBinary } from "./images";
 import { attempt, eventually, run } from "./run";
 
 /** Programs by the Debian package that brings them. */
@@ -26,11 +26,12 @@ const SYSTEMD = "/run/systemd/system";
 const NJS_MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so";
 const DOCKERD_SECONDS = 60;
 
-/** Makes this machine ready; tells what it does. Nothing is done twice. */
-export async function setup(tell: (line: string) => void): Promise<void> {
+/** Makes this machine ready; tells what it does. Nothing is done twice. Returns the base images. */
+export async function setup(tell: (line: string) => void): Promise<BaseImages> {
     await installPackages(tell);
     await startDocker(tell);
-    await Promise.all([makeBaseImages(new Docker(), tell), makeRegistryBinary(tell)]);
+    const [base] = await Promise.all([makeBaseImages(new Docker(), tell), makeRegistryBinary(tell)]);
+    return base;
 }
 
 async function installPackages(tell: (line: string) => void): Promise<void> {

@@ -25,6 +25,8 @@ const READY_SECONDS = 60;
 
 /** The networks of this machine's Docker; `home` is inside the on-prem host. */
 export type Network = "lan" | "link" | "world";
+/** The networks that a container is on, each with its names there. At least one. */
+export type Networks = Partial<Record<Network, string[]>>;
 /** Machines that a rehearsal may have. */
 export type Role = "hub" | "vm" | "onprem" | "client-1" | "client-2" | "direct" | "worker";
 
@@ -128,12 +130,9 @@ export class Topology {
     }
 
     /** A Debian host: sshd, and the rehearsal's CA among the public ones. */
-    async machine(role: Role, networks: Partial<Record<Network, string[]>>): Promise<void> {
+    async machine(role: Role, networks: Networks): Promise<void> {
         const name = containerName(role);
-        const [[first, aliases], ...others] = Object.entries(networks) as [
-            [Network, string[]],
-            ...[Network, string[]][],
-        ];
+        const [first, aliases, others] = firstOf(networks);
         await this.docker.run([
             ...["run", "--detach", "--init", "--name", name, "--hostname", role, "--label", LABEL],
             ...["--dns", await this.gateway(first)],
@@ -152,16 +151,13 @@ export class Topology {
     /** A container with programs of this machine laid in, such as node or workerd. */
     async program(
         role: Role,
-        networks: Partial<Record<Network, string[]>>,
+        networks: Networks,
         mounts: string[],
         command: string[],
         env: string[] = [],
     ): Promise<void> {
         const name = containerName(role);
-        const [[first, aliases], ...others] = Object.entries(networks) as [
-            [Network, string[]],
-            ...[Network, string[]][],
-        ];
+        const [first, aliases, others] = firstOf(networks);
         await this.docker.run([
             ...["create", "--init", "--name", name, "--hostname", role, "--label", LABEL],
             ...mounts.flatMap((mount) => ["--volume", mount]),
@@ -279,4 +275,10 @@ export class Topology {
         ];
         writeFileSync(join(RUN, "ssh.conf"), [...this.sshHosts, ...everywhere].join("\n"));
     }
+}
+
+/** The network that a container is made on, its names there, and the networks that it joins afterwards. */
+function firstOf(networks: Networks): [Network, string[], [Network, string[]][]] {
+    const [[first, aliases], ...others] = Object.entries(networks) as [[Network, string[]], ...[Network, string[]][]];
+    return [first, aliases, others];
 }

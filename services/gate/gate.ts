@@ -52,8 +52,10 @@ async function find({ hostname, nameServers, address }: Gate): Promise<string> {
         try {
             return await findAt(nameServers, hostname);
         } catch (error) {
-            // They know no such name yet; anything else means that they cannot be asked from here.
-            if (["ENOTFOUND", "ENODATA"].includes((error as { code?: string }).code ?? "")) throw error;
+            // They know no such name yet. Anything else, their own names not found among it, means that they cannot be
+            // asked from here.
+            const { code = "", syscall } = error as NodeJS.ErrnoException;
+            if (syscall === "queryA" && ["ENOTFOUND", "ENODATA"].includes(code)) throw error;
         }
     }
     return address ?? (await lookup(hostname, { family: 4 })).address;

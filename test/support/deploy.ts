@@ -1,7 +1,6 @@
 /** Runs a program, or a part of one, on Pulumi's mocks: what it makes, with nothing made. */
 import * as pulumi from "@pulumi/pulumi";
-import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
-import { getMonitor } from "@pulumi/pulumi/runtime/settings";
+import { onRegistration } from "../../rehearsal/engine";
 
 /** A resource that the program asked for. Secret inputs are envelopes: `isSecret` and `reveal` tell and open them. */
 export interface Resource {
@@ -72,7 +71,13 @@ export async function deploy(program: () => object | Promise<object>, options: D
         Object.fromEntries(entries.map(([key, value]) => [`${PROJECT}:${key}`, text(value)])),
         (options.secretKeys ?? []).map((key) => `${PROJECT}:${key}`),
     );
-    noteOptions(requests);
+    onRegistration((request) =>
+        requests.set(`${request.getType()} ${request.getName()}`, {
+            parent: request.getParent(),
+            deleteBeforeReplace: request.getDeletebeforereplace(),
+            dependencies: request.getDependenciesList(),
+        }),
+    );
     return rejectionsAreErrors(async () => {
         const exported = await settle(await program());
         await pulumi.runtime.disconnect();
@@ -106,20 +111,6 @@ export function plainOccurrences(value: any, needle: string, path = ""): string[
     if (typeof value === "string") return value.includes(needle) ? [path] : [];
     if (typeof value !== "object" || value === null || isSecret(value)) return [];
     return Object.entries(value).flatMap(([key, inner]) => plainOccurrences(inner, needle, `${path}.${key}`));
-}
-
-function noteOptions(requests: Map<string, Pick<Resource, "parent" | "deleteBeforeReplace" | "dependencies">>): void {
-    const monitor: unknown = getMonitor();
-    if (!(monitor instanceof MockMonitor)) throw new Error("Pulumi's mock monitor is not in place");
-    const register = monitor.registerResource.bind(monitor);
-    monitor.registerResource = async (request: any, callback: any) => {
-        requests.set(`${request.getType()} ${request.getName()}`, {
-            parent: request.getParent(),
-            deleteBeforeReplace: request.getDeletebeforereplace(),
-            dependencies: request.getDependenciesList(),
-        });
-        await register(request, callback);
-    };
 }
 
 /** An error in an `apply` is nobody's rejection but Node's own: without this a test would wait for its time-out. */
