@@ -5,7 +5,8 @@ import { relayFiles } from "../../components/overseas/relay-files";
 import { startDns } from "../../rehearsal/dns";
 import { issue } from "../../rehearsal/pki";
 import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
-import { freePort, layRelease, machineIn, nginxFolder, remove, startNginx, textOf } from "./nginx";
+import { freePort } from "./free-port";
+import { layRelease, machineIn, nginxFolder, remove, startNginx, textOf } from "./nginx";
 import type { RelayOptions, RelayUnderTest } from "./relay";
 
 const HOSTNAME = "vm.example.com";

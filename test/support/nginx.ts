@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
@@ -69,17 +69,6 @@ export async function startNginx(conf: string, port: number): Promise<RunningNgi
         return (await accepts(port)) || undefined;
     });
     return { output: () => output, stop: () => end(child) };
-}
-
-/** A port of this machine that nobody listens on. */
-export async function freePort(): Promise<number> {
-    const server = createServer().listen(0, "127.0.0.1");
-    await once(server, "listening");
-    const address = server.address();
-    server.close();
-    await once(server, "close");
-    if (address === null || typeof address === "string") throw new Error("no port");
-    return address.port;
 }
 
 /** The text of a file, empty when there is none yet. */

@@ -11,7 +11,8 @@ import { type RelayFilesArgs, type ReleaseFile, relayFiles, releaseLines } from 
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { UPSTREAMS } from "../../services/registry/upstreams";
 import { eventually } from "../support/eventually";
-import { freePort, machineIn, nginxFolder, remove, textOf } from "../support/nginx";
+import { freePort } from "../support/free-port";
+import { machineIn, nginxFolder, remove, textOf } from "../support/nginx";
 
 const SCRIPT = join(__dirname, "../../templates/vm/apply.sh");
 const HOSTNAME = "vm.example.com";

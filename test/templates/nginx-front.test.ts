@@ -12,7 +12,8 @@ import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { locate } from "../../services/registry/names";
 import { selectUpstreams } from "../../services/registry/upstreams";
 import { eventually } from "../support/eventually";
-import { freePort, nginxFolder, type RunningNginx, remove, startNginx, textOf } from "../support/nginx";
+import { freePort } from "../support/free-port";
+import { nginxFolder, type RunningNginx, remove, startNginx, textOf } from "../support/nginx";
 
 const HOSTNAME = "mirror.acme.lan";
 const UPSTREAMS = selectUpstreams(["docker.io", "ghcr.io", "registry.k8s.io"]);

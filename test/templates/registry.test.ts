@@ -15,7 +15,7 @@ import { parse } from "yaml";
 import { REGISTRY_BINARY } from "../../rehearsal/images";
 import { fill, readTemplate } from "../../templates/render";
 import { eventually } from "../support/eventually";
-import { freePort } from "../support/nginx";
+import { freePort } from "../support/free-port";
 
 const MANIFEST = "application/vnd.oci.image.manifest.v1+json";
 const LAYER = Buffer.from("the bytes of a layer");

@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
-import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { eventually } from "../../support/eventually";
 import { digestOf, FakeContent, INDEX, MANIFEST, randomBytes } from "../../support/fake-relay";
+import { freePort } from "../../support/free-port";
 import { Bench } from "./started-uplink";
 
 const ACCEPT = { accept: `${INDEX}, ${MANIFEST}` };
@@ -88,14 +87,6 @@ class Cache {
         this.process.kill("SIGTERM");
         await ended;
     }
-}
-
-async function freePort(): Promise<number> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
-    return port;
 }
 
 /** A multi-arch image of ten layers below the size of a range. */
