@@ -1,13 +1,14 @@
 /**
  * The base images of the rehearsal, made from Debian packages, because nothing can be pulled where it runs:
- * `machine` (a Debian host: sshd, Docker, nginx, curl) and `slim` (nginx and what node and registry need).
+ * `machine` (a Debian host: sshd, Docker, nginx, curl), `slim` (nginx and what node and registry need), and `vm`
+ * (what a fresh cloud image is: systemd, cloud-init, sshd without host keys). And the Go programs that it starts.
  */
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createReadStream, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import type { Docker } from "./docker";
 import { newGo } from "./go";
 import { bar } from "./progress";
@@ -17,7 +18,16 @@ import { run } from "./run";
 export const KEEP = join(__dirname, "..", ".rehearsal");
 /** The registry binary, built from its Go module. */
 export const REGISTRY_BINARY = join(KEEP, "registry");
-const REGISTRY_MODULE = "github.com/distribution/distribution/v3/cmd/registry@v3.1.2";
+/** Let's Encrypt's own small ACME server, built from its Go module. */
+export const PEBBLE_BINARY = join(KEEP, "pebble");
+const GO_PROGRAMS = [
+    {
+        path: REGISTRY_BINARY,
+        module: "github.com/distribution/distribution/v3/cmd/registry@v3.1.2",
+        takes: "3 minutes",
+    },
+    { path: PEBBLE_BINARY, module: "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1", takes: "half a minute" },
+];
 
 const SUITE = "bookworm";
 // Where this machine's own packages come from: no address of a mirror stands in this repository.
@@ -27,6 +37,17 @@ const MACHINE = [
     ...SLIM,
     ...["openssh-server", "curl", "iproute2", "iptables", "docker.io", "skopeo", "openssl", "procps", "sudo"],
 ];
+/** What a made machine installs by itself at its first boot: the rehearsal has no Debian archive to offer it then. */
+const BASE_PACKAGES = [
+    ...["nginx", "libnginx-mod-http-js", "curl", "ca-certificates", "openssl"],
+    ...["lego", "nftables", "unattended-upgrades"],
+];
+const VM = [
+    ...BASE_PACKAGES,
+    ...["systemd", "systemd-sysv", "libpam-systemd", "dbus", "openssh-server", "cloud-init", "python3-jsonschema"],
+    ...["sudo", "iproute2", "iputils-ping", "procps", "netbase", "logrotate"],
+];
+const VM_HOOK = join(__dirname, "vm-image.sh");
 const LEFT_OUT = ["doc", "man", "locale", "i18n", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
 
 /** Lines with which mmdebstrap (1.3) announces what it does, from choosing its mode to its success. */
@@ -42,44 +63,47 @@ export interface BaseImage {
 export interface BaseImages {
     readonly slim: BaseImage;
     readonly machine: BaseImage;
+    readonly vm: BaseImage;
 }
 
 /** Makes what is missing of the base images; a few seconds when nothing is. */
 export async function makeBaseImages(docker: Docker, tell: (line: string) => void): Promise<BaseImages> {
     mkdirSync(KEEP, { recursive: true });
-    const [slim, machine] = await Promise.all([
-        makeBase(docker, "slim", SLIM, tell),
-        makeBase(docker, "machine", MACHINE, tell),
+    const [slim, machine, vm] = await Promise.all([
+        makeBase(docker, "slim", SLIM, undefined, tell),
+        makeBase(docker, "machine", MACHINE, undefined, tell),
+        makeBase(docker, "vm", VM, VM_HOOK, tell),
     ]);
-    return { slim, machine };
+    return { slim, machine, vm };
 }
 
-/** Builds registry 3.1 where there is none yet: about three minutes, once. */
-export async function makeRegistryBinary(tell: (line: string) => void): Promise<void> {
-    if (existsSync(REGISTRY_BINARY)) return;
-    const building = join(KEEP, "registry-build");
-    mkdirSync(building, { recursive: true });
-    tell(`building ${REGISTRY_MODULE}, about three minutes, once`);
-    await run(await newGo(), ["install", REGISTRY_MODULE], {
-        env: { ...process.env, GOBIN: building, CGO_ENABLED: "0" },
-    });
-    renameSync(join(building, "registry"), REGISTRY_BINARY);
-    rmSync(building, { recursive: true });
+/** Builds those of the Go programs that are not there yet, one after the other: each build takes all processors. */
+export async function makeGoPrograms(tell: (line: string) => void): Promise<void> {
+    for (const { path, module, takes } of GO_PROGRAMS) {
+        if (existsSync(path)) continue;
+        const building = `${path}-build`;
+        mkdirSync(building, { recursive: true });
+        tell(`building ${module}, about ${takes}, once`);
+        await run(await newGo(), ["install", module], { env: { ...process.env, GOBIN: building, CGO_ENABLED: "0" } });
+        renameSync(join(building, basename(path)), path);
+        rmSync(building, { recursive: true });
+    }
 }
 
 async function makeBase(
     docker: Docker,
     name: string,
     packages: string[],
+    hook: string | undefined,
     tell: (line: string) => void,
 ): Promise<BaseImage> {
     const recipe = createHash("sha256")
-        .update(JSON.stringify([SUITE, packages, LEFT_OUT]))
+        .update(JSON.stringify([SUITE, packages, LEFT_OUT, ...(hook ? [readFileSync(hook, "utf8")] : [])]))
         .digest("hex")
         .slice(0, 12);
     const tar = join(KEEP, `${name}-${recipe}.tar`);
     const image = `dockermirror-rehearsal/${name}:${recipe}`;
-    if (!existsSync(tar)) await bootstrap(tar, packages, (share) => tell(`base image ${name}: ${share}`));
+    if (!existsSync(tar)) await bootstrap(tar, packages, hook, (share) => tell(`base image ${name}: ${share}`));
     if (!(await docker.inspect("image", image))) {
         tell(`base image ${name}: importing`);
         await importTar(tar, image);
@@ -87,18 +111,25 @@ async function makeBase(
     return { tar, image };
 }
 
-async function bootstrap(tar: string, packages: string[], tell: (share: string) => void): Promise<void> {
+async function bootstrap(
+    tar: string,
+    packages: string[],
+    hook: string | undefined,
+    tell: (share: string) => void,
+): Promise<void> {
     const sources = SOURCES.find((path) => existsSync(path));
     if (!sources) throw new Error(`no Debian package sources found; looked for ${SOURCES.join(", ")}`);
     const unfinished = `${tar}.unfinished`;
     const options = ["--variant=minbase", "--format=tar", `--include=${packages.join(",")}`, ...LEFT_OUT];
+    if (hook) options.push(`--customize-hook=${hook}`);
+    const steps = MMDEBSTRAP_STEPS + (hook ? 1 : 0);
     let step = 0;
     await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', SUITE, unfinished, sources], {
         onLine: (line) => {
             const [, what] = /^I: (.*)/.exec(line) ?? [];
-            if (what === undefined || step === MMDEBSTRAP_STEPS) return;
+            if (what === undefined || step === steps) return;
             step += 1;
-            tell(`${bar(step, MMDEBSTRAP_STEPS)} ${what}`);
+            tell(`${bar(step, steps)} ${what}`);
         },
     });
     renameSync(unfinished, tar);

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { Docker } from "./docker";
-import { type BaseImages, KEEP, makeBaseImages, makeRegistryBinary } from "./images";
+import { type BaseImages, KEEP, makeBaseImages, makeGoPrograms } from "./images";
 import { attempt, eventually, run } from "./run";
 
 /** Programs by the Debian package that brings them. */
@@ -17,6 +17,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     go: ["golang-go"],
     curl: ["curl"],
     skopeo: ["skopeo"],
+    lego: ["lego"],
+    nft: ["nftables"],
     // Distribution 2.8: the tests start it with the configuration for that version.
     "docker-registry": ["docker-registry"],
 };
@@ -30,7 +32,7 @@ const DOCKERD_SECONDS = 60;
 export async function setup(tell: (line: string) => void): Promise<BaseImages> {
     await installPackages(tell);
     await startDocker(tell);
-    const [base] = await Promise.all([makeBaseImages(new Docker(), tell), makeRegistryBinary(tell)]);
+    const [base] = await Promise.all([makeBaseImages(new Docker(), tell), makeGoPrograms(tell)]);
     return base;
 }
 
