@@ -47,8 +47,20 @@ const VM = [
     ...["systemd", "systemd-sysv", "libpam-systemd", "dbus", "openssh-server", "cloud-init", "python3-jsonschema"],
     ...["sudo", "iproute2", "iputils-ping", "procps", "netbase", "logrotate"],
 ];
-const VM_HOOK = join(__dirname, "vm-image.sh");
 const LEFT_OUT = ["doc", "man", "locale", "i18n", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
+
+/** What a base image is made of. */
+interface Recipe {
+    readonly packages: readonly string[];
+    /** A program that is run with the new root as its argument, when the packages are in it. */
+    readonly finish?: string;
+}
+
+const RECIPES: Readonly<Record<keyof BaseImages, Recipe>> = {
+    slim: { packages: SLIM },
+    machine: { packages: MACHINE },
+    vm: { packages: VM, finish: join(__dirname, "vm-image.sh") },
+};
 
 /** Lines with which mmdebstrap (1.3) announces what it does, from choosing its mode to its success. */
 const MMDEBSTRAP_STEPS = 14;
@@ -70,9 +82,9 @@ export interface BaseImages {
 export async function makeBaseImages(docker: Docker, tell: (line: string) => void): Promise<BaseImages> {
     mkdirSync(KEEP, { recursive: true });
     const [slim, machine, vm] = await Promise.all([
-        makeBase(docker, "slim", SLIM, undefined, tell),
-        makeBase(docker, "machine", MACHINE, undefined, tell),
-        makeBase(docker, "vm", VM, VM_HOOK, tell),
+        makeBase(docker, "slim", tell),
+        makeBase(docker, "machine", tell),
+        makeBase(docker, "vm", tell),
     ]);
     return { slim, machine, vm };
 }
@@ -90,20 +102,15 @@ export async function makeGoPrograms(tell: (line: string) => void): Promise<void
     }
 }
 
-async function makeBase(
-    docker: Docker,
-    name: string,
-    packages: string[],
-    hook: string | undefined,
-    tell: (line: string) => void,
-): Promise<BaseImage> {
+async function makeBase(docker: Docker, name: keyof BaseImages, tell: (line: string) => void): Promise<BaseImage> {
+    const { packages, finish } = RECIPES[name];
     const recipe = createHash("sha256")
-        .update(JSON.stringify([SUITE, packages, LEFT_OUT, ...(hook ? [readFileSync(hook, "utf8")] : [])]))
+        .update(JSON.stringify([SUITE, packages, LEFT_OUT, ...(finish ? [readFileSync(finish, "utf8")] : [])]))
         .digest("hex")
         .slice(0, 12);
     const tar = join(KEEP, `${name}-${recipe}.tar`);
     const image = `dockermirror-rehearsal/${name}:${recipe}`;
-    if (!existsSync(tar)) await bootstrap(tar, packages, hook, (share) => tell(`base image ${name}: ${share}`));
+    if (!existsSync(tar)) await bootstrap(tar, RECIPES[name], (share) => tell(`base image ${name}: ${share}`));
     if (!(await docker.inspect("image", image))) {
         tell(`base image ${name}: importing`);
         await importTar(tar, image);
@@ -111,18 +118,13 @@ async function makeBase(
     return { tar, image };
 }
 
-async function bootstrap(
-    tar: string,
-    packages: string[],
-    hook: string | undefined,
-    tell: (share: string) => void,
-): Promise<void> {
+async function bootstrap(tar: string, { packages, finish }: Recipe, tell: (share: string) => void): Promise<void> {
     const sources = SOURCES.find((path) => existsSync(path));
     if (!sources) throw new Error(`no Debian package sources found; looked for ${SOURCES.join(", ")}`);
     const unfinished = `${tar}.unfinished`;
     const options = ["--variant=minbase", "--format=tar", `--include=${packages.join(",")}`, ...LEFT_OUT];
-    if (hook) options.push(`--customize-hook=${hook}`);
-    const steps = MMDEBSTRAP_STEPS + (hook ? 1 : 0);
+    if (finish) options.push(`--customize-hook=${finish}`);
+    const steps = MMDEBSTRAP_STEPS + (finish ? 1 : 0);
     let step = 0;
     await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', SUITE, unfinished, sources], {
         onLine: (line) => {
