@@ -2,6 +2,7 @@
  * The rehearsal's engine: Pulumi's own mock hook, with stand-ins that really make what the program asks for. It remembers
  * what it made, so that running the program again changes only what differs, as `pulumi up` does.
  */
+import { randomUUID } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import type { RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
@@ -33,30 +34,40 @@ export interface StandIn {
     create(wanted: Wanted): Promise<Made>;
     /** In place of create when the resource exists with other inputs. Default: replacement. */
     update?(wanted: Wanted, old: Remembered): Promise<Made>;
+    /** Inputs that `update` cannot change: the resource is replaced when one of them differs. */
+    readonly replaceOn?: readonly string[];
     /** For replacement, and for what the program no longer wants. */
     remove?(old: Remembered): Promise<void>;
 }
 
 /** What the engine knows of a resource that exists. */
 export interface Remembered extends Wanted, Made {
-    readonly deleteBeforeReplace: boolean;
+    /** It stays where it is when the stack no longer wants it. */
+    readonly retainOnDelete: boolean;
 }
 
-/** By type and name; JSON, so that the next run of the program can read it. Holds secrets: mode 0600. */
+/**
+ * By type and name, each after what it depends on; what was replaced and is not removed yet has a key of its own.
+ * JSON, so that the next run of the program can read it. Holds secrets: mode 0600.
+ */
 export type State = Record<string, Remembered>;
 
+/** What resources are made and removed with. */
+export interface Machinery {
+    readonly standIns: Readonly<Record<string, StandIn>>;
+    readonly state: State;
+    /** One line for each resource as it is made or removed. */
+    readonly tell: (line: string) => void;
+}
+
 /** What the engine asks and tells. */
-export interface Rehearsal {
+export interface Rehearsal extends Machinery {
     readonly project: string;
     readonly stack: string;
     readonly config: Record<string, string>;
     readonly secretKeys: string[];
-    readonly standIns: Readonly<Record<string, StandIn>>;
     /** Provider functions, by token. */
     readonly functions: Readonly<Record<string, (inputs: Properties) => Promise<Properties>>>;
-    readonly state: State;
-    /** One line for each resource as it is made. */
-    readonly tell: (line: string) => void;
     /** What a user's edit of a template would change: sees the inputs of each resource before the stand-in does. */
     readonly edit?: (wanted: Wanted) => void;
 }
@@ -66,10 +77,14 @@ type MonitorCallback = Parameters<MockMonitor["registerResource"]>[1];
 const SECRET_KEY = "4dabf18193072939515e22adb298388d";
 const SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270";
 
-/** Runs the program once. Returns the stack's outputs; throws the program's own error or a stand-in's. */
+/**
+ * Runs the program once; when it has ended well, removes what was replaced and what it no longer wants, the last made
+ * first. Returns the stack's outputs; throws the program's own error or a stand-in's.
+ */
 export async function up(rehearsal: Rehearsal, program: () => Promise<Properties>): Promise<Properties> {
-    const { state, tell, standIns, functions } = rehearsal;
-    const requests = new Map<string, { deleteBeforeReplace: boolean; secretOutputs: string[] }>();
+    const { state, functions } = rehearsal;
+    const before = Object.values(state);
+    const requests = new Map<string, RegisterResourceRequest>();
     const wantedNow = new Set<string>();
 
     const newResource = async (args: pulumi.runtime.MockResourceArgs) => {
@@ -77,24 +92,18 @@ export async function up(rehearsal: Rehearsal, program: () => Promise<Properties
         if (args.custom === false) return { id: undefined, state: args.inputs };
         if (wantedNow.has(key)) throw new Error(`two resources are named ${args.name} (${args.type})`);
         wantedNow.add(key);
-        const request = requests.get(key) ?? { deleteBeforeReplace: false, secretOutputs: [] };
+        const request = requests.get(key);
+        if (!request) throw new Error(`${args.name} (${args.type}): its registration was not seen`);
         const provider = args.provider ? state[providerKey(args.provider)]?.inputs : undefined;
         const wanted: Wanted = { type: args.type, name: args.name, inputs: unwrap(args.inputs), provider };
         rehearsal.edit?.(wanted);
-        const standIn = args.type.startsWith("pulumi:providers:") ? PROVIDER : standIns[args.type];
-        if (!standIn) throw new Error(`${args.name}: the rehearsal has no stand-in for ${args.type}`);
+        keepIgnored(wanted.inputs, state[key], request.getIgnorechangesList());
+        const made = await bring(rehearsal, key, wanted, request);
 
-        const started = Date.now();
-        const old = state[key];
-        const made =
-            old && isDeepStrictEqual(old.inputs, wanted.inputs) ? old : await change(standIn, wanted, old, request);
-        if (made !== old) {
-            state[key] = { ...wanted, ...made, deleteBeforeReplace: request.deleteBeforeReplace };
-            tell(`${old ? "changed" : "made"}  ${wanted.name}  (${wanted.type})  ${seconds(started)}`);
-        }
+        const secret = request.getAdditionalsecretoutputsList();
         const outputs = Object.entries(made.outputs).map(([name, value]) => [
             name,
-            request.secretOutputs.includes(name) ? { [SECRET_KEY]: SECRET_MARK, value } : value,
+            secret.includes(name) ? { [SECRET_KEY]: SECRET_MARK, value } : value,
         ]);
         return { id: made.id, state: { ...args.inputs, ...Object.fromEntries(outputs) } };
     };
@@ -107,41 +116,90 @@ export async function up(rehearsal: Rehearsal, program: () => Promise<Properties
 
     await pulumi.runtime.setMocks({ newResource, call }, rehearsal.project, rehearsal.stack, false);
     pulumi.runtime.setAllConfig(rehearsal.config, rehearsal.secretKeys);
-    onRegistration((request) =>
-        requests.set(`${request.getType()} ${request.getName()}`, {
-            deleteBeforeReplace: request.getDeletebeforereplace(),
-            secretOutputs: request.getAdditionalsecretoutputsList(),
-        }),
-    );
+    onRegistration((request) => requests.set(`${request.getType()} ${request.getName()}`, request));
     const outputs = await rejectionsAreErrors(async () => {
         const exported = await program();
         const values = await settle(exported);
         await pulumi.runtime.disconnect();
         return values;
     });
-    for (const [key, old] of Object.entries(state)) {
-        if (wantedNow.has(key)) continue;
-        await standIns[old.type]?.remove?.(old);
-        delete state[key];
-        tell(`removed  ${old.name}  (${old.type})`);
-    }
+    // What this run wanted is in the state anew: what is there as it was is not wanted.
+    await removeAll(rehearsal, before);
     return outputs;
+}
+
+/**
+ * Removes everything that a stack made, the last made first. What it may not remove (`retainOnDelete`) is forgotten.
+ * Returns the names of what is left.
+ */
+export function destroy(machinery: Machinery): Promise<string[]> {
+    return removeAll(machinery, Object.values(machinery.state));
 }
 
 const PROVIDER: StandIn = { create: async ({ name }) => ({ id: name, outputs: {} }) };
 
-async function change(
-    standIn: StandIn,
+/** Makes, changes or replaces a resource, whatever it takes, and remembers it. */
+async function bring(
+    machinery: Machinery,
+    key: string,
     wanted: Wanted,
-    old: Remembered | undefined,
-    { deleteBeforeReplace }: { deleteBeforeReplace: boolean },
+    options: RegisterResourceRequest,
 ): Promise<Made> {
-    if (!old) return standIn.create(wanted);
-    if (standIn.update) return standIn.update(wanted, old);
-    if (deleteBeforeReplace) await standIn.remove?.(old);
-    const made = await standIn.create(wanted);
-    if (!deleteBeforeReplace) await standIn.remove?.(old);
+    const { state, standIns, tell } = machinery;
+    const standIn = wanted.type.startsWith("pulumi:providers:") ? PROVIDER : standIns[wanted.type];
+    if (!standIn) throw new Error(`${wanted.name}: the rehearsal has no stand-in for ${wanted.type}`);
+    const started = Date.now();
+    const old = state[key];
+    const same = (names: readonly string[]) =>
+        names.every((name) => isDeepStrictEqual(old?.inputs[name], wanted.inputs[name]));
+    let made: Made;
+    if (old && isDeepStrictEqual(old.inputs, wanted.inputs)) {
+        made = old;
+    } else if (old && standIn.update && same(standIn.replaceOn ?? [])) {
+        made = await standIn.update(wanted, old);
+    } else {
+        if (old && options.getDeletebeforereplace()) await removeOne(machinery, key, old);
+        made = await standIn.create(wanted);
+        // Under a key of its own until the end: when this run fails, a later one removes it.
+        if (state[key]) state[`${key} ${randomUUID()}`] = state[key];
+    }
+    // At the end, behind what it depends on in this run.
+    delete state[key];
+    state[key] = {
+        ...wanted,
+        id: made.id,
+        outputs: made.outputs,
+        retainOnDelete: options.getRetainondelete() ?? false,
+    };
+    if (made !== old) tell(`${old ? "changed" : "made"}  ${wanted.name}  (${wanted.type})  ${seconds(started)}`);
     return made;
+}
+
+/** Removes those of these resources that are still in the state, the last first. Returns the names of what is left. */
+async function removeAll(machinery: Machinery, resources: readonly Remembered[]): Promise<string[]> {
+    const left: string[] = [];
+    for (const resource of resources.toReversed()) {
+        const [key] = Object.entries(machinery.state).find(([, remembered]) => remembered === resource) ?? [];
+        if (key === undefined) continue;
+        await removeOne(machinery, key, resource);
+        if (resource.retainOnDelete) left.push(resource.name);
+    }
+    return left;
+}
+
+async function removeOne({ state, standIns, tell }: Machinery, key: string, resource: Remembered): Promise<void> {
+    if (!resource.retainOnDelete) await standIns[resource.type]?.remove?.(resource);
+    delete state[key];
+    tell(`${resource.retainOnDelete ? "left" : "removed"}  ${resource.name}  (${resource.type})`);
+}
+
+/** Takes the inputs whose changes the program ignores as they were. */
+function keepIgnored(inputs: Properties, old: Remembered | undefined, names: readonly string[]): void {
+    if (!old) return;
+    for (const name of names) {
+        if (name in old.inputs) inputs[name] = old.inputs[name];
+        else delete inputs[name];
+    }
 }
 
 /** Pulumi takes of a function's error only what gRPC calls details. */

@@ -3,9 +3,15 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Made, Properties, Remembered, StandIn, Wanted } from "../engine";
-import { run } from "../run";
+import { attempt, run } from "../run";
 
+/** The provider's own defaults: perDialTimeout and dialErrorLimit. */
 const DIAL_SECONDS = 15;
+const DIAL_ERRORS = 10;
+/** Between two dials; the provider waits from 0.1 s on, and longer each time. */
+const REDIAL_MILLISECONDS = 500;
+/** What ssh ends with when it did not get as far as the command. */
+const NO_CONNECTION = 255;
 
 /** Stand-ins for local and remote commands. `env` has the PATH with the rehearsal's own `ssh`, which knows the names. */
 export function commandStandIns(env: NodeJS.ProcessEnv): Record<string, StandIn> {
@@ -22,7 +28,7 @@ export function commandStandIns(env: NodeJS.ProcessEnv): Record<string, StandIn>
     return { "command:remote:Command": commands(remote), "command:local:Command": commands(local) };
 }
 
-/** The life of a command: any changed input runs `update`, or else `create` again. */
+/** The life of a command: a changed trigger replaces it; another input runs `update`, or else `create` again. */
 function commands(execute: (wanted: Wanted, command: string) => Promise<string>): StandIn {
     const made = async (wanted: Wanted, command: string): Promise<Made> => ({
         id: wanted.name,
@@ -30,6 +36,7 @@ function commands(execute: (wanted: Wanted, command: string) => Promise<string>)
     });
     return {
         create: (wanted) => made(wanted, wanted.inputs.create ?? "true"),
+        replaceOn: ["triggers"],
         update: (wanted) => made(wanted, wanted.inputs.update ?? wanted.inputs.create ?? "true"),
         remove: async (old: Remembered) => {
             if (old.inputs.delete) await execute(old, old.inputs.delete);
@@ -43,10 +50,10 @@ async function overSsh(
     input: string | undefined,
     env: NodeJS.ProcessEnv,
 ): Promise<string> {
-    const { host, user = "root", port = 22, privateKey, hostKey } = connection;
+    const { host, user = "root", port = 22, privateKey, hostKey, perDialTimeout = DIAL_SECONDS } = connection;
     const folder = mkdtempSync(join(tmpdir(), "dockermirror-ssh-"));
     try {
-        const options = ["-o", "BatchMode=yes", "-o", `ConnectTimeout=${DIAL_SECONDS}`, "-o", "LogLevel=ERROR"];
+        const options = ["-o", "BatchMode=yes", "-o", `ConnectTimeout=${perDialTimeout}`, "-o", "LogLevel=ERROR"];
         if (privateKey) {
             writeFileSync(join(folder, "key"), privateKey, { mode: 0o600 });
             options.push("-i", join(folder, "key"), "-o", "IdentitiesOnly=yes");
@@ -55,8 +62,21 @@ async function overSsh(
         const known = join(folder, "known_hosts");
         writeFileSync(known, hostKey ? `* ${hostKey}\n` : "");
         options.push("-o", `UserKnownHostsFile=${known}`, "-o", `StrictHostKeyChecking=${hostKey ? "yes" : "no"}`);
-        return await run("ssh", [...options, "-p", String(port), `${user}@${host}`, command], { input, env });
+        const ssh = [...options, "-p", String(port), `${user}@${host}`];
+        await dial(ssh, connection.dialErrorLimit ?? DIAL_ERRORS, env);
+        return await run("ssh", [...ssh, command], { input, env });
     } finally {
         rmSync(folder, { recursive: true });
+    }
+}
+
+/** Until the machine lets us in, as the provider does it: also a refused key is asked again, while the machine boots. */
+async function dial(ssh: string[], errorLimit: number, env: NodeJS.ProcessEnv): Promise<void> {
+    for (let errors = 0; ; errors += 1) {
+        const { code, stderr } = await attempt("ssh", [...ssh, "true"], { env });
+        if (code !== NO_CONNECTION) return;
+        if (errorLimit >= 0 && errors >= errorLimit)
+            throw new Error(`no SSH connection to ${ssh.at(-1)}: ${stderr.trim()}`);
+        await new Promise((resolve) => setTimeout(resolve, REDIAL_MILLISECONDS));
     }
 }

@@ -4,7 +4,15 @@ import * as command from "@pulumi/command";
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
-import { type Properties, type Rehearsal, type StandIn, type State, up } from "../../rehearsal/engine";
+import {
+    destroy,
+    type Machinery,
+    type Properties,
+    type Rehearsal,
+    type StandIn,
+    type State,
+    up,
+} from "../../rehearsal/engine";
 
 const PASSWORD = "random:index/randomPassword:RandomPassword";
 const COMMAND = "command:local:Command";
@@ -34,25 +42,24 @@ class Notes {
         };
     }
 
-    run(program: () => Properties, change: Partial<Rehearsal> = {}): Promise<Properties> {
-        return up(
-            {
-                project: "dockermirror",
-                stack: "test",
-                config: {},
-                secretKeys: [],
-                standIns: {
-                    [PASSWORD]: this.standIn((_, name) => ({ result: `made ${name}` })),
-                    [COMMAND]: this.standIn(({ create }) => ({ stdout: `ran ${create}` }), true),
-                    [NETWORK]: this.standIn(),
+    get machinery(): Machinery {
+        return {
+            standIns: {
+                [PASSWORD]: this.standIn((_, name) => ({ result: `made ${name}` })),
+                [COMMAND]: {
+                    ...this.standIn(({ create }) => ({ stdout: `ran ${create}` }), true),
+                    replaceOn: ["triggers"],
                 },
-                functions: {},
-                state: this.state,
-                tell: (line) => void this.lines.push(line),
-                ...change,
+                [NETWORK]: this.standIn(),
             },
-            async () => program(),
-        );
+            state: this.state,
+            tell: (line) => void this.lines.push(line),
+        };
+    }
+
+    run(program: () => Properties, change: Partial<Rehearsal> = {}): Promise<Properties> {
+        const stack = { project: "dockermirror", stack: "test", config: {}, secretKeys: [] };
+        return up({ ...stack, ...this.machinery, functions: {}, ...change }, async () => program());
     }
 
     /** What was called since this was last asked for. */
@@ -188,6 +195,97 @@ describe("The rehearsal's engine", () => {
             await assert.rejects(failing, /a bad setting/);
             assert.deepEqual(notes.since(), []);
             assert.equal(Object.keys(notes.state).length, 2);
+        });
+
+        it("replaces what cannot be updated", async () => {
+            const program = (trigger: string) => () => ({
+                told: new command.local.Command("ran", { create: "one", triggers: [trigger] }).stdout,
+            });
+            await notes.run(program("one"));
+            notes.since();
+            await notes.run(program("two"));
+            assert.deepEqual(notes.since(), ["create ran", "remove ran"]);
+        });
+
+        it("leaves inputs as they were whose changes are ignored, and sees the others", async () => {
+            const program = (length: number, special: boolean) => () => ({
+                id: new random.RandomPassword("key", { length, special }, { ignoreChanges: ["length"] }).id,
+            });
+            await notes.run(program(8, true));
+            notes.since();
+            await notes.run(program(9, true));
+            assert.deepEqual(notes.since(), []);
+            await notes.run(program(9, false));
+            assert.deepEqual(notes.wanted.at(-1)?.inputs, { length: 8, special: false });
+        });
+
+        it("takes an input as absent that was absent, when its changes are ignored", async () => {
+            const program = (special?: boolean) => () => ({
+                id: new random.RandomPassword("key", { length: 8, special }, { ignoreChanges: ["special"] }).id,
+            });
+            await notes.run(program());
+            notes.since();
+            await notes.run(program(true));
+            assert.deepEqual(notes.since(), []);
+        });
+
+        // As the VM is: what hangs on it moves to the new one while the old one is still there.
+        const chain = (generation: number) => () => {
+            const machine = password(`machine-${generation}`);
+            const address = password("address", generation, { dependsOn: machine });
+            return { id: network("name", "name", { dependsOn: address }).id };
+        };
+
+        it("removes what was replaced and what is not wanted at the end, the last made first", async () => {
+            await notes.run(chain(1));
+            assert.deepEqual(notes.since(), ["create machine-1", "create address", "create name"]);
+            await notes.run(chain(2));
+            assert.deepEqual(notes.since(), [
+                "create machine-2",
+                "create address",
+                "remove address",
+                "remove machine-1",
+            ]);
+        });
+
+        it("removes in a later run what was replaced in one that failed", async () => {
+            await notes.run(chain(1));
+            notes.since();
+            const failing = notes.run(() => {
+                const { id } = chain(2)();
+                const failed = id.apply((): string => {
+                    throw new Error("the new machine does not answer");
+                });
+                return { failed };
+            });
+            await assert.rejects(failing, /does not answer/);
+            assert.deepEqual(notes.since(), ["create machine-2", "create address"]);
+            await notes.run(chain(2));
+            assert.deepEqual(notes.since(), ["remove address", "remove machine-1"]);
+        });
+
+        it("forgets what is to be retained, and leaves it where it is", async () => {
+            await notes.run(() => ({ id: password("key", 8, { retainOnDelete: true }).id }));
+            notes.since();
+            await notes.run(() => ({}));
+            assert.deepEqual(notes.since(), []);
+            assert.deepEqual(Object.keys(notes.state), []);
+        });
+
+        it("destroys everything, the last made first, also what was made before what it depends on", async () => {
+            await notes.run(chain(1));
+            await notes.run(chain(2));
+            notes.since();
+            assert.deepEqual(await destroy(notes.machinery), []);
+            assert.deepEqual(notes.since(), ["remove name", "remove address", "remove machine-2"]);
+            assert.deepEqual(Object.keys(notes.state), []);
+        });
+
+        it("says what a destroyed stack leaves", async () => {
+            await notes.run(() => ({ ids: [password("zone", 8, { retainOnDelete: true }).id, password("key").id] }));
+            notes.since();
+            assert.deepEqual(await destroy(notes.machinery), ["zone"]);
+            assert.deepEqual(notes.since(), ["remove key"]);
         });
     });
 
