@@ -12,7 +12,9 @@ export const FOR_WORKERS = { format: "esm", platform: "neutral", target: "es2022
 
 /**
  * The text of a program with everything that it needs. The same sources give the same bytes wherever the project lies,
- * so that an update is only previewed when there is one.
+ * whoever's working directory it is and however npm, pnpm or a workspace laid node_modules out, so that an update is
+ * only previewed when there is one. The Node that calls has no part in it either: esbuild is a program of its own,
+ * pinned by package-lock.json, and `target` says for which Node it writes.
  *
  * @param entryPoint Path in the project, such as `services/uplink/main.ts`.
  * @throws Error of esbuild with file and line when it cannot be built.
@@ -33,5 +35,11 @@ export function bundle(entryPoint: string, runtime: Pick<BuildOptions, "format" 
     });
     const [file] = outputFiles;
     if (!file) throw new Error(`esbuild wrote no file for ${entryPoint}`);
-    return file.text;
+    return file.text.replace(PACKAGE_PATH, "$1node_modules/");
 }
+
+/**
+ * Where esbuild names a package's file, in a comment or as the key of a CommonJS module, up to its last node_modules:
+ * `../node_modules/` where packages are hoisted into a folder above, `node_modules/.pnpm/zod@4/node_modules/` with pnpm.
+ */
+const PACKAGE_PATH = /^(\/\/ | {2}")[^"\n]*\/node_modules\//gm;
