@@ -28,7 +28,7 @@ export type Network = "lan" | "link" | "world";
 /** The networks that a container is on, each with its names there. At least one. */
 export type Networks = Partial<Record<Network, string[]>>;
 /** Machines that a rehearsal may have. */
-export type Role = "hub" | "vm" | "onprem" | "client-1" | "client-2" | "direct" | "worker";
+export type Role = "hub" | "acme" | "vm" | "onprem" | "client-1" | "client-2" | "direct" | "worker";
 
 // What dockerd in a container needs where --privileged is not to be had.
 const DOCKERD_CAPABILITIES = [
