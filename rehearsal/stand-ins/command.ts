@@ -8,8 +8,8 @@ import { attempt, run } from "../run";
 /** The provider's own defaults: perDialTimeout and dialErrorLimit. */
 const DIAL_SECONDS = 15;
 const DIAL_ERRORS = 10;
-/** Between two dials; the provider waits from 0.1 s on, and longer each time. */
-const REDIAL_MILLISECONDS = 500;
+/** How long it waits between dials: https://github.com/pulumi/pulumi, sdk/go/common/util/retry/until.go. */
+const REDIAL = { firstMilliseconds: 100, factor: 1.5, mostMilliseconds: 5000 };
 /** What ssh ends with when it did not get as far as the command. */
 const NO_CONNECTION = 255;
 
@@ -72,11 +72,13 @@ async function overSsh(
 
 /** Until the machine lets us in, as the provider does it: also a refused key is asked again, while the machine boots. */
 async function dial(ssh: string[], errorLimit: number, env: NodeJS.ProcessEnv): Promise<void> {
+    let wait = REDIAL.firstMilliseconds;
     for (let errors = 0; ; errors += 1) {
         const { code, stderr } = await attempt("ssh", [...ssh, "true"], { env });
         if (code !== NO_CONNECTION) return;
         if (errorLimit >= 0 && errors >= errorLimit)
             throw new Error(`no SSH connection to ${ssh.at(-1)}: ${stderr.trim()}`);
-        await new Promise((resolve) => setTimeout(resolve, REDIAL_MILLISECONDS));
+        await new Promise((resolve) => setTimeout(resolve, wait));
+        wait = Math.min(wait * REDIAL.factor, REDIAL.mostMilliseconds);
     }
 }

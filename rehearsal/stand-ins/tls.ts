@@ -19,6 +19,7 @@ const HOURS_A_DAY = 24;
 const privateKey: StandIn = {
     create: async ({ inputs }) => {
         const { algorithm, ecdsaCurve = "P224", rsaBits = 2048 } = inputs;
+        if (algorithm === "ED25519") return ed25519Key();
         if (algorithm !== "RSA" && algorithm !== "ECDSA") throw new Error(`the stand-in makes no ${algorithm} keys`);
         const publicKeyEncoding = { type: "spki", format: "pem" } as const;
         const { privateKey: privateKeyPem, publicKey: publicKeyPem } =
@@ -33,7 +34,7 @@ const privateKey: StandIn = {
                       publicKeyEncoding,
                       privateKeyEncoding: { type: "sec1", format: "pem" },
                   });
-        return { id: createHash("sha1").update(publicKeyPem).digest("hex"), outputs: { privateKeyPem, publicKeyPem } };
+        return { id: fingerprint(publicKeyPem), outputs: { privateKeyPem, publicKeyPem } };
     },
 };
 
@@ -78,6 +79,55 @@ export const tlsStandIns: Record<string, StandIn> = {
     "tls:index/locallySignedCert:LocallySignedCert": locallySignedCert,
 };
 
+/** For SSH: with both keys in OpenSSH's own format, too, each with the line's end that the provider puts there. */
+function ed25519Key(): Made {
+    const { privateKey, publicKey } = generateKeyPairSync("ed25519");
+    const { d: seed = "", x: point = "" } = privateKey.export({ format: "jwk" });
+    const secretBytes = Buffer.from(seed, "base64url");
+    const publicBytes = Buffer.from(point, "base64url");
+    const publicKeyPem = publicKey.export({ type: "spki", format: "pem" }).toString();
+    const line = Buffer.concat([sshString("ssh-ed25519"), sshString(publicBytes)]);
+    return {
+        id: fingerprint(publicKeyPem),
+        outputs: {
+            privateKeyPem: privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
+            publicKeyPem,
+            privateKeyOpenssh: opensshKey(line, Buffer.concat([secretBytes, publicBytes])),
+            publicKeyOpenssh: `ssh-ed25519 ${line.toString("base64")}\n`,
+        },
+    };
+}
+
+/** https://github.com/openssh/openssh-portable/blob/master/PROTOCOL.key, without a passphrase. */
+function opensshKey(publicKey: Buffer, secretKey: Buffer): string {
+    const check = randomBytes(4);
+    const secrets = Buffer.concat([check, check, publicKey, sshString(secretKey), sshString("")]);
+    const padding = Buffer.from([1, 2, 3, 4, 5, 6, 7]).subarray(0, -secrets.length & 7);
+    const text = Buffer.concat([
+        ...[
+            Buffer.from("openssh-key-v1\0"),
+            sshString("none"),
+            sshString("none"),
+            sshString(""),
+            Buffer.from([0, 0, 0, 1]),
+        ],
+        ...[sshString(publicKey), sshString(Buffer.concat([secrets, padding]))],
+    ]).toString("base64");
+    const lines = text.match(/.{1,70}/g) ?? [];
+    return ["-----BEGIN OPENSSH PRIVATE KEY-----", ...lines, "-----END OPENSSH PRIVATE KEY-----", ""].join("\n");
+}
+
+/** RFC 4251, section 5: four bytes of length, then the bytes. */
+function sshString(bytes: string | Buffer): Buffer {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    return Buffer.concat([length, Buffer.from(bytes)]);
+}
+
+function fingerprint(pem: string): string {
+    return createHash("sha1").update(pem).digest("hex");
+}
+
 /** Lays key.pem and request.pem. */
 async function request(folder: string, inputs: Properties): Promise<void> {
     writeFileSync(join(folder, "key.pem"), inputs.privateKeyPem, { mode: 0o600 });
@@ -115,7 +165,7 @@ async function sign(folder: string, inputs: Properties, signer: string[]): Promi
     ];
     await run("openssl", [...args, ...signer], { cwd: folder });
     const certPem = readFileSync(join(folder, "cert.pem"), "utf8");
-    return { id: createHash("sha1").update(certPem).digest("hex"), outputs: { certPem, readyForRenewal: false } };
+    return { id: fingerprint(certPem), outputs: { certPem, readyForRenewal: false } };
 }
 
 function requestConfiguration({ subject = {}, dnsNames, ipAddresses }: Properties): string {
