@@ -7,7 +7,8 @@ import type { HubRequest, Setup } from "./setup";
 import { checkUrl } from "./signed-url";
 import { mannersOf } from "./upstream-hosts";
 
-const BLOB = /^\/registry-v2\/docker\/registry\/v2\/blobs\/sha256\/[a-f0-9]{2}\/([a-f0-9]{64})\/data$/;
+const BLOB =
+    /^(?:\/artifacts-downloads)?\/registry-v2\/docker\/registry\/v2\/blobs\/sha256\/[a-f0-9]{2}\/([a-f0-9]{64})\/data$/;
 const LAST_MODIFIED = "Thu, 01 Jan 1970 00:00:00 GMT";
 
 /** Answers everything on a CDN host. */
@@ -17,7 +18,7 @@ export function cdnAnswer(setup: Setup, request: HubRequest): Answer {
         return xmlError(400, "InvalidArgument", "Only one auth mechanism allowed");
     }
     if (method !== "GET" && method !== "HEAD") return xmlError(405, "MethodNotAllowed", "The method is not allowed");
-    if (mannersOf(upstream).redirectsAll && pathname.startsWith(K8S_PREFIX)) {
+    if (host === mannersOf(upstream).manifestHost && pathname.startsWith(K8S_PREFIX)) {
         const path = parseRepositoryPath(`/v2/${pathname.slice(K8S_PREFIX.length)}`);
         return path ? contentAnswer(setup, request, path, "") : notFound();
     }

@@ -1,10 +1,11 @@
 /** The registry hosts of the Hub double: who may, what is counted, and where blobs are. */
+import { randomBytes } from "node:crypto";
 import { type Answer, json, text } from "./answer";
 import { ociError, parseRepositoryPath, type RepositoryPath, repositoryAnswer } from "./repository";
 import type { HubRequest, Setup } from "./setup";
 import { signUrl } from "./signed-url";
 import { readToken } from "./tokens";
-import { cdnHost, mannersOf } from "./upstream-hosts";
+import { mannersOf, OWN_CDN_PATH } from "./upstream-hosts";
 
 /** Where Artifact Registry, behind registry.k8s.io, has what registry.k8s.io serves. */
 export const K8S_PREFIX = "/v2/k8s-artifacts-prod/images/";
@@ -17,10 +18,11 @@ export function registryAnswer(setup: Setup, request: HubRequest): Answer {
     if (method !== "GET" && method !== "HEAD") return ociError(405, "UNSUPPORTED", "the operation is unsupported");
     const path = pathname === "/v2/" ? undefined : parseRepositoryPath(pathname);
     if (path === undefined && pathname !== "/v2/") return notFound();
-    const { redirectsAll } = mannersOf(upstream);
-    if (redirectsAll && path) {
-        const query = request.rawQuery && `?${request.rawQuery}`;
-        return redirect(307, `https://${cdnHost(upstream)}${K8S_PREFIX}${pathname.slice("/v2/".length)}${query}`);
+    const { manifestHost } = mannersOf(upstream);
+    if (manifestHost !== undefined && path && path.kind !== "blobs") {
+        // Without the query, and with one of its own that its logs are joined by: archeio's upstreamRedirectURL.
+        const there = `https://${manifestHost}${K8S_PREFIX}${pathname.slice("/v2/".length)}`;
+        return redirect(307, `${there}?rid=${randomBytes(16).toString("hex")}`);
     }
     const caller = callerOf(setup, request, path);
     if ("refusal" in caller) return caller.refusal;
@@ -69,14 +71,16 @@ function blobAnswer(setup: Setup, { upstream, method }: HubRequest, { name, refe
         return ociError(404, "BLOB_UNKNOWN", "blob unknown to registry", reference);
     }
     const hex = reference.slice("sha256:".length);
+    const { blobHost, blobRedirect } = mannersOf(upstream);
+    const isOwnCdn = blobHost === upstream.registry;
     const location = signUrl(setup.secret, {
         method,
-        host: cdnHost(upstream),
-        path: `/registry-v2/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`,
+        host: blobHost,
+        path: `${isOwnCdn ? OWN_CDN_PATH : ""}/registry-v2/docker/registry/v2/blobs/sha256/${hex.slice(0, 2)}/${hex}/data`,
         edge: setup.nextEdge(),
         expires: Math.floor(setup.now() / 1000) + setup.urlSeconds,
     });
-    return redirect(mannersOf(upstream).blobRedirect, location);
+    return redirect(blobRedirect, isOwnCdn ? location.slice(`https://${blobHost}`.length) : location);
 }
 
 /**

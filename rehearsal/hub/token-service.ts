@@ -1,4 +1,5 @@
 /** The token services of the Hub double. https://distribution.github.io/distribution/spec/auth/token/ */
+import type { Upstream } from "../../services/registry/upstreams";
 import { type Answer, json } from "./answer";
 import type { HubRequest, Setup } from "./setup";
 import { type Access, makeToken } from "./tokens";
@@ -22,7 +23,7 @@ export function tokenAnswer(setup: Setup, request: HubRequest): Answer {
     const { token: form, tellsExpiry, unknownRepository } = mannersOf(upstream);
     // Several scopes come as several parameters or in one with spaces between.
     const scopes = query.getAll("scope").flatMap((value) => value.split(" "));
-    const access = scopes.flatMap((scope) => accessTo(setup, upstream.name, scope, account));
+    const access = scopes.flatMap((scope) => accessTo(setup, upstream, scope, account));
     if (unknownRepository === "403" && access.length < scopes.length) {
         const errors = [{ code: "DENIED", message: "requested access to the resource is denied" }];
         return json(403, { errors });
@@ -48,11 +49,12 @@ function accountOf(setup: Setup, authorization: string | undefined): string | un
 }
 
 /** Nobody may push here, so of any wish only the pull right is ever granted. */
-function accessTo(setup: Setup, upstream: string, scope: string, account: string): Access[] {
+function accessTo(setup: Setup, upstream: Upstream, scope: string, account: string): Access[] {
     const [, repository, actions = ""] = SCOPE.exec(scope) ?? [];
     if (repository === undefined || !actions.split(",").includes("pull")) return [];
-    const name = `${upstream}/${repository}`;
-    if (setup.store.tags(name) === undefined) return [];
+    const name = `${upstream.name}/${repository}`;
+    const isThere = setup.store.tags(name) !== undefined;
+    if (!isThere && mannersOf(upstream).unknownRepository !== "token all the same") return [];
     if (setup.privateRepositories.includes(name) && account === "") return [];
     return [{ type: "repository", name: repository, actions: ["pull"] }];
 }

@@ -23,10 +23,16 @@ export interface Upstream {
 /** The upstream of a name without a registry. */
 export const DEFAULT_UPSTREAM = "docker.io";
 
+/**
+ * The table. A redirect host that many customers of a cloud share is named in full, never by a wildcard: `*` would let
+ * a registry send a relay to anybody's bucket. None of these vendors but Docker, Red Hat and Microsoft promises its
+ * hosts; when one moves, the relay answers 502 and names the host that is missing here.
+ */
 export const UPSTREAMS: readonly Upstream[] = [
     {
         // Token and registry: https://distribution.github.io/distribution/spec/auth/token/ and docs.docker.com.
-        // CDN hosts: Cloudflare, CloudFront (since 2026-05), R2 and S3 (docker/docs, "Docker Hub allow list").
+        // CDN hosts: Cloudflare, CloudFront (since 2026-05: https://github.com/docker/docs/pull/25108), R2 and S3
+        // (docker/docs, "Allowlist for Docker Desktop").
         name: "docker.io",
         registry: "registry-1.docker.io",
         tokenService: { realm: "https://auth.docker.io/token", service: "registry.docker.io" },
@@ -38,34 +44,78 @@ export const UPSTREAMS: readonly Upstream[] = [
         officialNamespace: "library",
     },
     {
+        // Blobs: 307, as seen at https://github.com/AlexanderMattTurner/agent-glovebox/pull/840 (2026-06); Trivy's and
+        // others' firewall instructions name the same single host.
         name: "ghcr.io",
         registry: "ghcr.io",
         tokenService: { realm: "https://ghcr.io/token", service: "ghcr.io" },
         redirectHosts: ["pkg-containers.githubusercontent.com"],
     },
     {
+        // cdn.quay.io, cdn01.quay.io and so on; Red Hat advises the wildcard (OpenShift, "Configuring your firewall").
+        // Nobody else can have a name below quay.io.
         name: "quay.io",
         registry: "quay.io",
         tokenService: { realm: "https://quay.io/v2/auth", service: "quay.io" },
         redirectHosts: ["*.quay.io", "quayio-production-s3.s3.amazonaws.com"],
     },
     {
-        // registry.k8s.io redirects manifests to Artifact Registry and blobs to the nearest bucket, without tokens:
-        // https://github.com/kubernetes/registry.k8s.io/blob/main/cmd/archeio/docs/request-handling.md
+        // 307 for manifests to Artifact Registry, for blobs to the caller's nearest copy: a bucket for callers in AWS,
+        // CloudFront for others (kubernetes/registry.k8s.io, cmd/archeio: docs/request-handling.md, internal/app/
+        // buckets.go, main.go; kubernetes/k8s.io, infra/gcp/terraform/modules/oci-proxy/main.tf and pull request 6347).
+        // No path but /v2/ asks for a token, and that one only traces.
         name: "registry.k8s.io",
         registry: "registry.k8s.io",
-        redirectHosts: ["*.pkg.dev", "prod-registry-k8s-io-*.s3.dualstack.*.amazonaws.com"],
+        redirectHosts: [
+            "*-docker.pkg.dev",
+            "prod-registry-k8s-io-*.s3.dualstack.*.amazonaws.com",
+            "767373bbdcb8270361b96548387bf2a9ad0d48758c35-eu-west-2.s3.dualstack.eu-west-2.amazonaws.com",
+            "d39mqg4b1dx9z1.cloudfront.net",
+            "d1be1w964nk82h.cloudfront.net",
+        ],
     },
     {
+        // Artifact Registry since 2025: blobs are a 302 to /artifacts-downloads/… of the same host, which needs no token:
+        // https://github.com/ahmetb/serverless-registry-proxy/issues/8, https://github.com/rpardini/docker-registry-proxy/issues/115.
+        // storage.googleapis.com, where Container Registry had them, is everybody's, and no longer used.
         name: "gcr.io",
         registry: "gcr.io",
         tokenService: { realm: "https://gcr.io/v2/token", service: "gcr.io" },
-        redirectHosts: ["storage.googleapis.com", "*.pkg.dev"],
+        redirectHosts: [],
     },
     {
+        // https://github.com/microsoft/containerregistry/blob/main/docs/mcr-endpoints-guidance.md
         name: "mcr.microsoft.com",
         registry: "mcr.microsoft.com",
         redirectHosts: ["*.data.mcr.microsoft.com"],
+    },
+    {
+        // Realm and service from its challenge, Bearer realm="https://public.ecr.aws/token/",service="public.ecr.aws",
+        // scope="aws". Layers: https://anywhere.eks.amazonaws.com/docs/getting-started/nutanix/domains/ and
+        // https://github.com/docker/sbx-releases/issues/525 (2026-08) name these two distributions. Whether there are
+        // more cannot be found out from here.
+        name: "public.ecr.aws",
+        registry: "public.ecr.aws",
+        tokenService: { realm: "https://public.ecr.aws/token/", service: "public.ecr.aws" },
+        redirectHosts: ["d2glxqk2uabbnd.cloudfront.net", "d5l0dvt14r5h8.cloudfront.net"],
+    },
+    {
+        // Its challenge names no service (https://github.com/sapcc/keppel/pull/731, 2026-06); the token service takes the
+        // registry's name, which is what Google's client sends (google/go-containerregistry#728). A challenge after an
+        // expired token names another realm, where anonymous callers get none (NVIDIA/nvidia-container-toolkit#1945):
+        // relays follow no realm but the table's. Blobs: a 307 to layers.nvcr.io.
+        name: "nvcr.io",
+        registry: "nvcr.io",
+        tokenService: { realm: "https://nvcr.io/proxy_auth", service: "nvcr.io" },
+        redirectHosts: ["layers.nvcr.io"],
+    },
+    {
+        // Realm and service from its challenge. Blobs: the R2 bucket that dependabot/proxy allows for it
+        // (internal/handlers/egress_allowlist_test.go, "only Elastic's own account hash"); Elastic documents none.
+        name: "docker.elastic.co",
+        registry: "docker.elastic.co",
+        tokenService: { realm: "https://docker-auth.elastic.co/auth", service: "token-service" },
+        redirectHosts: ["docker-registry-production.d24a988e385e0074d717b6bdaea58f0d.r2.cloudflarestorage.com"],
     },
 ];
 

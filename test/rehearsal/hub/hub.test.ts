@@ -11,7 +11,7 @@ import { connect } from "node:tls";
 import { type Hub, type HubOptions, startHub } from "../../../rehearsal/hub/hub";
 import { type MadeImage, makeImage } from "../../../rehearsal/hub/image";
 import { ImageStore, OCI_INDEX, OCI_MANIFEST } from "../../../rehearsal/hub/store";
-import { cdnHost, HUB_HOSTS } from "../../../rehearsal/hub/upstream-hosts";
+import { HUB_HOSTS, mannersOf } from "../../../rehearsal/hub/upstream-hosts";
 import { issue, makeCa } from "../../../rehearsal/pki";
 import { mayRedirectTo, UPSTREAMS } from "../../../services/registry/upstreams";
 import { eventually } from "../../support/eventually";
@@ -458,26 +458,67 @@ describe("The Hub double", () => {
             const headers = token ? { authorization: `Bearer ${JSON.parse(token.body.toString()).token}` } : {};
             const follow = async (url: string): Promise<Answer> => {
                 let answer = await ask(url, { headers: { ...ACCEPT, ...headers } });
-                while (answer.headers.location) {
-                    assert.ok(mayRedirectTo(upstream, new URL(answer.headers.location).host));
-                    answer = await ask(answer.headers.location, { headers: ACCEPT });
+                for (let at = url; answer.headers.location; answer = await ask(at, { headers: ACCEPT })) {
+                    const next = new URL(answer.headers.location, at);
+                    assert.ok(mayRedirectTo(upstream, next.host), next.host);
+                    at = next.href;
                 }
                 return answer;
             };
             const manifest = await follow(`${base}/manifests/1`);
             const { layers } = JSON.parse(manifest.body.toString());
             assert.equal(digestOf((await follow(`${base}/blobs/${layers[0].digest}`)).body), layers[0].digest);
-            assert.equal(hub.requests.at(-1)?.host, cdnHost(upstream));
+            assert.equal(hub.requests.at(-1)?.host, mannersOf(upstream).blobHost);
+            assert.equal(hub.requests.at(-1)?.role, "cdn");
             assert.ok(hub.requests.every(({ role, authorization }) => role !== "cdn" || !authorization));
             if (service) assert.equal((await ask(`${base}/manifests/1`)).status, 401);
         });
     }
 
-    it("redirects manifests, tags and blobs of registry.k8s.io, the query included", async () => {
+    it("redirects manifests and tags of registry.k8s.io without their query, and blobs elsewhere", async () => {
         const { status, headers } = await ask("https://registry.k8s.io/v2/owner/app/tags/list?n=1");
-        const there = "https://us-west1-docker.pkg.dev/v2/k8s-artifacts-prod/images/owner/app/tags/list?n=1";
-        assert.deepEqual([status, headers.location], [307, there]);
+        const there =
+            /^https:\/\/us-west1-docker\.pkg\.dev\/v2\/k8s-artifacts-prod\/images\/owner\/app\/tags\/list\?rid=\w{32}$/;
+        assert.equal(status, 307);
+        assert.match(headers.location ?? "", there);
+        const { layers } = JSON.parse(
+            (await ask(headers.location!.replace("tags/list", "manifests/1"), { headers: ACCEPT })).body.toString(),
+        );
+        const blob = await ask(`https://registry.k8s.io/v2/owner/app/blobs/${layers[0].digest}`);
+        assert.match(blob.headers.location ?? "", /^https:\/\/d39mqg4b1dx9z1\.cloudfront\.net\//);
     });
+
+    it("redirects blobs of gcr.io to a path of its own, which wants no token", async () => {
+        const token = await ask("https://gcr.io/v2/token?service=gcr.io&scope=repository:owner/app:pull");
+        const headers = { ...ACCEPT, authorization: `Bearer ${JSON.parse(token.body.toString()).token}` };
+        const manifest = await ask("https://gcr.io/v2/owner/app/manifests/1", { headers });
+        const [{ digest }] = JSON.parse(manifest.body.toString()).layers;
+        const { status, headers: answered } = await ask(`https://gcr.io/v2/owner/app/blobs/${digest}`, { headers });
+        assert.equal(status, 302);
+        assert.match(answered.location ?? "", /^\/artifacts-downloads\//);
+        assert.equal((await ask(`https://gcr.io${answered.location}`)).status, 200);
+    });
+
+    const strangers: Record<string, [realm: string, token: number, manifest: number]> = {
+        "docker.io": ["https://auth.docker.io/token?service=registry.docker.io", 200, 401],
+        "ghcr.io": ["https://ghcr.io/token?service=ghcr.io", 403, 401],
+        "quay.io": ["https://quay.io/v2/auth?service=quay.io", 200, 401],
+        "gcr.io": ["https://gcr.io/v2/token?service=gcr.io", 403, 401],
+        "public.ecr.aws": ["https://public.ecr.aws/token/?service=public.ecr.aws", 200, 404],
+        "nvcr.io": ["https://nvcr.io/proxy_auth?service=nvcr.io", 403, 401],
+        "docker.elastic.co": ["https://docker-auth.elastic.co/auth?service=token-service", 200, 401],
+    };
+    for (const [name, [realm, tokenStatus, manifestStatus]] of Object.entries(strangers)) {
+        it(`answers for a repository that ${name} does not have by ${tokenStatus}, then by ${manifestStatus}`, async () => {
+            const token = await ask(`${realm}&scope=repository:owner/absent:pull`);
+            assert.equal(token.status, tokenStatus);
+            const authorization = `Bearer ${JSON.parse(token.body.toString()).token ?? "none"}`;
+            const { registry } = UPSTREAMS.find((upstream) => upstream.name === name)!;
+            const headers = { ...ACCEPT, authorization };
+            const manifest = await ask(`https://${registry}/v2/owner/absent/manifests/1`, { headers });
+            assert.equal(manifest.status, manifestStatus);
+        });
+    }
 
     it("gives GitHub's tokens as GitHub does: closed, without a life, and none for what is not there", async () => {
         const scope = (name: string) => `https://ghcr.io/token?service=ghcr.io&scope=repository:${name}:pull`;

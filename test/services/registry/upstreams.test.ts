@@ -11,6 +11,14 @@ describe("The table of upstreams", () => {
         assert.deepEqual(names, [...new Set(names)]);
     });
 
+    it("names no host that anybody can have a part of by a wildcard", () => {
+        // Customers of these clouds choose the label or get one of their own.
+        const shared = /\*.*\.(cloudfront\.net|blob\.core\.windows\.net|storage\.googleapis\.com)$|^\*\.(s3|r2)\b/;
+        for (const { redirectHosts } of UPSTREAMS) {
+            for (const host of redirectHosts) assert.doesNotMatch(host, shared);
+        }
+    });
+
     it("names token services by https", () => {
         for (const { tokenService } of UPSTREAMS) if (tokenService) assert.match(tokenService.realm, /^https:\/\//);
     });
@@ -40,8 +48,14 @@ describe("The table of upstreams", () => {
         "registry.k8s.io": [
             "europe-west1-docker.pkg.dev",
             "prod-registry-k8s-io-eu-west-1.s3.dualstack.eu-west-1.amazonaws.com",
+            "767373bbdcb8270361b96548387bf2a9ad0d48758c35-eu-west-2.s3.dualstack.eu-west-2.amazonaws.com",
+            "d39mqg4b1dx9z1.cloudfront.net",
         ],
+        "gcr.io": ["gcr.io"],
         "mcr.microsoft.com": ["eastus.data.mcr.microsoft.com"],
+        "public.ecr.aws": ["d2glxqk2uabbnd.cloudfront.net", "d5l0dvt14r5h8.cloudfront.net"],
+        "nvcr.io": ["layers.nvcr.io"],
+        "docker.elastic.co": ["docker-registry-production.d24a988e385e0074d717b6bdaea58f0d.r2.cloudflarestorage.com"],
     };
     for (const [name, hosts] of Object.entries(allowed)) {
         for (const host of hosts) {
@@ -67,6 +81,15 @@ describe("The table of upstreams", () => {
             "pkg.dev",
             "other-bucket.s3.dualstack.eu-west-1.amazonaws.com",
             "prod-registry-k8s-io-x.evil.s3.dualstack.eu-west-1.amazonaws.com",
+            "europe-west1-python.pkg.dev",
+            "d111111abcdef8.cloudfront.net",
+        ],
+        "gcr.io": ["storage.googleapis.com", "us-docker.pkg.dev"],
+        "public.ecr.aws": ["d111111abcdef8.cloudfront.net", "cloudfront.net"],
+        "nvcr.io": ["evil.layers.nvcr.io", "xfiles.ngc.nvidia.com"],
+        "docker.elastic.co": [
+            "docker-registry-production.deadbeefdeadbeefdeadbeefdeadbeef.r2.cloudflarestorage.com",
+            "docker-auth.elastic.co",
         ],
     };
     for (const [name, hosts] of Object.entries(forbidden)) {
