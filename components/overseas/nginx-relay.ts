@@ -3,23 +3,47 @@ import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
-import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
+import { PrivateCa, type TlsArgs } from "../private-ca";
 import { RelayGate } from "../relay-gate";
 import { quote } from "../shell";
 import { child, type Transform } from "../transform";
-import { type RelayFilesArgs, relayFiles, releaseHash, releaseLines } from "./relay-files";
+import { MACHINE, type RelayFilesArgs, relayFiles, releaseHash, releaseLines } from "./relay-files";
 
 /** Seconds that resolvers keep the relay's address: short, so that a new machine is found soon. */
-const DNS_TTL = 300;
+const DNS_TTL = 60;
+
+/** A machine to lay the relay on: what a RelayHost gives. */
+export interface RelayMachine {
+    /** Another one for another machine: everything is laid again. */
+    readonly id: pulumi.Input<string>;
+    /** Public IPv4 address. */
+    readonly address: pulumi.Input<string>;
+    /** Public IPv6 address. @default the relay is reached by IPv4 alone */
+    readonly ipv6Address?: pulumi.Input<string>;
+    /** SSH to it, as root or as a user who may `sudo -n`. Debian 12 or newer. */
+    readonly connection: pulumi.Input<command.types.input.remote.ConnectionArgs>;
+}
+
+/** A publicly trusted certificate that the machine gets from an ACME server (RFC 8555), and renews for as long as it runs. */
+export interface AcmeArgs {
+    /** URL of the server's directory. Its terms of service are agreed to. */
+    readonly server: string;
+    /** Where the server may write to. @default hostmaster@ the host name */
+    readonly email?: string;
+    /** `http-01` needs port 80 open to the world; `dns-01` the zone at Cloudflare and `dnsToken`. */
+    readonly challenge: "http-01" | "dns-01";
+    /**
+     * Cloudflare API token with Zone Read and DNS Edit for the one zone
+     * (https://go-acme.github.io/lego/dns/cloudflare/, "API tokens"). Lies on the machine, for root alone. Secret.
+     */
+    readonly dnsToken?: pulumi.Input<string>;
+}
 
 /** Arguments of {@link NginxRelay}. */
 export interface NginxRelayArgs {
     /** The relay's own host name, a name of its own. */
     readonly hostname: string;
-    /** Public IPv4 address of the machine. */
-    readonly address: pulumi.Input<string>;
-    /** SSH to the machine, as root or as a user who may `sudo -n`. Debian 12 or newer. */
-    readonly connection: pulumi.Input<command.types.input.remote.ConnectionArgs>;
+    readonly host: RelayMachine;
     /** Valid keys by id (`acme.2`), the newest last. Secret. */
     readonly keys: Readonly<Record<string, pulumi.Input<string>>>;
     /** Docker Hub account whose rate limit the relay uses; its private images stay closed. @default anonymous */
@@ -27,114 +51,150 @@ export interface NginxRelayArgs {
     readonly upstreams: readonly Upstream[];
     /** @default "keys" */
     readonly access?: "keys" | "public";
-    readonly tls: TlsArgs;
+    /** Where its certificate comes from: the stack, or an ACME server. */
+    readonly tls: TlsArgs | { readonly acme: AcmeArgs };
     /** Cloudflare zone of the host name. @default no DNS record: {@link NginxRelay.dnsRecord} says what to enter */
     readonly zone?: { readonly id: pulumi.Input<string>; readonly nameServers: pulumi.Input<string[]> };
     readonly transform?: {
         readonly apply?: Transform<command.remote.CommandArgs>;
         readonly record?: Transform<cloudflare.DnsRecordArgs>;
+        readonly ipv6Record?: Transform<cloudflare.DnsRecordArgs>;
+        readonly certificate?: Transform<command.remote.CommandArgs>;
     };
 }
 
 /**
- * The relay on a machine overseas: Nginx, laid over SSH, on any machine that is there already.
+ * The relay on a machine overseas: Nginx, laid over SSH.
  *
  * Each change goes by templates/vm/apply.sh, which leaves the machine as it was when the new release does not answer,
- * and then the update fails with its message. Destroying the relay leaves the machine alone, which is not ours: Nginx
- * goes on with the last release, and `/etc/nginx/nginx.conf.before-dockermirror` is what the machine had before.
+ * and then the update fails with its message. With ACME, templates/vm/renew.sh then gets the first certificate, and a
+ * timer on the machine every one after it.
+ *
+ * Destroying the relay takes its DNS records away and leaves what is on the machine: where that is not the stack's own,
+ * Nginx goes on with the last release, the timer with its renewals (`systemctl disable --now dockermirror-renew.timer`
+ * ends them), and `/etc/nginx/nginx.conf.before-dockermirror` is what the machine had before. The certificate stays
+ * valid until it ends; nobody revokes it.
  */
 export class NginxRelay extends pulumi.ComponentResource {
     readonly hostname: pulumi.Output<string>;
     /** Where the uplink and people pull from, known once the relay answers. */
     readonly url: pulumi.Output<string>;
     readonly address: pulumi.Output<string>;
-    /** PEM of the private CA; absent with a certificate of one's own. */
+    /** PEM of the private CA; absent with any other certificate. */
     readonly ca?: pulumi.Output<string>;
-    /** The DNS record that the relay needs, as a line of a zone file. */
+    /** The DNS records that the relay needs, as lines of a zone file. */
     readonly dnsRecord: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
     readonly nodes: {
         readonly apply: command.remote.Command;
         readonly privateCa?: PrivateCa;
         readonly record?: cloudflare.DnsRecord;
+        readonly ipv6Record?: cloudflare.DnsRecord;
+        readonly certificate?: command.remote.Command;
         readonly gate: RelayGate;
     };
 
     constructor(name: string, args: NginxRelayArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:overseas:NginxRelay", name, {}, opts);
         const own = { parent: this };
+        const { hostname, host, zone, tls, transform } = args;
+        const acme = typeof tls === "object" && "acme" in tls ? tls.acme : undefined;
 
-        const privateCa =
-            args.tls === "privateCa" ? new PrivateCa(`${name}-ca`, { hostname: args.hostname }, own) : undefined;
-        const files = releaseOf(args, privateCa ?? (args.tls as OwnCertificate), privateCa?.ca);
+        const privateCa = tls === "privateCa" ? new PrivateCa(`${name}-ca`, { hostname }, own) : undefined;
+        const files = releaseOf(args, privateCa);
         const release = pulumi.unsecret(files.apply(releaseHash));
         const apply = new command.remote.Command(
             ...child(
-                args.transform?.apply,
+                transform?.apply,
                 `${name}-apply`,
                 {
-                    connection: args.connection,
+                    connection: host.connection,
                     create: asRoot(readTemplate("vm/apply.sh")),
                     // Files and secrets go by standard input: an argument list is for all to read.
                     stdin: pulumi.secret(files.apply(releaseLines)),
-                    triggers: [release],
+                    triggers: [release, host.id],
                 },
                 own,
             ),
         );
-        const record =
-            args.zone === undefined
-                ? undefined
-                : new cloudflare.DnsRecord(
-                      ...child(
-                          args.transform?.record,
-                          `${name}-record`,
-                          // Grey: Cloudflare's terms do not allow large files through its proxy.
-                          {
-                              zoneId: args.zone.id,
-                              name: args.hostname,
-                              type: "A",
-                              content: args.address,
-                              ttl: DNS_TTL,
-                              proxied: false,
-                          },
-                          { ...own, dependsOn: apply },
-                      ),
-                  );
+
+        const certify = (after: pulumi.Resource[]) =>
+            new command.remote.Command(
+                ...child(
+                    transform?.certificate,
+                    `${name}-certificate`,
+                    {
+                        connection: host.connection,
+                        create: pulumi.output(host.address).apply(firstCertificate),
+                        triggers: [release, host.id],
+                    },
+                    { ...own, dependsOn: after },
+                ),
+            );
+        // DNS-01 needs no name that leads here: then no client ever meets the placeholder.
+        const early = acme?.challenge === "dns-01" ? certify([apply]) : undefined;
+        const enter = (type: "A" | "AAAA", suffix: "record" | "ipv6Record", content: pulumi.Input<string>) =>
+            zone &&
+            new cloudflare.DnsRecord(
+                ...child(
+                    transform?.[suffix],
+                    `${name}-${suffix}`,
+                    // Grey: Cloudflare's terms do not allow large files through its proxy.
+                    { zoneId: zone.id, name: hostname, type, content, ttl: DNS_TTL, proxied: false },
+                    { ...own, dependsOn: early ?? apply },
+                ),
+            );
+        const record = enter("A", "record", host.address);
+        const ipv6Record = host.ipv6Address === undefined ? undefined : enter("AAAA", "ipv6Record", host.ipv6Address);
+        const entered = [apply, record, ipv6Record].filter((resource) => resource !== undefined);
+        const certificate = early ?? (acme && certify(entered));
 
         const gate = new RelayGate(
             `${name}-gate`,
             {
-                hostname: args.hostname,
-                nameServers: args.zone?.nameServers,
-                address: args.address,
+                hostname,
+                nameServers: zone?.nameServers,
+                address: host.address,
                 ca: privateCa?.ca,
                 access: args.access ?? "keys",
-                triggers: [release, args.address],
+                triggers: [release, host.address, host.id],
             },
-            { ...own, dependsOn: record ?? apply },
+            { ...own, dependsOn: certificate ? [...entered, certificate] : entered },
         );
 
-        this.nodes = { apply, privateCa, record, gate };
-        this.hostname = pulumi.output(args.hostname);
-        this.url = apply.id.apply(() => `https://${args.hostname}`);
-        this.address = pulumi.output(args.address);
+        this.nodes = { apply, privateCa, record, ipv6Record, certificate, gate };
+        this.hostname = pulumi.output(hostname);
+        this.url = apply.id.apply(() => `https://${hostname}`);
+        this.address = pulumi.output(host.address);
         this.ca = privateCa?.ca;
-        this.dnsRecord = pulumi.interpolate`${args.hostname}. ${DNS_TTL} IN A ${args.address}`;
+        this.dnsRecord = pulumi
+            .all([host.address, host.ipv6Address])
+            .apply((addresses) => zoneLines(hostname, addresses));
         this.registerOutputs({ url: this.url, address: this.address, ca: this.ca, dnsRecord: this.dnsRecord });
     }
 }
 
 function releaseOf(
-    { hostname, upstreams, access, keys, hubAccount }: NginxRelayArgs,
-    { certificate, key }: OwnCertificate,
-    ca: pulumi.Output<string> | undefined,
+    { hostname, upstreams, access, keys, hubAccount, host, tls }: NginxRelayArgs,
+    privateCa: PrivateCa | undefined,
 ): pulumi.Output<ReturnType<typeof relayFiles>> {
-    const secrets = pulumi.output({ keys, hubAccount, certificate, key, ca });
-    return secrets.apply((values) => relayFiles({ hostname, upstreams, access, ...(values as ReleaseSecrets) }));
+    const laid = privateCa && { certificate: privateCa.certificate, key: privateCa.key, ca: privateCa.ca };
+    const secrets = pulumi.output({ keys, hubAccount, tls: laid ?? tls });
+    const ipv6 = host.ipv6Address !== undefined;
+    return secrets.apply((values) => relayFiles({ hostname, ipv6, upstreams, access, ...(values as ReleaseSecrets) }));
 }
 
-type ReleaseSecrets = Pick<RelayFilesArgs, "keys" | "hubAccount" | "certificate" | "key" | "ca">;
+type ReleaseSecrets = Pick<RelayFilesArgs, "keys" | "hubAccount" | "tls">;
+
+/** Gets the certificate of a relay that has none yet. */
+function firstCertificate(address: string): string {
+    return asRoot(`exec sh ${MACHINE.nginx}/relay/renew.sh --for ${quote(address)}`);
+}
+
+function zoneLines(hostname: string, [ipv4, ipv6]: readonly [string, string | undefined]): string {
+    const lines = [`A ${ipv4}`, ...(ipv6 === undefined ? [] : [`AAAA ${ipv6}`])];
+    return lines.map((line) => `${hostname}. ${DNS_TTL} IN ${line}`).join("\n");
+}
 
 /** A command line that runs `script` as root, whoever the SSH user is, and leaves standard input to it. */
 function asRoot(script: string): string {

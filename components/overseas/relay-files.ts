@@ -4,6 +4,7 @@ import { version } from "../../package.json";
 import { DEFAULT_UPSTREAM, type Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { keyLines, namesView, tableView } from "../nginx-maps";
+import { quote } from "../shell";
 
 /** What the relay's files are made from. */
 export interface RelayFilesArgs {
@@ -11,6 +12,10 @@ export interface RelayFilesArgs {
     readonly hostname: string;
     /** Port that it listens on. @default 443 */
     readonly port?: number;
+    /** Port of HTTP-01: the ACME server asks 80, which is for tests to change. @default 80 */
+    readonly challengePort?: number;
+    /** Whether it listens on IPv6 too. @default false */
+    readonly ipv6?: boolean;
     /** Upstreams that it relays. */
     readonly upstreams: readonly Upstream[];
     /** Valid keys by id (`acme.2`), the newest last. */
@@ -19,18 +24,43 @@ export interface RelayFilesArgs {
     readonly hubAccount?: { readonly username: string; readonly token: string };
     /** Who may pull: callers with a key, or everybody within a limit an address. @default "keys" */
     readonly access?: "keys" | "public";
+    /** Where its certificate comes from. */
+    readonly tls: LaidCertificate | { readonly acme: AcmeClient };
+    /** Where things are on the machine. @default MACHINE */
+    readonly machine?: Machine;
+}
+
+/** A certificate that is a part of the release. */
+export interface LaidCertificate {
     /** PEM: the relay's certificate, then the intermediates. */
     readonly certificate: string;
     /** PEM: the key of the certificate. */
     readonly key: string;
     /** PEM of the private CA that signed the certificate; absent where the certificate is publicly trusted. */
     readonly ca?: string;
-    /** Where things are on the machine. @default MACHINE */
-    readonly machine?: Machine;
+}
+
+/** A certificate that the machine gets from an ACME server, and renews: templates/vm/renew.sh. */
+export interface AcmeClient {
+    /** URL of the server's directory. */
+    readonly server: string;
+    /** Contact of the account. @default hostmaster@ the host name (RFC 2142, 7): lego 4.9 registers nobody without one (cmd/setup.go, `getEmail`) */
+    readonly email?: string;
+    readonly challenge: "http-01" | "dns-01";
+    /** Cloudflare API token for DNS-01. */
+    readonly dnsToken?: string;
 }
 
 /** Paths on the relay's machine that are not the release's own. */
 export interface Machine {
+    /** nginx' own folder. */
+    readonly nginx: string;
+    /** Releases and certificates, for root alone. */
+    readonly home: string;
+    /** What the ACME client keeps, and the challenges that it answers. */
+    readonly state: string;
+    /** Folder of the text files that Prometheus' node exporter reads. */
+    readonly metrics: string;
     /** Pattern of the files that load nginx' modules. */
     readonly modules: string;
     readonly pid: string;
@@ -44,6 +74,10 @@ export interface Machine {
 
 /** A Debian machine. */
 export const MACHINE: Machine = {
+    nginx: "/etc/nginx",
+    home: "/etc/dockermirror",
+    state: "/var/lib/dockermirror",
+    metrics: "/var/lib/prometheus/node-exporter",
     modules: "/etc/nginx/modules-enabled/*.conf",
     pid: "/run/nginx.pid",
     errorLog: "/var/log/nginx/error.log",
@@ -63,7 +97,7 @@ export interface ReleaseFile {
 
 /** All files of a release, with `release` last: its own hash over the others, which the relay shows to apply.sh. */
 export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
-    const { hostname, port = 443, upstreams, machine = MACHINE } = args;
+    const { hostname, port = 443, ipv6 = false, upstreams, tls, machine = MACHINE } = args;
     const strangers = args.access === "public" ? "yes" : "no";
     const shared = { userAgent: `dockermirror/${version}`, caBundle: machine.caBundle };
     const files: ReleaseFile[] = [
@@ -71,6 +105,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             modules: machine.modules,
             pid: machine.pid,
             errorLog: machine.errorLog,
+            challenges: answersChallenges(args) ? "    include relay/challenge.conf;" : "",
         }),
         plain("names.conf", "nginx/names.conf", namesView(upstreams)),
         plain("table.conf", "nginx/relay/table.conf", tableView(upstreams)),
@@ -78,19 +113,31 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
         plain("server.conf", "nginx/relay/server.conf", {
             hostname,
             port,
+            ipv6Others: ipv6 ? `    listen [::]:${port} ssl default_server;` : "",
+            ipv6: ipv6 ? `    listen [::]:${port} ssl;` : "",
             tokenCache: machine.tokenCache,
             upstreamList: upstreams.map(({ name }) => name).join(", "),
         }),
-        plain("tls.conf", "nginx/relay/tls.conf", {}),
+        plain("tls.conf", "nginx/relay/tls.conf", {
+            certificateFolder: "acme" in tls ? certificateFolder(args, machine) : "relay",
+        }),
         plain("upstream.conf", "nginx/relay/upstream.conf", shared),
         plain("follow.conf", "nginx/relay/follow.conf", {}),
         plain("token.conf", "nginx/relay/token.conf", shared),
         plain("relay.js", "nginx/relay/relay.js", {}),
         secret("keys.conf", "nginx/relay/keys.conf", { keys: keyLines(args.keys), strangers }),
         secret("account.conf", "nginx/relay/account.conf", { accounts: accountLine(args.hubAccount) }),
-        { mode: "0644", path: "certificate.pem", content: args.certificate },
-        { mode: "0600", path: "key.pem", content: args.key },
         plain("logrotate", "vm/logrotate", { accessLog: machine.accessLog }),
+        plain("doctor.sh", "vm/doctor.sh", {}),
+        plain("machine.sh", "vm/machine.sh", {
+            hostname: quote(hostname),
+            port,
+            nginx: quote(machine.nginx),
+            home: quote(machine.home),
+            state: quote(machine.state),
+            certificateFolder: quote(certificateFolder(args, machine)),
+        }),
+        ...("acme" in tls ? acmeFiles(args, tls.acme, machine) : certificateFiles(tls)),
         ...askFiles(args, port),
     ];
     const release = releaseHash(files);
@@ -114,15 +161,65 @@ export function releaseHash(files: readonly ReleaseFile[]): string {
 }
 
 /** How apply.sh asks the new release: curl's own configuration files, so that no key is in an argument list. */
-function askFiles({ hostname, keys, ca }: RelayFilesArgs, port: number): ReleaseFile[] {
-    const trust = ca === undefined ? [] : [`cacert = "ca.pem"`];
-    const ask = [`url = "https://${hostname}:${port}/v2/"`, `resolve = "${hostname}:${port}:127.0.0.1"`, ...trust];
+function askFiles({ hostname, keys, tls }: RelayFilesArgs, port: number): ReleaseFile[] {
+    const ask = [`url = "https://${hostname}:${port}/v2/"`, `resolve = "${hostname}:${port}:127.0.0.1"`, ...trust(tls)];
     const newest = Object.values(keys).at(-1);
     return [
         { mode: "0644", path: "ask.curl", content: `${ask.join("\n")}\n` },
         { mode: "0600", path: "key.curl", content: newest === undefined ? "" : `header = "X-Relay-Key: ${newest}"\n` },
+    ];
+}
+
+/** With ACME nobody is trusted: the first answers are those of the placeholder. The gate asks as clients will. */
+function trust(tls: RelayFilesArgs["tls"]): string[] {
+    if ("acme" in tls) return ["insecure"];
+    return tls.ca === undefined ? [] : [`cacert = "ca.pem"`];
+}
+
+function certificateFiles({ certificate, key, ca }: LaidCertificate): ReleaseFile[] {
+    return [
+        { mode: "0644", path: "certificate.pem", content: certificate },
+        { mode: "0600", path: "key.pem", content: key },
         ...(ca === undefined ? [] : [{ mode: "0644", path: "ca.pem", content: ca } as const]),
     ];
+}
+
+function acmeFiles(args: RelayFilesArgs, acme: AcmeClient, machine: Machine): ReleaseFile[] {
+    const { hostname, challengePort = 80, ipv6 = false } = args;
+    const ports = {
+        port: challengePort,
+        ipv6Others: ipv6 ? `    listen [::]:${challengePort} default_server;` : "",
+        ipv6: ipv6 ? `    listen [::]:${challengePort};` : "",
+    };
+    return [
+        plain("renew.sh", "vm/renew.sh", {}),
+        plain("acme.sh", "vm/acme.sh", {
+            server: quote(acme.server),
+            email: quote(acme.email ?? `hostmaster@${hostname}`),
+            challenge: acme.challenge,
+            metrics: quote(machine.metrics),
+        }),
+        plain("dockermirror-renew.service", "vm/dockermirror-renew.service", { nginx: machine.nginx }),
+        plain("dockermirror-renew.timer", "vm/dockermirror-renew.timer", {}),
+        ...(answersChallenges(args)
+            ? [
+                  plain("challenge.conf", "nginx/relay/challenge.conf", {
+                      hostname,
+                      ...ports,
+                      challenges: `${machine.state}/challenges`,
+                  }),
+              ]
+            : []),
+        ...(acme.dnsToken === undefined ? [] : [{ mode: "0600", path: "dns-token", content: acme.dnsToken } as const]),
+    ];
+}
+
+function answersChallenges({ tls }: RelayFilesArgs): boolean {
+    return "acme" in tls && tls.acme.challenge === "http-01";
+}
+
+function certificateFolder({ tls }: RelayFilesArgs, machine: Machine): string {
+    return "acme" in tls ? `${machine.home}/certificate` : `${machine.nginx}/relay`;
 }
 
 function accountLine(account: RelayFilesArgs["hubAccount"]): string {

@@ -1,5 +1,6 @@
 #!/bin/sh
 # Takes one release of the relay Nginx into use: write aside, nginx -t, swap, reload, ask it, put back if it refuses.
+# A release with ACME gets its certificate afterwards, by renew.sh; until then a placeholder that nobody trusts.
 # Runs on the relay's machine as root; laid by nobody, sent over SSH by components/overseas/nginx-relay.ts.
 # Standard input: one line a file, "<octal mode> <path> <base64>". Holds no secret itself and prints none.
 set -eu
@@ -38,14 +39,27 @@ write_files() {
     read -r release strangers <"$release_dir/release"
 }
 
+with_acme() {
+    [ -e "$release_dir/acme.sh" ]
+}
+
+programs_are_there() {
+    for program in nginx curl openssl "$@"; do
+        command -v "$program" >/dev/null || return 1
+    done
+    [ -e "$module" ]
+}
+
 install_programs() {
-    if command -v nginx >/dev/null && command -v curl >/dev/null && [ -e "$module" ]; then return; fi
+    set --
+    if with_acme; then set -- lego; fi
+    if programs_are_there "$@"; then return; fi
     command -v apt-get >/dev/null ||
-        fail "nginx, its njs module ($module) and curl are needed, and this machine has no apt-get to install them"
+        fail "nginx, its njs module ($module), curl, openssl${1+ and }${1-} are needed, and this machine has no apt-get to install them"
     export DEBIAN_FRONTEND=noninteractive
     {
         apt-get -q -o DPkg::Lock::Timeout=300 update &&
-            apt-get -q -y -o DPkg::Lock::Timeout=300 install nginx libnginx-mod-http-js curl ca-certificates
+            apt-get -q -y -o DPkg::Lock::Timeout=300 install nginx libnginx-mod-http-js curl openssl ca-certificates "$@"
     } >"$home/apt.log" 2>&1 </dev/null || fail "apt-get: $(tail -n 5 "$home/apt.log")"
 }
 
@@ -56,12 +70,28 @@ write_resolver() {
     printf 'resolver %sipv6=off;\n' "$servers" >"$release_dir/resolver.conf"
 }
 
-try_aside() {
-    rm -rf "$home/try"
-    mkdir "$home/try"
-    ln -s "$release_dir" "$home/try/relay"
-    ln -s relay/nginx.conf "$home/try/nginx.conf"
-    nginx -t -q -c "$home/try/nginx.conf" 2>"$home/says" || fail "$(cat "$home/says")"
+# By these doctor.sh tells what was changed by hand. Only what everybody may read is kept twice.
+write_sums() {
+    (
+        cd "$release_dir"
+        mkdir as-laid
+        find . -type f -perm 0644 ! -path './as-laid/*' -printf '%P\n' | xargs cp --parents -t as-laid
+        find . -type f ! -path './as-laid/*' ! -name sums ! -name key.curl -printf '%P\n' | xargs sha256sum >sums
+    )
+}
+
+# nginx starts with no other certificate, and without nginx there is no HTTP-01.
+lay_placeholder() {
+    with_acme || return 0
+    . "$release_dir/machine.sh"
+    install -d -m 0755 "$state" "$state/challenges"
+    install -d -m 0700 "$state/acme"
+    if [ -e "$certificate_folder/certificate.pem" ]; then return; fi
+    placeholder=$home/certificates/placeholder
+    mkdir -p "$placeholder"
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3650 -subj /CN=placeholder \
+        -keyout "$placeholder/key.pem" -out "$placeholder/certificate.pem" 2>"$home/says" || fail "$(cat "$home/says")"
+    point "$placeholder" "$certificate_folder"
 }
 
 # Replaces a link in one step.
@@ -71,8 +101,23 @@ point() {
     mv -fT "$2.new" "$2"
 }
 
+try_aside() {
+    rm -rf "$home/try"
+    mkdir "$home/try"
+    ln -s "$release_dir" "$home/try/relay"
+    ln -s relay/nginx.conf "$home/try/nginx.conf"
+    nginx -t -q -c "$home/try/nginx.conf" 2>"$home/says" || fail "$(cat "$home/says")"
+}
+
+# What was changed on the machine is not lost without a word.
+tell_edits() {
+    edits=$(sh "$release_dir/doctor.sh" --edits) || return 0
+    [ -z "$edits" ] || printf '%s\nreplaced now, kept until the next update in %s\n' "$edits" "$previous" >&2
+}
+
 swap() {
     previous=$(readlink "$etc/relay" || true)
+    tell_edits
     if [ ! -L "$etc/nginx.conf" ] && [ -e "$etc/nginx.conf" ] && [ ! -e "$original" ]; then
         cp -p "$etc/nginx.conf" "$original"
     fi
@@ -144,6 +189,29 @@ errors_of_nginx() {
     if [ -e "$log" ]; then tail -c "+$((log_end + 1))" "$log" | grep -F '[emerg]' | tail -n 2; fi
 }
 
+# The timer of renew.sh, with ACME.
+lay_units() {
+    units=/etc/systemd/system
+    if [ "$etc" != /etc/nginx ] || [ ! -d /run/systemd/system ]; then
+        return
+    elif with_acme; then
+        install -m 0644 "$release_dir/dockermirror-renew.service" "$release_dir/dockermirror-renew.timer" "$units"
+        systemctl daemon-reload 2>"$home/says"
+        systemctl enable -q --now dockermirror-renew.timer 2>"$home/says"
+    elif [ -e "$units/dockermirror-renew.timer" ]; then
+        systemctl disable -q --now dockermirror-renew.timer 2>"$home/says"
+        rm -f "$units/dockermirror-renew.service" "$units/dockermirror-renew.timer"
+        systemctl daemon-reload 2>"$home/says"
+    fi
+}
+
+# Its metrics would tell of a certificate that nobody sees any more.
+leave_acme() {
+    if with_acme || [ ! -e "$previous/acme.sh" ]; then return; fi
+    . "$previous/acme.sh"
+    rm -f "$metrics/dockermirror.prom"
+}
+
 tidy() {
     trap - EXIT
     # Only the digest of a key stays here.
@@ -165,9 +233,13 @@ trap 'exit 1' HUP INT TERM
 write_files
 install_programs
 write_resolver
+write_sums
+lay_placeholder
 try_aside
 swap
 take_up
 ask_until_it_answers
+lay_units
+leave_acme
 tidy
 echo "relay release $release answers"

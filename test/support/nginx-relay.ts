@@ -26,9 +26,7 @@ export async function startNginxRelay(options: RelayOptions, upstreamCa = option
         keys: options.keys,
         hubAccount: options.account,
         access: options.access,
-        certificate,
-        key,
-        ca: options.ca.cert,
+        tls: { certificate, key, ca: options.ca.cert },
         machine,
     });
     const dns = await startDns(options.hubAddress);

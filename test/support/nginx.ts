@@ -20,6 +20,10 @@ export function nginxFolder(): string {
 /** A machine whose files are all in `folder`; upstreams are checked with the CAs of `caBundle`. */
 export function machineIn(folder: string, caBundle: string): Machine {
     return {
+        nginx: folder,
+        home: join(folder, "home"),
+        state: join(folder, "state"),
+        metrics: join(folder, "metrics"),
         modules: MACHINE.modules,
         pid: join(folder, "nginx.pid"),
         errorLog: join(folder, "error.log"),

@@ -55,9 +55,7 @@ describe("apply.sh", function () {
             upstreams: UPSTREAMS,
             keys: { "acme.2": KEY },
             hubAccount: { username: "acme", token: "dckr_pat_sentinel" },
-            certificate: leaf.cert,
-            key: leaf.key,
-            ca: ca.cert,
+            tls: { certificate: leaf.cert, key: leaf.key, ca: ca.cert },
             machine: machineIn(folder, "/etc/ssl/certs/ca-certificates.crt"),
             ...change,
         });
@@ -113,8 +111,12 @@ describe("apply.sh", function () {
         for (const file of ["keys.conf", "account.conf", "key.pem"]) {
             assert.equal(statSync(join(release, file)).mode & 0o777, 0o600, file);
         }
-        for (const file of readdirSync(release)) {
-            assert.ok(!readFileSync(join(release, file), "utf8").includes(KEY), `${file} has the key`);
+        const files = readdirSync(release, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile());
+        for (const { parentPath, name } of files) {
+            assert.ok(!readFileSync(join(parentPath, name), "utf8").includes(KEY), `${name} has the key`);
+        }
+        for (const file of ["keys.conf", "account.conf", "key.pem"]) {
+            assert.ok(!existsSync(join(release, "as-laid", file)), `${file} is kept twice`);
         }
     });
 
@@ -149,7 +151,7 @@ describe("apply.sh", function () {
         await apply(releaseLines(before));
         const elsewhere = issue(ca, ["other.example.com"]);
         const { status, err } = await apply(
-            releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })),
+            releaseLines(filesOf({ tls: { certificate: elsewhere.cert, key: elsewhere.key, ca: ca.cert } })),
             "2",
         );
         assert.equal(status, 1);
@@ -161,7 +163,10 @@ describe("apply.sh", function () {
 
     it("puts the machine's own configuration back when a first release does not answer", async () => {
         const elsewhere = issue(ca, ["other.example.com"]);
-        const { status } = await apply(releaseLines(filesOf({ certificate: elsewhere.cert, key: elsewhere.key })), "2");
+        const { status } = await apply(
+            releaseLines(filesOf({ tls: { certificate: elsewhere.cert, key: elsewhere.key, ca: ca.cert } })),
+            "2",
+        );
         assert.equal(status, 1);
         assert.equal(readFileSync(join(folder, "nginx.conf"), "utf8"), original);
         assert.ok(!existsSync(join(folder, "relay")));

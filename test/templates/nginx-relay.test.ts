@@ -75,8 +75,7 @@ describe("The relay's nginx", function () {
                     hostname: "vm.example.com",
                     upstreams: UPSTREAMS,
                     keys: { "acme.2": KEY },
-                    certificate,
-                    key,
+                    tls: { certificate, key },
                     machine: machineIn(place, "/etc/ssl/certs/ca-certificates.crt"),
                     ...change,
                 }).map((file) => (file.path === "tls.conf" ? { ...file, content: file.content + spoil } : file));

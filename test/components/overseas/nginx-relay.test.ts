@@ -10,6 +10,7 @@ const COMMAND = "command:remote:Command";
 const RECORD = "cloudflare:index/dnsRecord:DnsRecord";
 const KEYS = { "acme.1": "sEntiNelKeyOfGenerationOne", "acme.2": "sEntiNelKeyOfGenerationTwo" };
 const CONNECTION = { host: "198.51.100.7", user: "admin", privateKey: "sEntiNelSshKey" };
+const HOST = { id: "i-1", address: "198.51.100.7", connection: CONNECTION };
 const OWN_CERTIFICATE = { certificate: "the certificate", key: "sEntiNelCertificateKey" };
 const TLS_OUTPUTS = {
     "tls:index/privateKey:PrivateKey": (_: unknown, name: string) => ({ privateKeyPem: `sEntiNel ${name}` }),
@@ -23,8 +24,7 @@ function deployRelay(args: Partial<NginxRelayArgs> = {}): Promise<Deployed> {
         () => {
             const relay = new NginxRelay("nginx", {
                 hostname: "vm.example.com",
-                address: "198.51.100.7",
-                connection: CONNECTION,
+                host: HOST,
                 keys: KEYS,
                 hubAccount: { username: "acme", token: "sEntiNelHubToken" },
                 upstreams: selectUpstreams(["docker.io", "ghcr.io"]),
@@ -68,7 +68,7 @@ describe("NginxRelay", () => {
             url: "https://vm.example.com",
             address: "198.51.100.7",
             ca: undefined,
-            dnsRecord: "vm.example.com. 300 IN A 198.51.100.7",
+            dnsRecord: "vm.example.com. 60 IN A 198.51.100.7",
         });
     });
 
@@ -154,7 +154,7 @@ describe("NginxRelay", () => {
             name: "vm.example.com",
             type: "A",
             content: "198.51.100.7",
-            ttl: 300,
+            ttl: 60,
             proxied: false,
         });
         assert.ok(
@@ -166,8 +166,8 @@ describe("NginxRelay", () => {
     it("lets the user change what it makes", async () => {
         const deployed = await deployRelay({
             zone: { id: "zone", nameServers: ["ns.example.com"] },
-            transform: { record: { ttl: 60 } },
+            transform: { record: { ttl: 120 } },
         });
-        assert.equal(only(deployed, RECORD).inputs.ttl, 60);
+        assert.equal(only(deployed, RECORD).inputs.ttl, 120);
     });
 });
