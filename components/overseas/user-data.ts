@@ -12,7 +12,6 @@ export const BASE_PACKAGES = [
     "curl",
     "lego",
     "libnginx-mod-http-js",
-    "needrestart",
     "nftables",
     "nginx",
     "openssl",
@@ -45,7 +44,6 @@ export function userData({ authorizedKey, hostKey, rebootAt }: UserDataArgs): st
         file("/etc/nftables.conf", "vm/nftables.conf"),
         file("/etc/systemd/journald.conf.d/dockermirror.conf", "vm/journald.conf"),
         file("/etc/apt/apt.conf.d/60dockermirror", "vm/apt.conf", { rebootAt }),
-        file("/etc/needrestart/conf.d/dockermirror.conf", "vm/needrestart.conf"),
         file("/etc/gai.conf", "vm/gai.conf"),
     ];
     const values = {
