@@ -1,24 +1,15 @@
 /** Reads one stack's configuration: checked, typed, every problem told at once. Imports nothing of the components. */
-import { BlockList, isIP, isIPv4 } from "node:net";
+import { isIP } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { selectUpstreams, UPSTREAMS, type Upstream } from "../services/registry/upstreams";
+import { isPrivate, PRIVATE_RANGES } from "./addresses";
+import { accountId, certificate, cidr, hostname, port } from "./fields";
+import { type OverseasSettings, overseas, overseasProblems, overseasSettings, type TlsSettings } from "./overseas";
 
 // Public in the SDK's JavaScript, marked internal in its types.
 const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
 
-const HOST_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
-const hostname = z
-    .string()
-    .regex(
-        new RegExp(`^${HOST_LABEL}(?:\\.${HOST_LABEL})+$`),
-        "must be a host name in lower case such as hub.example.com",
-    );
-const cidr = z.string().refine(isCidr, "must be an address range such as 10.0.0.0/8");
-const port = z.int().min(1).max(65535);
-const certificate = z
-    .string()
-    .regex(/^-----BEGIN CERTIFICATE-----\r?\n/, "must be a certificate chain in PEM, leaf first");
 const keyName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 characters of a-z, 0-9 and -");
 const imagePrefix = z
     .string()
@@ -27,40 +18,15 @@ const imagePrefix = z
         "must be a registry with an optional path, such as harbor.acme.lan/library",
     );
 
-/** Private address space (RFC 1918, RFC 6598, RFC 4193) and loopback: whom a mirror in an office serves by default. */
-export const PRIVATE_RANGES = [
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "fc00::/7",
-];
-
 const DEFAULT_KEYS = [{ name: "default", generation: 1 }];
 
 /** One entry a top-level key; the shape of what is not a secret. */
 const schemas = {
     zone: hostname,
-    edge: z.strictObject({
-        accountId: z.string().regex(/^[0-9a-f]{32}$/, "must be the 32 hex digits of a Cloudflare account id"),
-        hostname,
-    }),
-    overseas: z.strictObject({
-        kind: z.literal("host", { error: 'must be "host" (ec2 and lightsail come later)' }),
-        hostname,
-        address: z.string().refine((text) => isIPv4(text), "must be the machine's public IPv4 address"),
-        user: z
-            .string()
-            .regex(/^[a-z_][a-z0-9_-]*$/, "must be a user name")
-            .default("root"),
-        port: port.default(22),
-        hostKey: z
-            .string()
-            .regex(/^(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+/, "must be a line of /etc/ssh/ssh_host_*_key.pub")
-            .optional(),
-        certificate: certificate.optional(),
-    }),
+    createZone: z.strictObject({ accountId }),
+    zoneReady: z.boolean(),
+    edge: z.strictObject({ accountId, hostname }),
+    overseas,
     onprem: z.strictObject({
         docker: z
             .string()
@@ -116,6 +82,7 @@ const SECRETS = [
     "sshPrivateKey",
     "overseasCertificateKey",
     "onpremCertificateKey",
+    "acmeDnsToken",
 ] as const;
 
 /** Key ids and keys: what needs no quoting in any file that they land in. */
@@ -127,23 +94,14 @@ const OWN_KEYS = z.record(
 type Plain = { [Key in keyof typeof schemas]?: z.infer<(typeof schemas)[Key]> };
 type Site<Key extends keyof Plain> = Omit<NonNullable<Plain[Key]>, "certificate">;
 
-/** A server's certificate: of a private CA that the stack makes, or the settings' own. */
-export type TlsSettings = "privateCa" | { readonly certificate: string; readonly key: pulumi.Output<string> };
-
-/** SSH to a machine; without a private key by the agent's keys, without a host key to whoever answers. */
-export interface SshSettings {
-    readonly host: string;
-    readonly port: number;
-    readonly user: string;
-    readonly hostKey?: string;
-    readonly privateKey?: pulumi.Output<string>;
-}
-
 /** A stack's settings, checked, with their defaults, secrets beside what they belong to. */
 export interface Settings {
     readonly zone?: string;
+    /** The zone is made by the stack, and not looked up. */
+    readonly createZone?: { readonly name: string; readonly accountId: string; readonly ready: boolean };
+    /** The sites are absent, too, in a run that only makes the zone. */
     readonly edge?: Site<"edge">;
-    readonly overseas?: Site<"overseas"> & { readonly tls: TlsSettings; readonly connection: SshSettings };
+    readonly overseas?: OverseasSettings;
     readonly onprem?: Site<"onprem"> & { readonly tls: TlsSettings };
     readonly upstreams: Upstream[];
     readonly access: "keys" | "public";
@@ -162,7 +120,7 @@ export interface Settings {
  * @throws pulumi.RunError that tells every problem: the key, what was got, what is allowed, the command that sets it.
  */
 export function readSettings(config: pulumi.Config): Settings {
-    const problems: string[] = [...unknownKeys(config), ...plainSecrets(config), ...unusableKeys(config)];
+    const problems: string[] = [...unknownKeys(config), ...plainSecrets(config), ...unusableSecrets(config)];
     const plain: Record<string, unknown> = {};
     for (const [key, schema] of Object.entries(schemas)) {
         const value = readValue(config, key);
@@ -174,21 +132,19 @@ export function readSettings(config: pulumi.Config): Settings {
     if (problems.length === 0) problems.push(...crossFieldProblems(config, plain));
     if (problems.length > 0) throw new pulumi.RunError(refusal(config, problems));
 
-    const { overseas, onprem, hub, upstreams, ...checked } = plain as Plain;
+    const { zone, createZone, zoneReady = false, hub, upstreams, ...checked } = plain as Plain;
+    const { edge, overseas, onprem } = createZone && !zoneReady ? {} : (checked as Partial<typeof checked>);
     const secret = (name: (typeof SECRETS)[number]) => config.getSecret(name);
+    const overseasSecrets = {
+        sshPrivateKey: secret("sshPrivateKey"),
+        certificateKey: secret("overseasCertificateKey"),
+        acmeDnsToken: secret("acmeDnsToken"),
+    };
     return {
-        zone: checked.zone,
-        edge: checked.edge,
-        overseas: overseas && {
-            ...withTls(overseas, secret("overseasCertificateKey")),
-            connection: {
-                host: overseas.address,
-                port: overseas.port,
-                user: overseas.user,
-                hostKey: overseas.hostKey,
-                privateKey: secret("sshPrivateKey"),
-            },
-        },
+        zone,
+        createZone: zone !== undefined && createZone ? { name: zone, ...createZone, ready: zoneReady } : undefined,
+        edge,
+        overseas: overseas && overseasSettings(overseas, overseasSecrets),
         onprem: onprem && withTls(onprem, secret("onpremCertificateKey")),
         upstreams: upstreams ? selectUpstreams(upstreams) : [...UPSTREAMS],
         access: checked.access ?? "keys",
@@ -209,7 +165,15 @@ function withTls<T extends { readonly certificate?: string }>(
 
 /** What can be used, though it should be known; for `pulumi.log.warn`. */
 export function warnings(settings: Settings): string[] {
-    if (!settings.edge || settings.hubAccount) return [];
+    const { createZone, edge, hubAccount } = settings;
+    if (createZone && !createZone.ready) {
+        return [
+            `this run makes the zone ${createZone.name} and none of the sites: enter the name servers of the output ` +
+                "zoneNameServers at the domain's registrar, wait until Cloudflare calls the zone active (minutes to a day), " +
+                "then: pulumi config set dockermirror:zoneReady true, and run again",
+        ];
+    }
+    if (!edge || hubAccount) return [];
     return [
         "edge without hub and hubToken: Docker Hub limits anonymous pulls from Cloudflare's addresses, so that the Worker " +
             "will often answer 429; a free Docker Hub account with a read-only access token helps",
@@ -217,7 +181,7 @@ export function warnings(settings: Settings): string[] {
 }
 
 function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
-    const { zone, edge, overseas, onprem, relays = [], keys = DEFAULT_KEYS, hub } = plain;
+    const { zone, createZone, zoneReady, edge, overseas, onprem, relays = [], keys = DEFAULT_KEYS, hub } = plain;
     const problems: string[] = [];
     const refuse = (key: string, problem: string) => problems.push(`${config.name}:${key}  ${problem}`);
     const secret = (name: (typeof SECRETS)[number]) => config.get(name) !== undefined;
@@ -237,12 +201,23 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
         refuse("relays", `need the key that they ask for: ${asSecret("relayKey")}`);
     if (relays.length === 0 && secret("relayKey")) refuse("relayKey", "is the key of relays, which are not set");
 
+    if (createZone && !zone) refuse("createZone", "needs the name of the zone to make: set zone");
+    if (zoneReady && !createZone)
+        refuse("zoneReady", "is about the zone of createZone, which is not set: a zone that is there needs neither");
+    if (createZone && edge && createZone.accountId !== edge.accountId) {
+        refuse(
+            "edge.accountId",
+            `must be the account that the zone is made in, ${createZone.accountId}, got "${edge.accountId}"`,
+        );
+    }
     if (edge && !zone) refuse("edge", "needs zone: the Worker gets a custom domain in it");
     for (const [key, site] of [["edge", edge] as const, ["overseas", overseas] as const]) {
         if (zone && site && site.hostname !== zone && !site.hostname.endsWith(`.${zone}`)) {
             refuse(`${key}.hostname`, `must be ${zone} or end with .${zone}, got "${site.hostname}"`);
         }
     }
+    const ofOverseas = overseas ? overseasProblems(overseas, zone !== undefined) : [];
+    for (const [field, problem] of ofOverseas) refuse(`overseas.${field}`, problem);
     const tiers = new Map<string, string>();
     const named: [string, string | undefined][] = [
         ["edge.hostname", edge?.hostname],
@@ -275,6 +250,17 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
     }
     if (hub && !secret("hubToken")) refuse("hub", `needs the account's access token: ${asSecret("hubToken")}`);
     if (!hub && secret("hubToken")) refuse("hubToken", "needs the account's name: set hub.username");
+    const dns01 = overseas?.acmeChallenge === "dns-01";
+    if (dns01 && !secret("acmeDnsToken")) {
+        refuse(
+            "overseas.acmeChallenge",
+            `dns-01 needs a Cloudflare token that may edit the DNS of the zone: ${asSecret("acmeDnsToken")}`,
+        );
+    }
+    if (!dns01 && secret("acmeDnsToken"))
+        refuse("acmeDnsToken", "is for overseas.acmeChallenge dns-01, which is not set");
+    if (overseas && overseas.kind !== "host" && secret("sshPrivateKey"))
+        refuse("sshPrivateKey", "is for overseas.kind host: a machine that is made here gets a key of its own");
     for (const [key, site, name] of [
         ["overseas", overseas, "overseasCertificateKey"] as const,
         ["onprem", onprem, "onpremCertificateKey"] as const,
@@ -304,13 +290,20 @@ function plainSecrets(config: pulumi.Config): string[] {
     );
 }
 
-/** Relay keys that no relay or uplink would take. The value is not repeated: it would end in a log. */
-function unusableKeys(config: pulumi.Config): string[] {
+/** Secrets that nobody would take. The value is not repeated: it would end in a log. */
+function unusableSecrets(config: pulumi.Config): string[] {
     const problems: string[] = [];
     const relayKey = config.get("relayKey");
     if (relayKey !== undefined && !/^[\x21-\x7e]{16,}$/.test(relayKey)) {
         problems.push(
             `${config.name}:relayKey  must be at least 16 visible ASCII characters, got ${relayKey.length} of some kind`,
+        );
+    }
+    const dnsToken = config.get("acmeDnsToken");
+    // As Cloudflare's own provider knows a token; a global API key, which opens the whole account, is shorter.
+    if (dnsToken !== undefined && !/^[A-Za-z0-9_-]{40,80}$/.test(dnsToken)) {
+        problems.push(
+            `${config.name}:acmeDnsToken  must be a Cloudflare API token of 40 to 80 letters, digits, - and _, got ${dnsToken.length} of some kind`,
         );
     }
     const ownKeys = readValue(config, "relayKeys");
@@ -339,7 +332,9 @@ function path(config: pulumi.Config, key: string, parts: PropertyKey[]): string 
 
 function told(issue: z.core.$ZodIssue): string {
     if (issue.code === "unrecognized_keys") return issue.message;
-    return `${issue.message}, got ${issue.input === undefined ? "nothing" : JSON.stringify(issue.input)}`;
+    const { input, discriminator } = issue as { input?: unknown; discriminator?: string };
+    const got = discriminator === undefined ? input : (input as Record<string, unknown>)[discriminator];
+    return `${issue.message}, got ${got === undefined ? "nothing" : JSON.stringify(got)}`;
 }
 
 function refusal(config: pulumi.Config, problems: string[]): string {
@@ -352,23 +347,4 @@ function refusal(config: pulumi.Config, problems: string[]): string {
 
 function duplicates(names: string[]): string[] {
     return [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
-}
-
-function isCidr(text: string): boolean {
-    const [address = "", bits = "", ...rest] = text.split("/");
-    const most = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1;
-    return rest.length === 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most;
-}
-
-function isPrivate(range: string): boolean {
-    return PRIVATE_RANGES.some((outer) => contains(outer, range));
-}
-
-/** True when every address of `inner` is in `outer`. */
-function contains(outer: string, inner: string): boolean {
-    const [outerAddress = "", outerBits] = outer.split("/");
-    const [innerAddress = "", innerBits] = inner.split("/");
-    const list = new BlockList();
-    list.addSubnet(outerAddress, Number(outerBits), isIPv4(outerAddress) ? "ipv4" : "ipv6");
-    return Number(innerBits) >= Number(outerBits) && list.check(innerAddress, isIPv4(innerAddress) ? "ipv4" : "ipv6");
 }

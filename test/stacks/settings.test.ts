@@ -4,11 +4,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
+import type { AcmeSettings } from "../../stacks/overseas";
 import { readSettings, type Settings, warnings } from "../../stacks/settings";
 import { PROJECT } from "../support/deploy";
 
 const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
 const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: "198.51.100.7" };
+const EC2 = { kind: "ec2", hostname: "vm.example.com", region: "ap-northeast-1", sshFrom: ["203.0.113.7/32"] };
+const LIGHTSAIL = { ...EC2, kind: "lightsail" };
 const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
 const STACKS = join(__dirname, "../../stacks");
 const WHOLE = { zone: "example.com", edge: EDGE, overseas: OVERSEAS, onprem: ONPREM };
@@ -41,10 +44,11 @@ describe("Settings", () => {
     it("are accepted for all three sites, with their defaults", () => {
         const settings = read(WHOLE);
         assert.equal(settings.overseas?.tls, "privateCa");
-        assert.deepEqual(
-            { ...settings.overseas?.connection },
-            { host: OVERSEAS.address, user: "root", port: 22, hostKey: undefined, privateKey: undefined },
-        );
+        assert.deepEqual(settings.overseas?.machine, {
+            kind: "host",
+            connection: { host: OVERSEAS.address, user: "root", port: 22, hostKey: undefined, privateKey: undefined },
+            ipv6Address: undefined,
+        });
         assert.equal(settings.onprem?.port, 443);
         assert.equal(settings.onprem?.registryVersion, "3.1.2");
         assert.deepEqual(settings.onprem?.images, { from: "relay" });
@@ -80,7 +84,15 @@ describe("Settings", () => {
         const declared = Object.keys(config);
         assert.deepEqual(
             known.filter((key) => !declared.includes(key)),
-            ["hubToken", "relayKey", "relayKeys", "sshPrivateKey", "overseasCertificateKey", "onpremCertificateKey"],
+            [
+                "hubToken",
+                "relayKey",
+                "relayKeys",
+                "sshPrivateKey",
+                "overseasCertificateKey",
+                "onpremCertificateKey",
+                "acmeDnsToken",
+            ],
         );
         assert.deepEqual(
             declared.filter((key) => !known.includes(key)),
@@ -139,9 +151,9 @@ describe("Settings", () => {
             { ...WHOLE, publicMirrors: ["https://docker.m.daocloud.io"] },
             /^dockermirror:publicMirrors {2}is not supported yet/,
         ],
-        "a kind of machine that is not there yet": [
-            { overseas: { ...OVERSEAS, kind: "ec2" } },
-            /^dockermirror:overseas\.kind {2}must be "host".*got "ec2"/,
+        "a kind of machine that there is not": [
+            { overseas: { ...OVERSEAS, kind: "azure" } },
+            /^dockermirror:overseas\.kind {2}must be host, ec2 or lightsail, got "azure"$/,
         ],
         "an engine that is not there yet": [
             { ...WHOLE, onprem: { ...ONPREM, engine: "harbor" } },
@@ -171,6 +183,118 @@ describe("Settings", () => {
             { ...WHOLE, hub: { username: "acme" } },
             /^dockermirror:hub {2}needs the account's access token: pulumi config set --secret dockermirror:hubToken/,
         ],
+        "a range with bits behind its prefix": [
+            { zone: "example.com", overseas: { ...EC2, sshFrom: ["203.0.113.7/24"] } },
+            /^dockermirror:overseas\.sshFrom\[0\] {2}must have nothing but zeros .*\/32, got "203\.0\.113\.7\/24"$/,
+        ],
+        "a made machine that nobody may log in to": [
+            { zone: "example.com", overseas: { ...EC2, sshFrom: [] } },
+            /^dockermirror:overseas\.sshFrom {2}/,
+        ],
+        "a made machine without a word on who may log in": [
+            { zone: "example.com", overseas: { ...EC2, sshFrom: undefined } },
+            /^dockermirror:overseas\.sshFrom {2}.*got nothing$/,
+        ],
+        "SSH from everywhere said once": [
+            { zone: "example.com", overseas: { ...EC2, sshFrom: ["203.0.113.7/32", "0.0.0.0/0", "::/0"] } },
+            /^dockermirror:overseas\.sshFrom {2}lets the whole world try to log in \(0\.0\.0\.0\/0, ::\/0\): .*sshFromAnywhere/,
+        ],
+        "SSH from everywhere in pieces": [
+            { zone: "example.com", overseas: { ...LIGHTSAIL, sshFrom: ["0.0.0.0/1", "128.0.0.0/1"] } },
+            /^dockermirror:overseas\.sshFrom {2}lets the whole world/,
+        ],
+        "SSH from IPv6 alone": [
+            { zone: "example.com", overseas: { ...EC2, sshFrom: ["2001:db8::/32"] } },
+            /^dockermirror:overseas\.sshFrom {2}needs an IPv4 range/,
+        ],
+        "a region that Lightsail lacks": [
+            { zone: "example.com", overseas: { ...LIGHTSAIL, region: "ap-northeast-3" } },
+            /^dockermirror:overseas\.region {2}must be a region that Lightsail has \(.*kind ec2 works in all, got "ap-northeast-3"$/,
+        ],
+        "a Lightsail region whose bundles have names that nobody knows": [
+            { zone: "example.com", overseas: { ...LIGHTSAIL, region: "sa-east-1" } },
+            /^dockermirror:overseas\.bundle {2}must be said in sa-east-1: aws lightsail get-bundles --region sa-east-1 /,
+        ],
+        "a bundle without IPv4": [
+            { zone: "example.com", overseas: { ...LIGHTSAIL, bundle: "micro_ipv6_3_0" } },
+            /^dockermirror:overseas\.bundle {2}must be a Linux bundle with IPv4.*got "micro_ipv6_3_0"$/,
+        ],
+        "a whole availability zone in place of its letter": [
+            { zone: "example.com", overseas: { ...LIGHTSAIL, availabilityZone: "ap-northeast-1a" } },
+            /^dockermirror:overseas\.availabilityZone {2}must be the last letter/,
+        ],
+        "a region that looks like none": [
+            { zone: "example.com", overseas: { ...EC2, region: "Tokyo" } },
+            /^dockermirror:overseas\.region {2}must be an AWS region.*got "Tokyo"$/,
+        ],
+        "an availability zone in place of a region": [
+            { zone: "example.com", overseas: { ...EC2, region: "ap-northeast-1a" } },
+            /^dockermirror:overseas\.region {2}must be an AWS region/,
+        ],
+        "a region in mainland China": [
+            { zone: "example.com", overseas: { ...EC2, region: "cn-north-1" } },
+            /^dockermirror:overseas\.region {2}must be an AWS region outside mainland China/,
+        ],
+        "an instance type without a size": [
+            { zone: "example.com", overseas: { ...EC2, instanceType: "t4g" } },
+            /^dockermirror:overseas\.instanceType {2}must be an EC2 instance type such as t4g\.micro, got "t4g"$/,
+        ],
+        "a disk smaller than the image": [
+            { zone: "example.com", overseas: { ...EC2, diskGiB: 4 } },
+            /^dockermirror:overseas\.diskGiB {2}.*>=8, got 4$/,
+        ],
+        "a reboot at no time of day": [
+            { zone: "example.com", overseas: { ...EC2, rebootAt: "24:00" } },
+            /^dockermirror:overseas\.rebootAt {2}must be a time of day in UTC such as "19:30", got "24:00"$/,
+        ],
+        "settings of one kind of machine on another": [
+            { zone: "example.com", overseas: { ...EC2, address: "198.51.100.7" } },
+            /^dockermirror:overseas {2}Unrecognized key: "address"/,
+        ],
+        "a certificate by ACME and one of one's own": [
+            { overseas: { ...OVERSEAS, tls: "acme", certificate: "-----BEGIN CERTIFICATE-----\n" } },
+            /^dockermirror:overseas\.tls {2}cannot be acme with a certificate of your own/,
+        ],
+        "ACME's settings without ACME": [
+            { overseas: { ...OVERSEAS, acmeEmail: "ops@example.com" } },
+            /^dockermirror:overseas\.acmeEmail {2}is for tls: acme/,
+        ],
+        "an ACME server without https": [
+            { overseas: { ...OVERSEAS, tls: "acme", acmeServer: "http://acme.example.com/directory" } },
+            /^dockermirror:overseas\.acmeServer {2}must be the https URL.*got "http:/,
+        ],
+        "ACME for a name that no public CA signs": [
+            { overseas: { ...OVERSEAS, tls: "acme", hostname: "vm.acme.lan" } },
+            /^dockermirror:overseas\.hostname {2}must be a name in the public DNS.*got "vm\.acme\.lan".*privateCa$/,
+        ],
+        "ACME for an address": [
+            { overseas: { ...OVERSEAS, tls: "acme", hostname: "198.51.100.7" } },
+            /^dockermirror:overseas\.hostname {2}must be a name in the public DNS/,
+        ],
+        "ACME on a made machine whose address nobody can enter into DNS": [
+            { overseas: EC2 },
+            /^dockermirror:overseas\.tls {2}acme needs zone with a machine that is made here.*privateCa$/,
+        ],
+        "DNS-01 without a zone": [
+            { overseas: { ...OVERSEAS, tls: "acme", acmeChallenge: "dns-01" } },
+            /^dockermirror:overseas\.acmeChallenge {2}dns-01 needs zone/,
+        ],
+        "DNS-01 without its token": [
+            { zone: "example.com", overseas: { ...EC2, acmeChallenge: "dns-01" } },
+            /^dockermirror:overseas\.acmeChallenge {2}dns-01 needs a Cloudflare token.*--secret dockermirror:acmeDnsToken$/,
+        ],
+        "a zone to make that has no name": [
+            { overseas: OVERSEAS, createZone: { accountId: EDGE.accountId } },
+            /^dockermirror:createZone {2}needs the name of the zone to make: set zone$/,
+        ],
+        "a zone that is said to be ready, and is not made here": [
+            { ...WHOLE, zoneReady: true },
+            /^dockermirror:zoneReady {2}is about the zone of createZone, which is not set/,
+        ],
+        "a Worker in another account than its zone": [
+            { ...WHOLE, createZone: { accountId: "f".repeat(32) } },
+            /^dockermirror:edge\.accountId {2}must be the account that the zone is made in, f{32}, got "0123/,
+        ],
         "a certificate without its key": [
             { ...WHOLE, onprem: { ...ONPREM, certificate: "-----BEGIN CERTIFICATE-----\n" } },
             /^dockermirror:onprem\.certificate {2}needs its private key/,
@@ -194,6 +318,27 @@ describe("Settings", () => {
             /^dockermirror:hubToken {2}must be encrypted, got a plain value: pulumi config set --secret/,
         );
         assert.doesNotMatch(found[0]!, /sentinel/);
+    });
+
+    it("refuse secrets that belong to nothing", () => {
+        const made = { zone: "example.com", overseas: EC2 };
+        const token = "t".repeat(40);
+        assert.deepEqual(problems({ ...made, acmeDnsToken: token }, ["acmeDnsToken"]), [
+            "dockermirror:acmeDnsToken  is for overseas.acmeChallenge dns-01, which is not set",
+        ]);
+        assert.deepEqual(problems({ ...made, sshPrivateKey: "key" }, ["sshPrivateKey"]), [
+            "dockermirror:sshPrivateKey  is for overseas.kind host: a machine that is made here gets a key of its own",
+        ]);
+    });
+
+    it("refuse a DNS token that is no token, without repeating it", () => {
+        const overseas = { ...EC2, acmeChallenge: "dns-01" };
+        const [found = "", ...others] = problems({ zone: "example.com", overseas, acmeDnsToken: "sentinel" }, [
+            "acmeDnsToken",
+        ]);
+        assert.deepEqual(others, []);
+        assert.match(found, /^dockermirror:acmeDnsToken {2}must be a Cloudflare API token .*, got 8 of some kind$/);
+        assert.doesNotMatch(found, /sentinel/);
     });
 
     it("refuse relay keys that nobody would take, without repeating them", () => {
@@ -224,6 +369,120 @@ describe("Settings", () => {
         const allowFrom = ["192.168.7.0/24", "fd00::/8", "100.64.0.0/10", "203.0.113.0/24"];
         assert.ok(read({ ...WHOLE, onprem: { ...ONPREM, allowFrom, allowFromPublic: true } }));
         assert.ok(read({ ...WHOLE, onprem: { ...ONPREM, allowFrom: allowFrom.slice(0, 3) } }));
+    });
+
+    it("make a machine of what little must be said, with a certificate that it gets for itself", () => {
+        const acme = {
+            server: "https://acme-v02.api.letsencrypt.org/directory",
+            email: undefined,
+            challenge: "http-01",
+            dnsToken: undefined,
+        };
+        const made = {
+            region: "ap-northeast-1",
+            sshFrom: ["203.0.113.7/32"],
+            httpChallenge: true,
+            generation: 1,
+            rebootAt: "19:30",
+            ipv6: false,
+        };
+        assert.deepEqual(read({ zone: "example.com", overseas: EC2 }).overseas, {
+            hostname: "vm.example.com",
+            machine: { kind: "ec2", ...made, instanceType: "t4g.micro", diskGiB: 8, subnetId: undefined },
+            tls: { acme },
+        });
+        assert.deepEqual(read({ zone: "example.com", overseas: LIGHTSAIL }).overseas, {
+            hostname: "vm.example.com",
+            machine: { kind: "lightsail", ...made, availabilityZone: "ap-northeast-1a", bundle: "micro_3_0" },
+            tls: { acme },
+        });
+    });
+
+    it("know Lightsail's bundles where their names differ, and take those that are said", () => {
+        const bundle = (more: Record<string, unknown>) => {
+            const machine = read({ zone: "example.com", overseas: { ...LIGHTSAIL, ...more } }).overseas?.machine;
+            return machine?.kind === "lightsail" ? [machine.availabilityZone, machine.bundle] : [];
+        };
+        assert.deepEqual(bundle({ region: "ap-east-1" }), ["ap-east-1a", "micro_3_1"]);
+        assert.deepEqual(bundle({ region: "ap-southeast-2" }), ["ap-southeast-2a", "micro_3_2"]);
+        assert.deepEqual(bundle({ availabilityZone: "c", bundle: "nano_3_0" }), ["ap-northeast-1c", "nano_3_0"]);
+        assert.deepEqual(bundle({ region: "sa-east-1", bundle: "micro_9_9" }), ["sa-east-1a", "micro_9_9"]);
+    });
+
+    it("take everything that can be said of a made machine", () => {
+        const overseas = {
+            ...EC2,
+            sshFrom: ["0.0.0.0/0", "::/0"],
+            sshFromAnywhere: true,
+            instanceType: "c7i-flex.large",
+            diskGiB: 20,
+            subnetId: "subnet-0123456789abcdef0",
+            generation: 3,
+            rebootAt: "03:05",
+            ipv6: true,
+            acmeServer: "https://dv.acme-v02.api.pki.goog/directory",
+            acmeEmail: "ops@example.com",
+            acmeChallenge: "dns-01",
+        };
+        const secrets = { acmeDnsToken: "t".repeat(40) };
+        const settings = read({ zone: "example.com", overseas, ...secrets }, Object.keys(secrets));
+        const { machine, tls } = settings.overseas!;
+        assert.deepEqual(machine, {
+            kind: "ec2",
+            region: "ap-northeast-1",
+            sshFrom: ["0.0.0.0/0", "::/0"],
+            httpChallenge: false,
+            generation: 3,
+            rebootAt: "03:05",
+            ipv6: true,
+            instanceType: "c7i-flex.large",
+            diskGiB: 20,
+            subnetId: "subnet-0123456789abcdef0",
+        });
+        const { dnsToken, ...acme } = (tls as { acme: AcmeSettings }).acme;
+        assert.deepEqual(acme, { server: overseas.acmeServer, email: "ops@example.com", challenge: "dns-01" });
+        assert.ok(dnsToken);
+    });
+
+    it("open port 80 for HTTP-01 alone", () => {
+        const opens = (config: Record<string, unknown>) => {
+            const machine = read(config, ["acmeDnsToken", "overseasCertificateKey"]).overseas?.machine;
+            return machine && "httpChallenge" in machine && machine.httpChallenge;
+        };
+        assert.equal(opens({ zone: "example.com", overseas: EC2 }), true);
+        assert.equal(opens({ zone: "example.com", overseas: { ...EC2, tls: "privateCa" } }), false);
+        assert.equal(
+            opens({
+                zone: "example.com",
+                overseas: { ...EC2, certificate: "-----BEGIN CERTIFICATE-----\n" },
+                overseasCertificateKey: "key",
+            }),
+            false,
+        );
+    });
+
+    it("take a machine that is there for whatever TLS is said, and a made one without a zone for a private CA", () => {
+        const { tls } = read({ overseas: { ...OVERSEAS, tls: "acme" } }).overseas!;
+        assert.equal((tls as { acme: AcmeSettings }).acme.challenge, "http-01");
+        assert.equal(read({ overseas: { ...EC2, tls: "privateCa" } }).overseas?.tls, "privateCa");
+        const { machine } = read({ overseas: { ...OVERSEAS, ipv6Address: "2001:db8::7" } }).overseas!;
+        assert.equal(machine.kind === "host" && machine.ipv6Address, "2001:db8::7");
+    });
+
+    it("leave out every site, and warn, in the run that makes the zone", () => {
+        const createZone = { accountId: EDGE.accountId };
+        const first = read({ ...WHOLE, createZone });
+        assert.deepEqual([first.edge, first.overseas, first.onprem], [undefined, undefined, undefined]);
+        assert.deepEqual(first.createZone, { name: "example.com", ...createZone, ready: false });
+        const [warning = "", ...others] = warnings(first);
+        assert.deepEqual(others, []);
+        assert.match(
+            warning,
+            /makes the zone example\.com and none of the sites.*zoneNameServers.*dockermirror:zoneReady true/,
+        );
+        const second = read({ ...WHOLE, createZone, zoneReady: true });
+        assert.ok(second.edge && second.overseas && second.onprem && second.createZone?.ready);
+        assert.deepEqual(problems({ ...WHOLE, zone: "example.org", createZone }).length, 2);
     });
 
     it("warn of a Worker without a Hub account", () => {
