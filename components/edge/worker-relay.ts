@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { version } from "../../package.json";
+import { type PrivateAccount, privateAccountProblems } from "../../services/registry/accounts";
 import type { Upstream } from "../../services/registry/upstreams";
 import { RelayGate } from "../relay-gate";
 import { child, type Transform } from "../transform";
@@ -31,6 +32,11 @@ export interface WorkerRelayArgs {
     readonly keys: Readonly<Record<string, pulumi.Input<string>>>;
     /** The Hub account to pull public images with: the Hub throttles Workers that have none. @default anonymous */
     readonly hubAccount?: { readonly username: pulumi.Input<string>; readonly token: pulumi.Input<string> };
+    /**
+     * Accounts for private repositories, which every caller with a key can then pull. Cloudflare takes 5 KB for all of
+     * them together: https://developers.cloudflare.com/workers/platform/limits/. @default none
+     */
+    readonly privateAccounts?: readonly (Omit<PrivateAccount, "token"> & { readonly token: pulumi.Input<string> })[];
     readonly upstreams: readonly Upstream[];
     /** `public` lets callers without a key in, so many requests a minute and address. @default "keys" */
     readonly access?: "keys" | "public";
@@ -126,9 +132,11 @@ const OBSERVABILITY = {
     traces: { enabled: false, headSamplingRate: 1, persist: true },
 };
 
-/** What `services/worker/settings.ts` reads. */
+/** What `services/worker/settings.ts` reads. Throws when a private account cannot be used. */
 function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.WorkersScriptBinding>[] {
-    const { hubAccount, upstreams, access = "keys" } = args;
+    const { hubAccount, privateAccounts = [], upstreams, access = "keys" } = args;
+    const problems = privateAccounts.flatMap(privateAccountProblems);
+    if (problems.length > 0) throw new Error(`privateAccounts cannot be used: ${problems.join("; ")}`);
     const plain = (name: string, text: pulumi.Input<string>) => ({ type: "plain_text", name, text });
     const secret = (name: string, text: pulumi.Input<string>) => ({
         type: "secret_text",
@@ -138,6 +146,7 @@ function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.Wo
     return [
         secret("KEYS", pulumi.jsonStringify(args.keys)),
         ...(hubAccount ? [secret("HUB_TOKEN", hubAccount.token), plain("HUB_USERNAME", hubAccount.username)] : []),
+        ...(privateAccounts.length > 0 ? [secret("PRIVATE_ACCOUNTS", pulumi.jsonStringify(privateAccounts))] : []),
         plain("UPSTREAMS", JSON.stringify(upstreams.map((upstream) => upstream.name))),
         plain("HOSTNAME", args.hostname),
         plain("ACCESS", access),

@@ -5,10 +5,11 @@ import { contentAnswer, K8S_PREFIX, notFound } from "./registry";
 import { parseRepositoryPath } from "./repository";
 import type { HubRequest, Setup } from "./setup";
 import { checkUrl } from "./signed-url";
-import { mannersOf } from "./upstream-hosts";
+import { mannersOf, OWN_CDN_PATH } from "./upstream-hosts";
 
-const BLOB =
-    /^(?:\/artifacts-downloads)?\/registry-v2\/docker\/registry\/v2\/blobs\/sha256\/[a-f0-9]{2}\/([a-f0-9]{64})\/data$/;
+const BLOB = new RegExp(
+    `^(?:${OWN_CDN_PATH})?/registry-v2/docker/registry/v2/blobs/sha256/[a-f0-9]{2}/([a-f0-9]{64})/data$`,
+);
 const LAST_MODIFIED = "Thu, 01 Jan 1970 00:00:00 GMT";
 
 /** Answers everything on a CDN host. */

@@ -35,7 +35,10 @@ export interface HubOptions {
     readonly secret?: string;
     /** With their upstream, such as `docker.io/acme/secret`. @default none */
     readonly privateRepositories?: readonly string[];
-    /** User name → access token; each may pull all private repositories. @default none */
+    /**
+     * User name → access token, the name with its upstream (`ghcr.io/acme`) unless that is Docker Hub; each may pull all
+     * private repositories there. @default none
+     */
     readonly accounts?: Readonly<Record<string, string>>;
     /** Life of a token. @default 300 */
     readonly tokenSeconds?: number;

@@ -1,5 +1,5 @@
 /** The token services of the Hub double. https://distribution.github.io/distribution/spec/auth/token/ */
-import type { Upstream } from "../../services/registry/upstreams";
+import { DEFAULT_UPSTREAM, type Upstream } from "../../services/registry/upstreams";
 import { type Answer, json } from "./answer";
 import type { HubRequest, Setup } from "./setup";
 import { type Access, makeToken } from "./tokens";
@@ -17,7 +17,7 @@ export function tokenAnswer(setup: Setup, request: HubRequest): Answer {
     if (method !== "GET") return json(405, { details: "method not allowed" });
     const query = new URLSearchParams(rawQuery);
     if (query.get("service") !== service.service) return json(400, { details: "unknown service" });
-    const account = accountOf(setup, headers.authorization);
+    const account = accountOf(setup, upstream, headers.authorization);
     if (account === undefined) return json(401, { details: "incorrect username or password" });
 
     const { token: form, tellsExpiry, unknownRepository } = mannersOf(upstream);
@@ -39,13 +39,19 @@ export function tokenAnswer(setup: Setup, request: HubRequest): Answer {
     });
 }
 
-/** The user that an `Authorization` header proves, empty for none, `undefined` for a wrong one. */
-function accountOf(setup: Setup, authorization: string | undefined): string | undefined {
+/** The user that an `Authorization` header proves at an upstream, empty for none, `undefined` for a wrong one. */
+function accountOf(setup: Setup, upstream: Upstream, authorization: string | undefined): string | undefined {
     if (authorization === undefined) return "";
     const [, encoded = ""] = /^Basic (.+)$/i.exec(authorization) ?? [];
     const credentials = Buffer.from(encoded, "base64").toString("utf8");
-    const found = Object.entries(setup.accounts).find((pair) => pair.join(":") === credentials);
-    return found?.[0];
+    const known = Object.entries(setup.accounts).map(([name, token]) => [userAt(upstream, name), token]);
+    return known.find(([user, token]) => user !== undefined && `${user}:${token}` === credentials)?.[0];
+}
+
+/** The user name of an account, when it is one of this upstream. */
+function userAt({ name }: Upstream, account: string): string | undefined {
+    const [upstream, user] = account.includes("/") ? account.split("/") : [DEFAULT_UPSTREAM, account];
+    return upstream === name ? user : undefined;
 }
 
 /** Nobody may push here, so of any wish only the pull right is ever granted. */

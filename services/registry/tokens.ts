@@ -3,20 +3,17 @@
  * Protocol: https://distribution.github.io/distribution/spec/auth/token/. Needs nothing but `fetch`: the Worker and
  * Node both have it.
  */
+import { type Account, type PrivateAccount, privateAccountFor } from "./accounts";
 import { isJson } from "./media";
 import type { Upstream } from "./upstreams";
-
-/** An account at an upstream: a user name and an access token that stands for the password. */
-export interface Account {
-    readonly username: string;
-    readonly token: string;
-}
 
 export interface TokenSourceOptions {
     /** Sends one request; rejects when the token service cannot be reached or does not answer in time. */
     readonly fetch: (url: string, headers: Readonly<Record<string, string>>) => Promise<Response>;
-    /** The account to use, by name of the upstream. Without one, tokens are the anonymous caller's. */
+    /** The account for public repositories, by name of the upstream. Without one, tokens are the anonymous caller's. */
     readonly accounts?: Readonly<Record<string, Account>>;
+    /** Accounts for the private repositories that they list. @default none */
+    readonly privateAccounts?: readonly PrivateAccount[];
     /** Milliseconds since 1970. @default Date.now */
     readonly now?: () => number;
 }
@@ -98,6 +95,8 @@ export class TokenSource {
     }
 
     private async fetchFor(upstream: Upstream, service: TokenService, repository: string): Promise<Kept> {
+        const opened = privateAccountFor(this.options.privateAccounts ?? [], upstream, repository);
+        if (opened) return this.fetchToken(upstream, service, repository, opened);
         const account = this.options.accounts?.[upstream.name];
         if (!account) return this.fetchToken(upstream, service, repository);
         const name = `${upstream.name}/${repository}`;

@@ -1,4 +1,5 @@
 /** The relay: admits, finds the one upstream that a request is for, fetches with a token of its own, hands back. */
+import { privateAccountFor } from "../registry/accounts";
 import { isJson, isPage } from "../registry/media";
 import { type ParsedPath, parsePath, type RegistryRequest } from "../registry/names";
 import { isRedirect, MAX_HOPS, redirectTarget } from "../registry/redirects";
@@ -31,6 +32,7 @@ export class Relay {
         this.tokens = new TokenSource({
             fetch: (url, headers) => this.outbound.fetchWhole(url, headers),
             accounts: settings.hubAccount && { [DEFAULT_UPSTREAM]: settings.hubAccount },
+            privateAccounts: settings.privateAccounts,
         });
     }
 
@@ -53,7 +55,7 @@ export class Relay {
         waitUntil: WaitUntil,
     ): Promise<Response> {
         try {
-            if (key === undefined) await this.admitStranger(request);
+            if (key === undefined) await this.admitStranger(request, path);
             if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed(request.method);
             if ("refusal" in path) throw new Refused(path.refusal);
             return "base" in path ? baseAnswer() : await this.pull(path.request, request, waitUntil);
@@ -62,10 +64,13 @@ export class Relay {
         }
     }
 
-    /** Throws unless the relay is open to all and this address has not asked too often. */
-    private async admitStranger(request: Request): Promise<void> {
-        const { isPublic, hostname, rateLimit } = this.settings;
-        if (!isPublic) throw keyWanted(hostname);
+    /** Throws unless the relay is open to all, to this repository too, and this address has not asked too often. */
+    private async admitStranger(request: Request, path: ParsedPath): Promise<void> {
+        const { isPublic, hostname, rateLimit, privateAccounts } = this.settings;
+        const isPrivate =
+            "request" in path &&
+            privateAccountFor(privateAccounts, path.request.upstream, path.request.repository) !== undefined;
+        if (!isPublic || isPrivate) throw keyWanted(hostname);
         const address = request.headers.get("cf-connecting-ip") ?? "";
         if (rateLimit && !(await rateLimit.limit({ key: address })).success) {
             throw tooMany("too many requests from your address", undefined);

@@ -1,5 +1,5 @@
 /** What the Worker is told by its bindings: https://developers.cloudflare.com/workers/runtime-apis/bindings/. */
-import type { Account } from "../registry/tokens";
+import type { Account, PrivateAccount } from "../registry/accounts";
 import { selectUpstreams, type Upstream } from "../registry/upstreams";
 
 /** The bindings as Cloudflare hands them over; `components/edge/worker-relay.ts` makes them. */
@@ -9,6 +9,8 @@ export interface Env {
     /** Access token of the Hub account. Secret. Absent: the relay is an anonymous caller. */
     readonly HUB_TOKEN?: string;
     readonly HUB_USERNAME?: string;
+    /** JSON list of accounts for private repositories. Secret. Absent: there are none. */
+    readonly PRIVATE_ACCOUNTS?: string;
     /** JSON list of names in the closed table. */
     readonly UPSTREAMS: string;
     /** The relay's own host name: the realm of its Basic challenge. */
@@ -30,6 +32,7 @@ export interface Settings {
     /** Valid keys by id. */
     readonly keys: Readonly<Record<string, string>>;
     readonly hubAccount: Account | undefined;
+    readonly privateAccounts: readonly PrivateAccount[];
     readonly upstreams: readonly Upstream[];
     readonly hostname: string;
     readonly isPublic: boolean;
@@ -46,6 +49,7 @@ export function readSettings(env: Env): Settings {
     return {
         keys: JSON.parse(env.KEYS) as Record<string, string>,
         hubAccount,
+        privateAccounts: JSON.parse(env.PRIVATE_ACCOUNTS ?? "[]") as PrivateAccount[],
         upstreams: selectUpstreams(JSON.parse(env.UPSTREAMS) as string[]),
         hostname: env.HOSTNAME,
         isPublic: env.ACCESS === "public",

@@ -3,6 +3,7 @@ import * as http from "node:http";
 import * as https from "node:https";
 import type { Hub } from "../../rehearsal/hub/hub";
 import type { KeyPair } from "../../rehearsal/pki";
+import type { PrivateAccount } from "../../services/registry/accounts";
 
 /** How to talk to something that listens under a name. */
 export interface Listening {
@@ -36,7 +37,9 @@ export interface RelayOptions {
     readonly keys: Readonly<Record<string, string>>;
     /** Hub account of the relay. */
     readonly account?: { readonly username: string; readonly token: string };
-    /** Names of the upstreams that are relayed. */
+    /** Accounts of the relay for private repositories. @default none */
+    readonly privateAccounts?: readonly PrivateAccount[];
+    /** Names of the upstreams that are relayed. @default all of the table */
     readonly upstreams?: readonly string[];
     readonly access?: "keys" | "public";
 }

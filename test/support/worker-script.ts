@@ -5,7 +5,9 @@ import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
 import { deploy, only, reveal } from "./deploy";
 import type { RelayOptions } from "./relay";
 
-type WorkerOptions = Pick<RelayOptions, "keys" | "account" | "upstreams" | "access"> & { readonly hostname: string };
+type WorkerOptions = Pick<RelayOptions, "keys" | "account" | "privateAccounts" | "upstreams" | "access"> & {
+    readonly hostname: string;
+};
 
 /** The inputs of the `WorkersScript` that `WorkerRelay` makes, secrets unwrapped. */
 export async function workerScript(options: WorkerOptions): Promise<WorkerScript> {
@@ -16,6 +18,7 @@ export async function workerScript(options: WorkerOptions): Promise<WorkerScript
             hostname: options.hostname,
             keys: options.keys,
             hubAccount: options.account,
+            privateAccounts: options.privateAccounts,
             upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
             access: options.access,
         });

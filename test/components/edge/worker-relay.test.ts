@@ -15,6 +15,12 @@ const ACCOUNT_ID = "0123456789abcdef0123456789abcdef";
 const ZONE_ID = "fedcba9876543210fedcba9876543210";
 const KEYS = { "acme.1": "sEntiNelKeyOfGenerationOne", "acme.2": "sEntiNelKeyOfGenerationTwo" };
 const HUB_ACCOUNT = { username: "acme", token: "sEntiNelHubToken" };
+const PRIVATE_ACCOUNT = {
+    upstream: "ghcr.io",
+    username: "acme-bot",
+    token: "sEntiNelPrivateToken",
+    repositories: ["acme/*"],
+};
 
 function deployRelay(args: Partial<WorkerRelayArgs> = {}) {
     return deploy(() => {
@@ -130,6 +136,25 @@ describe("WorkerRelay", () => {
         );
     });
 
+    it("tells it the accounts for private repositories in a secret", async () => {
+        const bindings = await bindingsOf({ privateAccounts: [PRIVATE_ACCOUNT] });
+        assert.deepEqual(
+            bindings.filter(({ name }) => name === "PRIVATE_ACCOUNTS"),
+            [{ type: "secret_text", name: "PRIVATE_ACCOUNTS", text: JSON.stringify([PRIVATE_ACCOUNT]) }],
+        );
+    });
+
+    it("refuses an account for private repositories that could not be used", async () => {
+        const accounts = [
+            { ...PRIVATE_ACCOUNT, upstream: "registry.k8s.io" },
+            { ...PRIVATE_ACCOUNT, repositories: ["*"] },
+        ];
+        await assert.rejects(
+            deployRelay({ privateAccounts: accounts }),
+            /registry\.k8s\.io has no accounts.*; .* got "\*"/,
+        );
+    });
+
     it("limits the requests of an address where access is public", async () => {
         const bindings = await bindingsOf({ access: "public" });
         assert.ok(bindings.some(({ name, text }) => name === "ACCESS" && text === "public"));
@@ -147,6 +172,7 @@ describe("WorkerRelay", () => {
             const { resources, outputs } = await deployRelay({
                 keys: { "acme.1": secret(KEYS["acme.1"]), "acme.2": secret(KEYS["acme.2"]) },
                 hubAccount: { username: "acme", token: secret(HUB_ACCOUNT.token) },
+                privateAccounts: [{ ...PRIVATE_ACCOUNT, token: secret(PRIVATE_ACCOUNT.token) }],
             });
             assert.deepEqual(plainOccurrences({ resources, outputs }, "sEntiNel"), []);
             const { bindings } = only({ resources, outputs }, SCRIPT).inputs;

@@ -499,6 +499,24 @@ describe("The Hub double", () => {
         assert.equal((await ask(`https://gcr.io${answered.location}`)).status, 200);
     });
 
+    it("knows an account at its own upstream only", async () => {
+        const accounts = { alice: "pat", "ghcr.io/alice": "other", "ghcr.io/bob": "pat" };
+        const own = await start({ accounts });
+        const status = async (realm: string, credentials: string) =>
+            (await askAt(addressOf(own), `${realm}&scope=repository:owner/app:pull`, { headers: basic(credentials) }))
+                .status;
+        try {
+            assert.equal(await status(AUTH, "alice:pat"), 200);
+            for (const wrong of ["alice:other", "bob:pat", "ghcr.io/bob:pat"])
+                assert.equal(await status(AUTH, wrong), 401);
+            const ghcr = "https://ghcr.io/token?service=ghcr.io";
+            assert.equal(await status(ghcr, "bob:pat"), 200);
+            assert.equal(await status(ghcr, "alice:pat"), 401);
+        } finally {
+            await own.close();
+        }
+    });
+
     const strangers: Record<string, [realm: string, token: number, manifest: number]> = {
         "docker.io": ["https://auth.docker.io/token?service=registry.docker.io", 200, 401],
         "ghcr.io": ["https://ghcr.io/token?service=ghcr.io", 403, 401],

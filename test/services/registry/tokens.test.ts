@@ -18,7 +18,7 @@ class Bench {
     answer: (asked: Asked) => Response = ({ url }) => this.token(url, ["pull"]);
     readonly source: TokenSource;
 
-    constructor(accounts?: TokenSourceOptions["accounts"]) {
+    constructor(accounts?: TokenSourceOptions["accounts"], privateAccounts?: TokenSourceOptions["privateAccounts"]) {
         this.source = new TokenSource({
             fetch: async (href, { authorization }) => {
                 const asked = { url: new URL(href), authorization };
@@ -26,6 +26,7 @@ class Bench {
                 return this.answer(asked);
             },
             accounts,
+            privateAccounts,
             now: () => this.now,
         });
     }
@@ -251,5 +252,59 @@ describe("TokenSource with an account", () => {
             bench.asked.map(({ authorization }) => authorization),
             [undefined],
         );
+    });
+});
+
+describe("TokenSource with an account for private repositories", () => {
+    const PRIVATE = { username: "acme-bot", token: "ghp_sentinel" };
+    const PRIVATE_BASIC = `Basic ${Buffer.from("acme-bot:ghp_sentinel").toString("base64")}`;
+    const opened = [
+        { ...PRIVATE, upstream: "ghcr.io", repositories: ["acme/*"] },
+        { ...PRIVATE, upstream: "docker.io", repositories: ["acme/secret"] },
+    ];
+    const authorizations = ({ asked }: Bench) => asked.map(({ authorization }) => authorization);
+
+    for (const [upstream, repository] of [
+        [GHCR, "acme/app"],
+        [DOCKER, "acme/secret"],
+    ]) {
+        it(`asks with it at once for ${repository} of ${upstream.name}`, async () => {
+            const bench = new Bench({ "docker.io": ACCOUNT }, opened);
+            assert.ok(await bench.source.pullToken(upstream, repository));
+            assert.deepEqual(authorizations(bench), [PRIVATE_BASIC]);
+        });
+    }
+
+    it("asks without it for what is not on the list", async () => {
+        const bench = new Bench(undefined, opened);
+        for (const repository of ["other/app", "acme"]) await bench.source.pullToken(GHCR, repository);
+        await bench.source.pullToken(DOCKER, "acme/other");
+        assert.deepEqual(authorizations(bench), [undefined, undefined, undefined]);
+    });
+
+    it("leaves the other account to its rule", async () => {
+        const bench = new Bench({ "docker.io": ACCOUNT }, opened);
+        await bench.source.pullToken(DOCKER, "library/node");
+        assert.deepEqual(authorizations(bench), [undefined, BASIC]);
+    });
+
+    it("asks with it again when the token is used up", async () => {
+        const bench = new Bench(undefined, opened);
+        await bench.source.pullToken(GHCR, "acme/app");
+        bench.passSeconds(300);
+        await bench.source.pullToken(GHCR, "acme/app");
+        assert.deepEqual(authorizations(bench), [PRIVATE_BASIC, PRIVATE_BASIC]);
+    });
+
+    it("says so when the service does not take it, and asks nobody else", async () => {
+        const bench = new Bench(undefined, opened);
+        bench.answer = () => Response.json({}, { status: 403 });
+        await assert.rejects(bench.source.pullToken(GHCR, "acme/app"), (error: NoToken) => {
+            assert.equal(error.reason, "account");
+            assert.match(error.message, /account acme-bot/);
+            assert.ok(!error.message.includes(PRIVATE.token));
+            return true;
+        });
+        assert.equal(bench.asked.length, 1);
     });
 });
