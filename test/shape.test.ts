@@ -13,7 +13,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "stacks/": { project: /^services\/registry\//, packages: /^(@pulumi\/pulumi|zod|node:net)$/ },
     "components/": {
         project: /^(components\/|services\/registry\/|templates\/render\.ts$|package\.json$)/,
-        packages: /^(@pulumi\/\w+|esbuild|node:(crypto|path))$/,
+        packages: /^(@pulumi\/\w+|esbuild|node:(crypto|path|zlib))$/,
     },
     "templates/": { project: /^$/, packages: /^(@pulumi\/pulumi|node:(fs|path))$/ },
     "services/registry/": { project: /^services\/registry\//, packages: /^$/ },
@@ -109,7 +109,8 @@ describe("The project", () => {
                 [name],
             );
             assert.ok(classes.every(isExported), `${name} is not exported`);
-            const args = nodes(source, ts.isInterfaceDeclaration).filter((each) => each.name.text === `${name}Args`);
+            const types = [...nodes(source, ts.isInterfaceDeclaration), ...nodes(source, ts.isTypeAliasDeclaration)];
+            const args = types.filter((each) => each.name.text === `${name}Args`);
             assert.ok(args.length === 1 && args.every(isExported), `no exported ${name}Args`);
             const parameters = nodes(source, ts.isConstructorDeclaration).map(({ parameters: all }) =>
                 all.map((parameter) => parameter.type?.getText()),
