@@ -5,12 +5,12 @@ import { basename, dirname, join, relative } from "node:path";
 import * as ts from "typescript";
 
 const ROOT = join(__dirname, "..");
-const FOLDERS = ["components", "services", "stacks", "templates", "rehearsal", "bench", "test"];
+const FOLDERS = ["components", "services", "stacks", "templates", "checks", "rehearsal", "bench", "test"];
 
 /** What each layer may import, by the start of its path: of the project, and of packages and Node. First match counts. */
 const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly packages: RegExp }>> = {
     "index.ts": { project: /^(components|stacks)\//, packages: /^@pulumi\// },
-    "stacks/": { project: /^services\/registry\//, packages: /^(@pulumi\/pulumi|zod|node:net)$/ },
+    "stacks/": { project: /^(stacks\/|services\/registry\/)/, packages: /^(@pulumi\/pulumi|zod|node:net)$/ },
     "components/": {
         project: /^(components\/|services\/registry\/|templates\/render\.ts$|package\.json$)/,
         packages: /^(@pulumi\/\w+|esbuild|node:(crypto|path|zlib))$/,
@@ -22,6 +22,11 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "services/uplink/": {
         project: /^(services\/(registry|uplink)\/|package\.json$)/,
         packages: /^(undici|prom-client|zod|node:[\w/]+)$/,
+    },
+    // It also tells which plugins the program needs, runs programs, and reads a stack's file, as the rehearsal does.
+    "checks/": {
+        project: /^(checks\/|stacks\/|components\/shell\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
+        packages: /^(@pulumi\/pulumi|@aws-sdk\/credential-provider-node|aws4fetch|tar-stream|undici|node:[\w/]+)$/,
     },
     "rehearsal/": { project: /^(?!test\/|bench\/)/, packages: /./ },
     "bench/": { project: /./, packages: /./ },

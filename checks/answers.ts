@@ -1,0 +1,130 @@
+/** Relays and the mirror as clients see them: their TLS, and what they answer. */
+import { request } from "node:https";
+import { rootCertificates, type TLSSocket } from "node:tls";
+import { reason } from "./ask";
+import { type Check, once, Remark } from "./finding";
+
+const DAY_MS = 24 * 3600 * 1000;
+/** Renewed when a third of its life is left: with a quarter left, something is wrong. Long-lived ones have this long. */
+const ENOUGH_DAYS = 30;
+
+/** Something that answers over TLS under a name. */
+export interface Place {
+    readonly url: string;
+    /** PEM of a private CA to trust beside the public ones. */
+    readonly ca?: string;
+    /** Within which an answer must have come. */
+    readonly seconds: number;
+}
+
+/** A relay, and what it must say. */
+export interface RelayPlace extends Place {
+    readonly access: "keys" | "public";
+    /** A key that it must take; none to try in a stack that has no keys. */
+    readonly key?: string;
+}
+
+interface Shown {
+    readonly status: number;
+    readonly headers: NodeJS.Dict<string | string[]>;
+    readonly from: Date;
+    readonly until: Date;
+}
+
+/** A relay from outside: its certificate, and `/v2/` for a stranger and for who has a key. */
+export function relayCheck({ access, key, ...place }: RelayPlace): Check {
+    const { host } = new URL(place.url);
+    const stranger = once(() => show(place, "/v2/"));
+    const withKey: Check = {
+        what: "relay: with a key",
+        where: host,
+        todo: "run pulumi up again: the relay has other keys than the stack",
+        ask: async () => {
+            const { status } = await show(place, "/v2/", { "X-Relay-Key": key });
+            if (status === 200) return "is let in";
+            throw new Error(`/v2/ answers ${status} in place of 200`);
+        },
+    };
+    return {
+        what: "relay: TLS",
+        where: host,
+        ask: async () => certificateNote(await stranger()),
+        next: [
+            {
+                what: "relay: without a key",
+                where: host,
+                ask: async () => {
+                    const { status, headers } = await stranger();
+                    if (access === "public") {
+                        if (status === 200) return "is let in, as the settings say";
+                        throw new Error(`/v2/ answers ${status} in place of 200`);
+                    }
+                    if (status !== 401) throw new Error(`/v2/ answers ${status} in place of 401`);
+                    const asked = `Basic realm="${new URL(place.url).hostname}"`;
+                    if (headers["www-authenticate"] === asked) return "is refused";
+                    throw new Error(
+                        `is refused by something that is not the relay: it asks ${headers["www-authenticate"]}`,
+                    );
+                },
+            },
+            ...(access === "keys" && key !== undefined ? [withKey] : []),
+        ],
+    };
+}
+
+/** The mirror as a client of the office sees it; from elsewhere its name may not be known. */
+export function mirrorCheck(place: Place): Check {
+    const { host } = new URL(place.url);
+    const health = once(() => show(place, "/healthz"));
+    return {
+        what: "mirror: TLS",
+        where: host,
+        todo: "docker ps on the Docker host; the name must lead there in your own DNS",
+        ask: async () => certificateNote(await health()),
+        next: [
+            {
+                what: "mirror: health",
+                where: host,
+                ask: async () => {
+                    const { status } = await health();
+                    if (status === 200) return "answers";
+                    throw new Error(`/healthz answers ${status} in place of 200`);
+                },
+            },
+        ],
+    };
+}
+
+function certificateNote({ from, until }: Shown): string {
+    const left = (until.getTime() - Date.now()) / DAY_MS;
+    const life = (until.getTime() - from.getTime()) / DAY_MS;
+    const note = `${Math.floor(left)} days left, until ${until.toISOString().slice(0, 10)}`;
+    if (left > Math.min(life / 4, ENOUGH_DAYS)) return note;
+    const todo =
+        "see the rows of the machine for the last renewal; without ACME: pulumi up, or a new certificate of your own";
+    throw new Remark("failed", note, todo);
+}
+
+function show({ url, ca, seconds }: Place, path: string, headers: NodeJS.Dict<string> = {}): Promise<Shown> {
+    return new Promise((resolve, reject) => {
+        const asked = request(new URL(path, url), {
+            headers: { "User-Agent": "dockermirror", ...headers },
+            ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
+            agent: false,
+            timeout: seconds * 1000,
+        });
+        asked.on("timeout", () => asked.destroy(new Error(`no answer within ${seconds} s`)));
+        asked.on("error", (error) => reject(new Error(reason(error, seconds))));
+        asked.on("response", (answer) => {
+            const { valid_from, valid_to } = (answer.socket as TLSSocket).getPeerCertificate();
+            answer.resume();
+            resolve({
+                status: answer.statusCode ?? 0,
+                headers: answer.headers,
+                from: new Date(valid_from),
+                until: new Date(valid_to),
+            });
+        });
+        asked.end();
+    });
+}

@@ -1,0 +1,64 @@
+/** One question over HTTP, with an answer or a reason that a person understands. */
+import { fetch } from "undici";
+import type { Surroundings } from "./surroundings";
+
+/** What is asked. */
+export interface Question {
+    readonly url: string;
+    /** @default "GET" */
+    readonly method?: string;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly body?: string;
+    /** True: the answer's status is enough, its body stays where it is. */
+    readonly statusOnly?: boolean;
+}
+
+/** What came back, whatever the status. Redirects are followed. */
+export interface Answer {
+    readonly status: number;
+    readonly text: string;
+}
+
+/** @throws Error that says in words why no answer came. */
+export async function ask({ dispatcher, seconds }: Surroundings, question: Question): Promise<Answer> {
+    const { url, method, headers, body, statusOnly } = question;
+    const signal = AbortSignal.timeout(seconds * 1000);
+    try {
+        const answer = await fetch(url, {
+            method,
+            headers: { "User-Agent": "dockermirror", ...headers },
+            body,
+            dispatcher,
+            signal,
+        });
+        if (!statusOnly) return { status: answer.status, text: await answer.text() };
+        await answer.body?.cancel();
+        return { status: answer.status, text: "" };
+    } catch (error) {
+        throw new Error(reason(error, seconds));
+    }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+    ENOTFOUND: "its name is not found",
+    EAI_AGAIN: "the resolver does not answer",
+    ECONNREFUSED: "the connection is refused",
+    ECONNRESET: "the connection is cut",
+    UND_ERR_SOCKET: "the connection is cut",
+    EHOSTUNREACH: "there is no way to its address",
+    ENETUNREACH: "there is no way to its address",
+    ERR_TLS_CERT_ALTNAME_INVALID: "it shows another host's certificate: something answers in its place",
+};
+
+/** Why a connection did not come about. */
+export function reason(error: unknown, seconds: number): string {
+    const { name, message, code = "", cause } = error as NodeJS.ErrnoException;
+    if (["TimeoutError", "AbortError"].includes(name) || ["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"].includes(code)) {
+        return `no answer within ${seconds} s`;
+    }
+    const known = REASONS[code];
+    if (known) return known;
+    if (/CERT|SIGNED|ISSUER/.test(code))
+        return `its certificate is not trusted (${code}): something answers in its place`;
+    return cause instanceof Error ? reason(cause, seconds) : message;
+}

@@ -1,0 +1,76 @@
+/** The machine with Docker at home, asked as @pulumi/docker asks it: by the user's own ssh and the docker CLI over there. */
+import { quote } from "../components/shell";
+import { type Check, Remark } from "./finding";
+import type { Surroundings } from "./surroundings";
+
+/** As components/onprem/uplink.ts makes it. */
+const UPLINK = "dockermirror-uplink";
+const STATUS = "fetch('http://127.0.0.1:5000/status').then((answer) => answer.text()).then(console.log)";
+
+/** The parts of the uplink's `/status` that are looked at here. */
+interface UplinkStatus {
+    readonly relays: readonly { readonly name: string; readonly condition: string }[];
+}
+
+/**
+ * Whether Docker can be used.
+ *
+ * @param docker `unix:///var/run/docker.sock` or `ssh://user@host[:port]`.
+ */
+export function dockerCheck(where: Surroundings, docker: string, next: readonly Check[] = []): Check {
+    return {
+        what: "Docker at home",
+        where: docker,
+        todo: docker.startsWith("unix:")
+            ? "start Docker, and run this as a user who may use it"
+            : "log in once by hand, so that the host key is known; that user must be in the group docker there",
+        ask: async () => `Docker ${await onDocker(where, docker, ["version", "--format", "{{.Server.Version}}"])}`,
+        next,
+    };
+}
+
+/** What the stack keeps running there: its containers, and what the uplink thinks of the relays. */
+export function containerChecks(where: Surroundings, docker: string): Check[] {
+    return [
+        {
+            what: "containers at home",
+            where: docker,
+            todo: "docker logs says why; pulumi refresh and up make what is gone",
+            ask: async () => {
+                const filter = ["--all", "--filter", "name=^dockermirror-"];
+                const listed = await onDocker(where, docker, ["ps", ...filter, "--format", "{{.Names}}: {{.Status}}"]);
+                const lines = listed.split("\n").filter((line) => line !== "");
+                if (lines.length === 0) throw new Error("there are none");
+                const unwell = lines.filter((line) => !/: Up /.test(line) || /unhealthy/.test(line));
+                if (unwell.length > 0) throw new Error(unwell.join("; "));
+                return lines.join("; ");
+            },
+        },
+        {
+            what: "uplink",
+            where: docker,
+            ask: async () => {
+                const text = await onDocker(where, docker, ["exec", UPLINK, "node", "-e", STATUS]);
+                const { relays } = JSON.parse(text) as UplinkStatus;
+                const told = relays.map(({ name, condition }) => `${name} is ${condition}`).join(", ");
+                const well = relays.filter(({ condition }) => condition === "well");
+                if (well.length === relays.length) return told;
+                const todo = "the rows of the relays say why, or the link between here and there does";
+                throw new Remark(well.length > 0 ? "warning" : "failed", told, todo);
+            },
+        },
+    ];
+}
+
+async function onDocker(where: Surroundings, docker: string, args: readonly string[]): Promise<string> {
+    const { run, env, seconds } = where;
+    const { protocol, username, hostname, port } = new URL(docker);
+    const login = [...(port ? ["-p", port] : []), ...(username ? ["-l", username] : [])];
+    const flags = ["-T", "-o", "BatchMode=yes", "-o", `ConnectTimeout=${seconds}`, ...login];
+    const { code, stdout, stderr } =
+        protocol === "ssh:"
+            ? await run("ssh", [...flags, "--", hostname, ["docker", ...args].map(quote).join(" ")], { env })
+            : await run("docker", ["-H", docker, ...args], { env });
+    if (code === 0) return stdout.trim();
+    throw new Error(stderr.trim().split("\n").at(-1));
+}

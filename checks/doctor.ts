@@ -1,0 +1,87 @@
+/** `npm run doctor`: whether what a stack made is as it was made and well. `--help` tells the flags. */
+import { parseArgs } from "node:util";
+import { mirrorCheck, relayCheck } from "./answers";
+import { containerChecks, dockerCheck } from "./docker-host";
+import { type Check, type Finding, lookAll } from "./finding";
+import { examineMachine } from "./machine";
+import { pulumi } from "./pulumi-cli";
+import { report } from "./report";
+import type { SshTarget } from "./ssh";
+import { readStackSettings } from "./stack";
+import { type Surroundings, theWorld } from "./surroundings";
+
+const USAGE = `npm run doctor -- [--stack NAME] [--json FILE]
+
+Looks at what a stack made: the machine overseas from within, by SSH; the relays and the mirror as clients see them;
+the containers at home. Changes nothing. Exits with 1 when something is wrong.
+
+  --stack NAME  default: the stack that is selected
+  --json FILE   also write what was found as JSON
+`;
+
+/** Outputs of the stack (index.ts) that are looked at here. */
+interface Outputs {
+    readonly relaySsh?: Partial<SshTarget> & { readonly host: string };
+    readonly relayUrls?: readonly string[];
+    readonly relayKeys?: Readonly<Record<string, string>>;
+    /** Path on a client → PEM. */
+    readonly relayClients?: Readonly<Record<string, string>>;
+    readonly mirrorUrl?: string;
+    readonly mirrorCa?: string;
+}
+
+main().then(
+    (code) => process.exit(code),
+    (error: Error) => {
+        console.error(error.message);
+        process.exit(1);
+    },
+);
+
+async function main(): Promise<number> {
+    const flags = readFlags();
+    if (!flags) return process.exitCode === undefined ? 0 : Number(process.exitCode);
+    const where = theWorld(process.env);
+    const name = flags.stack ?? (await pulumi(where, ["stack", "--show-name"])).trim();
+    const outputs = JSON.parse(
+        await pulumi(where, ["stack", "output", "--json", "--show-secrets", "--stack", name]),
+    ) as Outputs;
+    const { stack, findings } = await readStackSettings(where, name);
+    const { access = "keys", onprem } = stack?.settings ?? {};
+    const looked = await Promise.all([
+        machine(outputs, where.env),
+        lookAll([...relays(where, outputs, access), ...mirror(where, outputs)]),
+        lookAll(onprem ? [dockerCheck(where, onprem.docker, containerChecks(where, onprem.docker))] : []),
+    ]);
+    return report([...findings, ...looked.flat()], flags.json);
+}
+
+async function machine({ relaySsh }: Outputs, env: NodeJS.ProcessEnv): Promise<Finding[]> {
+    return relaySsh ? examineMachine({ port: 22, user: "root", ...relaySsh }, env) : [];
+}
+
+function relays({ seconds }: Surroundings, outputs: Outputs, access: "keys" | "public"): Check[] {
+    const { relayUrls = [], relayKeys = {}, relayClients = {} } = outputs;
+    const key = Object.values(relayKeys).at(-1);
+    // A file for each host with a private CA, below a folder of its name.
+    const ca = (url: string) => relayClients[`/etc/docker/certs.d/${new URL(url).host}/ca.crt`];
+    return relayUrls.map((url) => relayCheck({ url, ca: ca(url), access, key, seconds }));
+}
+
+function mirror({ seconds }: Surroundings, { mirrorUrl, mirrorCa }: Outputs): Check[] {
+    return mirrorUrl === undefined ? [] : [mirrorCheck({ url: mirrorUrl, ca: mirrorCa, seconds })];
+}
+
+function readFlags(): { readonly stack?: string; readonly json?: string } | undefined {
+    try {
+        const { values } = parseArgs({
+            options: { stack: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
+        });
+        if (!values.help) return values;
+        console.log(USAGE);
+    } catch (error) {
+        console.error(`${(error as Error).message}\n\n${USAGE}`);
+        process.exitCode = 2;
+    }
+    return undefined;
+}

@@ -1,0 +1,117 @@
+/** An archive of Pulumi and its provider plugins, for an office that cannot download them. */
+import { createHash } from "node:crypto";
+import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Readable, Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { pack } from "tar-stream";
+import { fetch } from "undici";
+import { ask, reason } from "./ask";
+import { cli, type Download, type Platform, plugins } from "./plugins";
+import type { Services, Surroundings } from "./surroundings";
+
+const INSTALL = join(__dirname, "install.sh");
+
+/** A line a file: its name, then where it can be had. */
+export function listPlugins(services: Services, platform: Platform): string[] {
+    return downloads(services, platform).map(({ file, urls }) => `${file}  ${urls.join("  ")}`);
+}
+
+/**
+ * Downloads everything into one tar: the files, `SHA256SUMS` and `install.sh`.
+ *
+ * @throws Error that names the file that no source has, or whose checksum is not the published one.
+ */
+export async function fetchPlugins(
+    where: Surroundings,
+    platform: Platform,
+    archive: string,
+    tell: (line: string) => void,
+): Promise<void> {
+    const folder = mkdtempSync(join(tmpdir(), "dockermirror-plugins-"));
+    const sums: string[] = [];
+    const tar = pack();
+    const written = pipeline(tar, createWriteStream(archive));
+    try {
+        const wanted = downloads(where.services, platform);
+        for (const [index, download] of wanted.entries()) {
+            const { file } = download;
+            const path = join(folder, file);
+            const sum = await fetchOne(where, download, path);
+            const published = await publishedSum(where, download);
+            if (published !== undefined && published !== sum) {
+                throw new Error(`${file} is not what was published: its SHA-256 is ${sum} in place of ${published}`);
+            }
+            sums.push(`${sum}  ${file}\n`);
+            const size = statSync(path).size;
+            await pipeline(createReadStream(path), tar.entry({ name: file, size }));
+            rmSync(path);
+            const checked = published === undefined ? "no checksum could be had to compare" : "checksum as published";
+            tell(`${index + 1}/${wanted.length}  ${file}  ${(size / 1e6).toFixed(1)} MB, ${checked}`);
+        }
+        tar.entry({ name: "SHA256SUMS" }, sums.join(""));
+        tar.entry({ name: "install.sh", mode: 0o755 }, readFileSync(INSTALL, "utf8"));
+        tar.finalize();
+        await written;
+        tell(`${archive}: unpack it on the other machine and run install.sh there`);
+    } catch (error) {
+        tar.destroy();
+        await written.catch(() => {});
+        rmSync(archive, { force: true });
+        throw error;
+    } finally {
+        rmSync(folder, { recursive: true });
+    }
+}
+
+function downloads(services: Services, platform: Platform): Download[] {
+    return [cli(services, platform), ...plugins(services, platform)];
+}
+
+/** The SHA-256 of what was written to `path`. */
+async function fetchOne(where: Surroundings, { file, urls }: Download, path: string): Promise<string> {
+    const problems: string[] = [];
+    for (const url of urls) {
+        try {
+            return await fetchFrom(where, url, path);
+        } catch (error) {
+            problems.push(`${new URL(url).host}: ${reason(error, where.seconds)}`);
+        }
+    }
+    throw new Error(`${file} cannot be downloaded: ${problems.join("; ")}`);
+}
+
+async function fetchFrom({ dispatcher, seconds }: Surroundings, url: string, path: string): Promise<string> {
+    // The time is for the next bytes to come, not for the whole: these are large files.
+    const stalled = new AbortController();
+    const timer = setTimeout(() => stalled.abort(), seconds * 1000);
+    const hash = createHash("sha256");
+    const counted = new Transform({
+        transform(chunk, _, done) {
+            timer.refresh();
+            hash.update(chunk);
+            done(null, chunk);
+        },
+    });
+    try {
+        const answer = await fetch(url, { dispatcher, signal: stalled.signal });
+        if (answer.status !== 200 || !answer.body) throw new Error(`answers ${answer.status}`);
+        await pipeline(Readable.fromWeb(answer.body), counted, createWriteStream(path));
+        return hash.digest("hex");
+    } finally {
+        clearTimeout(timer);
+    }
+}
+
+/**
+ * The checksum that GitHub tells of a release's file, or undefined where it does not answer or has none.
+ *
+ * Source: https://docs.github.com/en/rest/releases/releases (`assets[].digest`)
+ */
+async function publishedSum(where: Surroundings, { release, file }: Download): Promise<string | undefined> {
+    const answer = await ask(where, { url: release }).catch(() => undefined);
+    if (answer?.status !== 200) return undefined;
+    const { assets = [] } = JSON.parse(answer.text) as { assets?: { name: string; digest?: string | null }[] };
+    return assets.find(({ name }) => name === file)?.digest?.replace(/^sha256:/, "");
+}

@@ -1,0 +1,32 @@
+/** The Docker Hub account that the relays pull with. */
+import { ask } from "./ask";
+import { type Check, Remark } from "./finding";
+import type { Surroundings } from "./surroundings";
+
+/**
+ * Asks for a pull token of a public image with the account's name and access token. It is the relays that will, so no
+ * answer here says nothing about them.
+ *
+ * Source: https://distribution.github.io/distribution/spec/auth/token/
+ */
+export function hubCheck(where: Surroundings, username: string, token: string | undefined): Check {
+    const { hubTokens } = where.services;
+    return {
+        what: "Docker Hub account",
+        where: username,
+        todo: "make an access token at app.docker.com, then pulumi config set --secret dockermirror:hubToken",
+        ask: async () => {
+            if (token === undefined) throw new Remark("skipped", "the secret hubToken cannot be read here");
+            const query = "service=registry.docker.io&scope=repository:library/alpine:pull";
+            const { status } = await ask(where, {
+                url: `${hubTokens}/token?${query}`,
+                headers: { Authorization: `Basic ${Buffer.from(`${username}:${token}`).toString("base64")}` },
+                statusOnly: true,
+            }).catch((error: Error) => {
+                throw new Remark("skipped", `${new URL(hubTokens).host}: ${error.message}; the relays will ask it`);
+            });
+            if (status === 200) return "the access token is taken";
+            throw new Error(`the access token is refused: ${new URL(hubTokens).host} answers ${status}`);
+        },
+    };
+}

@@ -1,0 +1,35 @@
+/** What the relay's machine says of itself: the lines of /etc/nginx/relay/doctor.sh (templates/vm/doctor.sh). */
+import { asRoot } from "../components/shell";
+import type { Finding, State } from "./finding";
+import { overSsh, type SshTarget } from "./ssh";
+
+const DOCTOR = "/etc/nginx/relay/doctor.sh";
+
+const STATES: Readonly<Record<string, State>> = { ok: "ok", note: "warning", wrong: "failed" };
+
+/**
+ * Looks the machine over from within, over SSH; a finding a line. Changes nothing there.
+ *
+ * @param env The PATH that `ssh` is on, and its agent.
+ */
+export async function examineMachine(target: SshTarget, env: NodeJS.ProcessEnv): Promise<Finding[]> {
+    const where = `${target.host}:${target.port}`;
+    const { code, stdout, stderr } = await overSsh(target, asRoot(`exec sh ${DOCTOR}`), env);
+    const findings = stdout.split("\n").flatMap((line): Finding[] => {
+        const [, word = "", subject = "", note = ""] = /^(\w+) +(\S+) +(.*)$/.exec(line) ?? [];
+        const state = STATES[word];
+        return state ? [{ what: `machine: ${subject}`, where, state, note }] : [];
+    });
+    // Ended before it came to its verdict, or did not begin.
+    if (code === 0 ? findings.length > 0 : findings.some(({ state }) => state === "failed")) return findings;
+    const [said = `${DOCTOR} ended with ${code} and says nothing`] = stderr
+        .trim()
+        .split("\n")
+        .slice(-1)
+        .filter(Boolean);
+    const todo =
+        code === 255
+            ? "is the machine up, and this one's address in sshFrom? A host key that changed is not taken: find out why first"
+            : "run pulumi up again, which lays the release anew";
+    return [...findings, { what: "machine", where, state: "failed", note: said, todo }];
+}
