@@ -226,6 +226,8 @@ export function overseasProblems(plain: PlainOverseas, hasZone: boolean): [strin
                 `needs an IPv4 range, because the machine is logged in to by its IPv4 address, got ${plain.sshFrom.join(", ")}`,
             ]);
     }
+    if (plain.kind === "ec2" && plain.ipv6 && plain.subnetId === undefined)
+        problems.push(["ipv6", "needs subnetId: a default VPC has no IPv6, so name a subnet that has it"]);
     return [...problems, ...tlsProblems(plain, hasZone)];
 }
 

@@ -243,6 +243,10 @@ describe("Settings", () => {
             { zone: "example.com", overseas: { ...EC2, diskGiB: 4 } },
             /^dockermirror:overseas\.diskGiB {2}.*>=8, got 4$/,
         ],
+        "IPv6 in a default VPC": [
+            { zone: "example.com", overseas: { ...EC2, ipv6: true } },
+            /^dockermirror:overseas\.ipv6 {2}needs subnetId/,
+        ],
         "a reboot at no time of day": [
             { zone: "example.com", overseas: { ...EC2, rebootAt: "24:00" } },
             /^dockermirror:overseas\.rebootAt {2}must be a time of day in UTC such as "19:30", got "24:00"$/,
