@@ -5,7 +5,7 @@ import { basename, join } from "node:path";
 import { type ImageArgs, type Layer, type MadeImage, makeImage } from "./hub/image";
 import { ImageStore } from "./hub/store";
 import type { BaseImage } from "./images";
-import { KEEP, REGISTRY_BINARY } from "./images";
+import { KEEP, PUBLIC_CAS, REGISTRY_BINARY } from "./images";
 import { bar } from "./progress";
 
 const MB = 1_000_000;
@@ -40,13 +40,9 @@ export interface Catalogue {
     readonly images: Readonly<Record<ProofImage, CatalogueEntry>>;
 }
 
-/**
- * Fills the store, or takes the one of an earlier rehearsal when it was made of the same parts.
- *
- * @param caCert PEM of the rehearsal's CA, which the node image trusts as the real one trusts public CAs.
- */
-export async function makeCatalogue(slim: BaseImage, caCert: string, tell: (line: string) => void): Promise<Catalogue> {
-    const own = ownImages(slim, caCert);
+/** Fills the store, or takes the one of an earlier rehearsal when it was made of the same parts. */
+export async function makeCatalogue(slim: BaseImage, tell: (line: string) => void): Promise<Catalogue> {
+    const own = ownImages(slim);
     const proof = proofImages();
     const sources = [slim.tar, process.execPath, REGISTRY_BINARY, "/bin/busybox"].map((path) => [
         path,
@@ -84,7 +80,7 @@ export async function makeCatalogue(slim: BaseImage, caCert: string, tell: (line
     return { store, images: JSON.parse(readFileSync(contents, "utf8")) };
 }
 
-function ownImages(slim: BaseImage, caCert: string): ImageArgs[] {
+function ownImages(slim: BaseImage): ImageArgs[] {
     const base: Layer = { tar: slim.tar };
     const official = {
         upstream: "docker.io",
@@ -95,16 +91,9 @@ function ownImages(slim: BaseImage, caCert: string): ImageArgs[] {
             ...official,
             repository: "library/node",
             tag: "22-bookworm-slim",
-            layers: [
-                base,
-                {
-                    files: {
-                        "/usr/local/bin/node": { from: process.execPath, mode: 0o755 },
-                        "/etc/ssl/rehearsal-ca.pem": caCert,
-                    },
-                },
-            ],
-            env: [...official.env, "NODE_EXTRA_CA_CERTS=/etc/ssl/rehearsal-ca.pem"],
+            layers: [base, { files: { "/usr/local/bin/node": { from: process.execPath, mode: 0o755 } } }],
+            // The real one trusts the public CAs. What plays them is laid when a container is made: stand-ins/docker.ts.
+            env: [...official.env, `NODE_EXTRA_CA_CERTS=${PUBLIC_CAS}`],
             cmd: ["node"],
         },
         {

@@ -20,6 +20,9 @@ export const KEEP = join(__dirname, "..", ".rehearsal");
 export const REGISTRY_BINARY = join(KEEP, "registry");
 /** Let's Encrypt's own small ACME server, built from its Go module. */
 export const PEBBLE_BINARY = join(KEEP, "pebble");
+/** Where a container of the node image has the CAs that play the public ones; stand-ins/docker.ts lays them. */
+export const PUBLIC_CAS = "/etc/ssl/rehearsal-ca.pem";
+
 const GO_PROGRAMS = [
     {
         path: REGISTRY_BINARY,

@@ -10,7 +10,7 @@ import { Scene, type SceneRelay } from "./scene";
 import { setup } from "./setup";
 import { adapted, hubAccounts, readStack, type StackNames, stackNames } from "./stack-file";
 import { printTable } from "./table";
-import { containerName, RUN, rehearsalCa, Topology } from "./topology";
+import { containerName, RUN, Topology } from "./topology";
 import { upInProcess } from "./up";
 
 const USAGE = `npm start -- [--once] [--stack NAME] [--json FILE]
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
 }
 
 async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => void): Promise<Step[]> {
-    const catalogue = await makeCatalogue(base.slim, rehearsalCa().cert, tell);
+    const catalogue = await makeCatalogue(base.slim, tell);
     const images = { slim: base.slim.image, machine: base.machine.image };
     const topology = await Topology.start(images);
     const stack = readStack(flags.stack, { sshPrivateKey: topology.sshPrivateKey });

@@ -1,11 +1,12 @@
 /** @pulumi/docker: the resources of the on-prem site, really made on the Docker engine that the provider names. */
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pack } from "tar-stream";
 import { Docker } from "../docker";
 import type { Properties, Remembered, StandIn, Wanted } from "../engine";
+import { PUBLIC_CAS } from "../images";
 import { bar } from "../progress";
 import { eventually } from "../run";
 
@@ -21,7 +22,11 @@ interface ContainerState {
 
 const WAIT_SECONDS = 60;
 
-/** Stand-ins for the resource types that the program uses. `env` has the PATH with the rehearsal's own `ssh`. */
+/**
+ * Stand-ins for the resource types that the program uses.
+ *
+ * @param env Has the PATH with the rehearsal's own `ssh`, and the file of the CAs that play the public ones.
+ */
 export function dockerStandIns(env: NodeJS.ProcessEnv, tell: (line: string) => void): Record<string, StandIn> {
     const engine = ({ provider }: Wanted) => new Docker(provider?.host, env);
     const network: StandIn = {
@@ -51,7 +56,7 @@ export function dockerStandIns(env: NodeJS.ProcessEnv, tell: (line: string) => v
         },
     };
     const container: StandIn = {
-        create: (wanted) => createContainer(engine(wanted), wanted),
+        create: (wanted) => createContainer(engine(wanted), wanted, publicCas(env)),
         remove: async (old: Remembered) => void (await engine(old).run(["rm", "--force", "--volumes", old.id])),
     };
     return {
@@ -98,14 +103,20 @@ async function pull(
     return pulled.Id;
 }
 
-async function createContainer(docker: Docker, wanted: Wanted) {
+/** The CAs that play the public ones, PEM. Images elsewhere have theirs in them; here each rehearsal has others. */
+function publicCas({ NODE_EXTRA_CA_CERTS: file }: NodeJS.ProcessEnv): string {
+    if (file === undefined) throw new Error("the rehearsal's environment has no NODE_EXTRA_CA_CERTS");
+    return readFileSync(file, "utf8");
+}
+
+async function createContainer(docker: Docker, wanted: Wanted, cas: string) {
     const { inputs } = wanted;
     const name: string = inputs.name ?? `${wanted.name}-${randomBytes(4).toString("hex").slice(0, 7)}`;
     const id = (await docker.run(["create", "--name", name, ...createArguments(wanted)])).trim();
     try {
         // As the provider does it: into the created container, before it starts.
-        if (inputs.uploads?.length > 0)
-            await docker.run(["cp", "-", `${id}:/`], { input: await tarOf(inputs.uploads) });
+        const uploads = [{ file: PUBLIC_CAS, content: cas }, ...(inputs.uploads ?? [])];
+        await docker.run(["cp", "-", `${id}:/`], { input: await tarOf(uploads) });
         if (inputs.attach) {
             const ran = await docker.attempt(["start", "--attach", id]);
             const { State } = await state(docker, id);
