@@ -9,6 +9,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
+import { BASE_PACKAGES } from "../components/overseas/user-data";
 import type { Docker } from "./docker";
 import { newGo } from "./go";
 import { bar } from "./progress";
@@ -40,15 +41,11 @@ const MACHINE = [
     ...SLIM,
     ...["openssh-server", "curl", "iproute2", "iptables", "docker.io", "skopeo", "openssl", "procps", "sudo"],
 ];
-/** What a made machine installs by itself at its first boot: the rehearsal has no Debian archive to offer it then. */
-const BASE_PACKAGES = [
-    ...["nginx", "libnginx-mod-http-js", "curl", "ca-certificates", "openssl"],
-    ...["lego", "nftables", "unattended-upgrades"],
-];
 const VM = [
+    // What a made machine installs at its first boot: the rehearsal has no Debian archive to offer it then.
     ...BASE_PACKAGES,
     ...["systemd", "systemd-sysv", "libpam-systemd", "dbus", "openssh-server", "cloud-init", "python3-jsonschema"],
-    ...["sudo", "iproute2", "iputils-ping", "procps", "netbase", "logrotate"],
+    ...["iproute2", "iputils-ping", "procps", "netbase", "logrotate"],
 ];
 const LEFT_OUT = ["doc", "man", "locale", "i18n", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
 
