@@ -34,7 +34,7 @@ export interface LightsailMachineArgs {
 
 /**
  * A Debian machine of Amazon Lightsail with an address that outlives it, in the region of the provider that it is given.
- * Lightsail encrypts all disks, unasked: https://docs.aws.amazon.com/lightsail/latest/userguide/data-protection.html
+ * Whether its disk is encrypted is Lightsail's business: there is no setting.
  *
  * What it costs a month, by list prices (look yours up: https://aws.amazon.com/lightsail/pricing/): micro_3_0 with its
  * address is $7, with 2 TB of traffic in it, and both directions count: each byte that is pulled comes in and goes out.

@@ -12,6 +12,7 @@ export interface Resource {
     /** Options, from the request to the engine. */
     readonly parent: string;
     readonly deleteBeforeReplace: boolean;
+    readonly ignoreChanges: readonly string[];
     readonly dependencies: readonly string[];
 }
 
@@ -43,7 +44,7 @@ const SECRET_KEY = "4dabf18193072939515e22adb298388d";
 export async function deploy(program: () => object | Promise<object>, options: DeployOptions = {}): Promise<Deployed> {
     const { outputs = {}, functions = {} } = options;
     const resources: Resource[] = [];
-    const requests = new Map<string, Pick<Resource, "parent" | "deleteBeforeReplace" | "dependencies">>();
+    const requests = new Map<string, Omit<Resource, "type" | "name" | "custom" | "inputs" | "provider">>();
     const newResource = async ({ type, name, inputs, custom = false, provider }: pulumi.runtime.MockResourceArgs) => {
         const request = requests.get(`${type} ${name}`);
         if (!request) throw new Error(`${name} was registered past the monitor`);
@@ -75,6 +76,7 @@ export async function deploy(program: () => object | Promise<object>, options: D
         requests.set(`${request.getType()} ${request.getName()}`, {
             parent: request.getParent(),
             deleteBeforeReplace: request.getDeletebeforereplace(),
+            ignoreChanges: request.getIgnorechangesList(),
             dependencies: request.getDependenciesList(),
         }),
     );
