@@ -1,5 +1,6 @@
 /** The closed table, keys and names as lines of nginx `map`s: what the relay's and the front's templates leave open. */
 import { createHash } from "node:crypto";
+import { type Account, type PrivateAccount, repositoryPattern } from "../services/registry/accounts";
 import { DIGEST, NAME, NAME_MAX, TAG } from "../services/registry/names";
 import { DEFAULT_UPSTREAM, hostPattern, type Upstream } from "../services/registry/upstreams";
 import type { View } from "../templates/render";
@@ -43,6 +44,31 @@ export function keyLines(keys: Readonly<Record<string, string>>): string {
     return Object.entries(keys)
         .map(([id, key]) => `    ${createHash("sha256").update(key).digest("hex")}  "${id}";`)
         .join("\n");
+}
+
+/**
+ * Holes of `templates/nginx/relay/account.conf`: regular expressions of `<upstream>/<repository>`, the first that matches
+ * counts. nginx takes no word of more than 4,095 characters, and so no token of more than 3,000.
+ *
+ * @param hubAccount For all repositories on Docker Hub that are public.
+ */
+export function accountsView(hubAccount: Account | undefined, privateAccounts: readonly PrivateAccount[]): View {
+    const listed = privateAccounts.map((account) => {
+        const repositories = account.repositories.map(repositoryPattern).join("|");
+        return { account, pattern: `"~^${exact(account.upstream)}/(?:${repositories})$"` };
+    });
+    const hub = hubAccount ? [{ account: hubAccount, pattern: `"~^${exact(DEFAULT_UPSTREAM)}/"` }] : [];
+    return {
+        privateRepositories: listed.map(({ pattern }) => `    ${pattern}  yes;`).join("\n"),
+        accounts: [...listed, ...hub]
+            .map(({ account, pattern }) => `    ${pattern}  "${authorization(account)}";`)
+            .join("\n"),
+    };
+}
+
+/** https://www.rfc-editor.org/rfc/rfc7617 */
+function authorization({ username, token }: Account): string {
+    return `Basic ${Buffer.from(`${username}:${token}`).toString("base64")}`;
 }
 
 /** `?ns=` and prefix (`"=<ns> <prefix>"`) that stand for one upstream; they may not differ. */

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { version } from "../../package.json";
-import { type PrivateAccount, privateAccountProblems } from "../../services/registry/accounts";
+import { checkPrivateAccounts, type PrivateAccount } from "../../services/registry/accounts";
 import type { Upstream } from "../../services/registry/upstreams";
 import { RelayGate } from "../relay-gate";
 import { child, type Transform } from "../transform";
@@ -135,8 +135,7 @@ const OBSERVABILITY = {
 /** What `services/worker/settings.ts` reads. Throws when a private account cannot be used. */
 function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.WorkersScriptBinding>[] {
     const { hubAccount, privateAccounts = [], upstreams, access = "keys" } = args;
-    const problems = privateAccounts.flatMap(privateAccountProblems);
-    if (problems.length > 0) throw new Error(`privateAccounts cannot be used: ${problems.join("; ")}`);
+    checkPrivateAccounts(privateAccounts);
     const plain = (name: string, text: pulumi.Input<string>) => ({ type: "plain_text", name, text });
     const secret = (name: string, text: pulumi.Input<string>) => ({
         type: "secret_text",

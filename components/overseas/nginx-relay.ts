@@ -1,6 +1,7 @@
 import * as cloudflare from "@pulumi/cloudflare";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
+import { checkPrivateAccounts, type PrivateAccount } from "../../services/registry/accounts";
 import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
 import { PrivateCa, type TlsArgs } from "../private-ca";
@@ -48,6 +49,11 @@ export interface NginxRelayArgs {
     readonly keys: Readonly<Record<string, pulumi.Input<string>>>;
     /** Docker Hub account whose rate limit the relay uses; its private images stay closed. @default anonymous */
     readonly hubAccount?: { readonly username: string; readonly token: pulumi.Input<string> };
+    /**
+     * Accounts for private repositories, which every caller with a key can then pull. They lie on the machine, for root
+     * alone. @default none
+     */
+    readonly privateAccounts?: readonly (Omit<PrivateAccount, "token"> & { readonly token: pulumi.Input<string> })[];
     readonly upstreams: readonly Upstream[];
     /** @default "keys" */
     readonly access?: "keys" | "public";
@@ -175,16 +181,17 @@ export class NginxRelay extends pulumi.ComponentResource {
 }
 
 function releaseOf(
-    { hostname, upstreams, access, keys, hubAccount, host, tls }: NginxRelayArgs,
+    { hostname, upstreams, access, keys, hubAccount, privateAccounts = [], host, tls }: NginxRelayArgs,
     privateCa: PrivateCa | undefined,
 ): pulumi.Output<ReturnType<typeof relayFiles>> {
+    checkPrivateAccounts(privateAccounts);
     const laid = privateCa && { certificate: privateCa.certificate, key: privateCa.key, ca: privateCa.ca };
-    const secrets = pulumi.output({ keys, hubAccount, tls: laid ?? tls });
+    const secrets = pulumi.output({ keys, hubAccount, privateAccounts, tls: laid ?? tls });
     const ipv6 = host.ipv6Address !== undefined;
     return secrets.apply((values) => relayFiles({ hostname, ipv6, upstreams, access, ...(values as ReleaseSecrets) }));
 }
 
-type ReleaseSecrets = Pick<RelayFilesArgs, "keys" | "hubAccount" | "tls">;
+type ReleaseSecrets = Pick<RelayFilesArgs, "keys" | "hubAccount" | "privateAccounts" | "tls">;
 
 /** Gets the certificate of a relay that has none yet. */
 function firstCertificate(address: string): string {

@@ -1,9 +1,10 @@
 /** The files of one release of the relay Nginx: pure, from checked values to text. */
 import { createHash } from "node:crypto";
 import { version } from "../../package.json";
-import { DEFAULT_UPSTREAM, type Upstream } from "../../services/registry/upstreams";
+import type { Account, PrivateAccount } from "../../services/registry/accounts";
+import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
-import { keyLines, namesView, tableView } from "../nginx-maps";
+import { accountsView, keyLines, namesView, tableView } from "../nginx-maps";
 import { quote } from "../shell";
 
 /** What the relay's files are made from. */
@@ -21,7 +22,9 @@ export interface RelayFilesArgs {
     /** Valid keys by id (`acme.2`), the newest last. */
     readonly keys: Readonly<Record<string, string>>;
     /** Docker Hub account that its token requests are made with. */
-    readonly hubAccount?: { readonly username: string; readonly token: string };
+    readonly hubAccount?: Account;
+    /** Accounts for private repositories, which every caller with a key can then pull. @default none */
+    readonly privateAccounts?: readonly PrivateAccount[];
     /** Who may pull: callers with a key, or everybody within a limit an address. @default "keys" */
     readonly access?: "keys" | "public";
     /** Where its certificate comes from. */
@@ -126,7 +129,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
         plain("token.conf", "nginx/relay/token.conf", shared),
         plain("relay.js", "nginx/relay/relay.js", {}),
         secret("keys.conf", "nginx/relay/keys.conf", { keys: keyLines(args.keys), strangers }),
-        secret("account.conf", "nginx/relay/account.conf", { accounts: accountLine(args.hubAccount) }),
+        secret("account.conf", "nginx/relay/account.conf", accountsView(args.hubAccount, args.privateAccounts ?? [])),
         plain("logrotate", "vm/logrotate", { accessLog: machine.accessLog }),
         plain("doctor.sh", "vm/doctor.sh", {}),
         plain("machine.sh", "vm/machine.sh", {
@@ -220,12 +223,6 @@ function answersChallenges({ tls }: RelayFilesArgs): boolean {
 
 function certificateFolder({ tls }: RelayFilesArgs, machine: Machine): string {
     return "acme" in tls ? `${machine.home}/certificate` : `${machine.nginx}/relay`;
-}
-
-function accountLine(account: RelayFilesArgs["hubAccount"]): string {
-    if (account === undefined) return "";
-    const credentials = Buffer.from(`${account.username}:${account.token}`).toString("base64");
-    return `    ${DEFAULT_UPSTREAM}  "Basic ${credentials}";`;
 }
 
 function plain(path: string, template: string, view: View): ReleaseFile {

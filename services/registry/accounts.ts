@@ -66,3 +66,9 @@ export function privateAccountProblems({ upstream, username, repositories }: Omi
     }
     return problems;
 }
+
+/** Throws with every problem of every account. */
+export function checkPrivateAccounts(accounts: readonly Omit<PrivateAccount, "token">[]): void {
+    const problems = accounts.flatMap(privateAccountProblems);
+    if (problems.length > 0) throw new Error(`privateAccounts cannot be used: ${problems.join("; ")}`);
+}

@@ -11,9 +11,9 @@ import { version } from "../../package.json";
 import type { Fault } from "../../rehearsal/hub/faults";
 import { type Hub, type RecordedRequest, startHub } from "../../rehearsal/hub/hub";
 import { ImageStore, OCI_MANIFEST } from "../../rehearsal/hub/store";
-import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
+import { HUB_HOSTS, mannersOf } from "../../rehearsal/hub/upstream-hosts";
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
-import { DEFAULT_UPSTREAM } from "../../services/registry/upstreams";
+import { DEFAULT_UPSTREAM, UPSTREAMS as TABLE } from "../../services/registry/upstreams";
 import { eventually } from "../support/eventually";
 import { type Answer, type RelayUnderTest, receive, type StartRelay, send } from "../support/relay";
 
@@ -32,6 +32,21 @@ const KEYS = {
 };
 const KEY = KEYS["acme.2"];
 const ACCOUNT = { username: "acme", token: "dckr_pat_sEntiNelSEnTiNELseNTinEL" };
+/** Accounts for private repositories, with what the double has them for. */
+const PRIVATE_ACCOUNTS = [
+    {
+        upstream: "docker.io",
+        username: "acmebot",
+        token: "dckr_pat_pRivAtEpRivAtEpRivAtE",
+        repositories: ["company/app"],
+    },
+    { upstream: "ghcr.io", username: "acme-bot", token: "ghp_pRivAtEpRivAtEpRivAtE", repositories: ["company/*"] },
+    { upstream: "nvcr.io", username: "$oauthtoken", token: "nvapi-pRivAtEpRivAtE", repositories: ["company/app"] },
+];
+const PRIVATE = ["docker.io", "ghcr.io", "nvcr.io"].flatMap((upstream) => [
+    `${upstream}/company/app`,
+    `${upstream}/elsewhere/app`,
+]);
 
 /** What the uplink sends with every request. */
 const PULL = { "x-relay-key": KEY, accept: OCI_MANIFEST };
@@ -65,8 +80,13 @@ export function relayContract(name: string, start: StartRelay): void {
                 key,
                 cert,
                 host: HUB_ADDRESS,
-                privateRepositories: ["docker.io/company/private"],
-                accounts: { [ACCOUNT.username]: ACCOUNT.token },
+                privateRepositories: ["docker.io/company/private", ...PRIVATE],
+                accounts: {
+                    [ACCOUNT.username]: ACCOUNT.token,
+                    ...Object.fromEntries(
+                        PRIVATE_ACCOUNTS.map(({ upstream, username, token }) => [`${upstream}/${username}`, token]),
+                    ),
+                },
             });
             relay = await startRelay();
         });
@@ -322,6 +342,57 @@ export function relayContract(name: string, start: StartRelay): void {
                 assert.equal(answer.status, 200);
                 assert.deepEqual(paths(hub, "registry"), ["/v2/single/manifests/1.0"]);
             });
+        });
+
+        describe("every upstream of the table", () => {
+            let all: RelayUnderTest;
+            const ask = (method: string, path: string) => send(all, method, path, PULL);
+            before(async () => {
+                all = await startRelay({ upstreams: undefined });
+            });
+            after(() => all.stop());
+
+            for (const upstream of TABLE) {
+                const { name, registry, tokenService } = upstream;
+                const { blobHost, manifestHost } = mannersOf(upstream);
+                // Two repositories, so that each way of asking fetches a token of its own.
+                const ways: Record<string, [image: string, base: string, query: string]> = {
+                    "by prefix": [`${name}/by/prefix`, `/v2/${name}/by/prefix`, ""],
+                    "by ?ns=": [`${name}/by/ns`, "/v2/by/ns", `?ns=${name}`],
+                };
+                for (const [way, [image, base, query]] of Object.entries(ways)) {
+                    it(`serves a manifest and a blob of ${name} ${way}`, async () => {
+                        const manifest = await ask("GET", `${base}/manifests/1.0${query}`);
+                        assert.equal(manifest.status, 200);
+                        assert.equal(digestOf(manifest.body), images.manifests[image]);
+                        assert.equal((await ask("HEAD", `${base}/blobs/${images.layer.digest}${query}`)).status, 200);
+                        const blob = await ask("GET", `${base}/blobs/${images.layer.digest}${query}`);
+                        assert.equal(blob.status, 200);
+                        assert.equal(digestOf(blob.body), images.layer.digest);
+
+                        const hosts = new Set(
+                            hub.requests.filter(({ role }) => role === "cdn").map(({ host }) => host),
+                        );
+                        const cdns = manifestHost === undefined ? [blobHost] : [manifestHost, blobHost];
+                        assert.deepEqual([...hosts], cdns);
+                        assert.equal(asked(hub, "token").length, tokenService ? 1 : 0);
+                        for (const { role, host, authorization } of hub.requests) {
+                            if (role === "registry") assert.equal(host, registry);
+                            assert.equal(
+                                authorization,
+                                role === "registry" && tokenService !== undefined,
+                                `${role} ${host}`,
+                            );
+                        }
+                    });
+                }
+
+                it(`says 404 for a repository that ${name} does not have`, async () => {
+                    const answer = await ask("GET", `/v2/${name}/by/nobody/manifests/1.0`);
+                    assert.equal(answer.status, 404);
+                    assert.match(errorCode(answer), /^(NAME|MANIFEST)_UNKNOWN$/);
+                });
+            }
         });
 
         describe("manifests and lists", () => {
@@ -703,6 +774,107 @@ export function relayContract(name: string, start: StartRelay): void {
             });
         });
 
+        describe("with accounts for private repositories", () => {
+            let own: RelayUnderTest;
+            const ask = (path: string, headers: Record<string, string> = PULL) => send(own, "GET", path, headers);
+            const withAuthorization = () =>
+                hub.requests
+                    .filter(({ role, authorization }) => role !== "registry" && authorization)
+                    .map(({ role, host }) => `${role} ${host}`);
+            before(async () => {
+                own = await startRelay({
+                    account: ACCOUNT,
+                    privateAccounts: PRIVATE_ACCOUNTS,
+                    upstreams: [...UPSTREAMS, "nvcr.io"],
+                });
+            });
+            after(() => own.stop());
+
+            for (const { upstream } of PRIVATE_ACCOUNTS) {
+                const { registry, tokenService } = TABLE.find(({ name }) => name === upstream)!;
+                const tokenHost = new URL(tokenService?.realm ?? "").host;
+
+                it(`serves one that is listed for ${upstream}, with the account at its token service alone`, async () => {
+                    const base = `/v2/${upstream}/company/app`;
+                    const manifest = await ask(`${base}/manifests/1.0`);
+                    assert.equal(manifest.status, 200);
+                    assert.equal(digestOf(manifest.body), images.manifests[`${upstream}/company/app`]);
+                    const blob = await ask(`${base}/blobs/${images.layer.digest}`);
+                    assert.equal(digestOf(blob.body), images.layer.digest);
+
+                    assert.deepEqual(withAuthorization(), [`token ${tokenHost}`]);
+                    for (const { role, host, headers } of hub.requests) {
+                        if (role === "registry") assert.deepEqual([host, headers.authorization], [registry, "Bearer"]);
+                    }
+                    hub.clear();
+                    assert.equal((await ask(`/v2/company/app/manifests/1.0?ns=${upstream}`)).status, 200);
+                    assert.deepEqual(asked(hub, "token"), []);
+                });
+
+                it(`refuses one that is private and not listed for ${upstream}`, async () => {
+                    const answer = await ask(`/v2/${upstream}/elsewhere/app/manifests/1.0`);
+                    assert.equal(answer.status, 404);
+                    assert.equal(errorCode(answer), "NAME_UNKNOWN");
+                    assert.deepEqual(withAuthorization(), []);
+                });
+            }
+
+            it("refuses a private one on Docker Hub that the other account could see", async () => {
+                assert.equal((await ask("/v2/company/private/manifests/1.0")).status, 404);
+                assert.deepEqual(withAuthorization(), []);
+            });
+
+            it("uses none for a public repository of the same upstream", async () => {
+                assert.equal((await ask("/v2/ghcr.io/owner/app/manifests/1.0")).status, 200);
+                assert.deepEqual(withAuthorization(), []);
+            });
+
+            it("says 502 when the token service does not take the account any more", async () => {
+                hub.faults.push({
+                    match: { role: "token" },
+                    action: {
+                        kind: "status",
+                        status: 401,
+                        headers: { "content-type": "application/json" },
+                        body: '{"details":"incorrect username or password"}',
+                    },
+                });
+                const answer = await ask("/v2/ghcr.io/company/closed/manifests/1.0");
+                assert.equal(answer.status, 502);
+                assert.equal(errorCode(answer), "UNAVAILABLE");
+            });
+
+            it("takes them to no redirect and into no log", async () => {
+                await ask(`/v2/ghcr.io/company/app/blobs/${images.layer.digest}`);
+                for (const { headers } of asked(hub, "cdn")) assert.equal(headers.authorization, undefined);
+                const written = async () => (await own.logLines()).some(({ name }) => name === "company/app");
+                await eventually("a line in the log", async () => (await written()) || undefined);
+                const text = await own.logText();
+                for (const { username, token } of PRIVATE_ACCOUNTS) {
+                    const credentials = basic(username, token).slice("Basic ".length);
+                    for (const secret of [token, credentials])
+                        assert.ok(!text.includes(secret), `"${secret}" is in the log`);
+                }
+            });
+
+            it("are for callers with a key, also where strangers are let in", async () => {
+                const open = await startRelay({ access: "public", privateAccounts: PRIVATE_ACCOUNTS });
+                const path = "/v2/ghcr.io/company/app/manifests/1.0";
+                try {
+                    // First with the key, so that a token for it is there.
+                    assert.equal((await send(open, "GET", path, PULL)).status, 200);
+                    for (const method of ["GET", "HEAD"]) {
+                        const stranger = await send(open, method, path, { accept: OCI_MANIFEST });
+                        assert.equal(stranger.status, 401);
+                        assert.equal(stranger.headers["www-authenticate"], `Basic realm="${open.hostname}"`);
+                    }
+                    assert.equal((await send(open, "GET", HELLO_MANIFEST, { accept: OCI_MANIFEST })).status, 200);
+                } finally {
+                    await open.stop();
+                }
+            });
+        });
+
         describe("failures upstream", () => {
             it("hands 404 on with a code", async () => {
                 const answer = await get("/v2/library/hello/manifests/no-such-tag");
@@ -900,7 +1072,11 @@ async function fillStore(store: ImageStore): Promise<Images> {
             ["registry", "cdn", "token"].map((role) => `${fault}-${role}`),
         ),
     ].map((repository) => `docker.io/library/${repository}`);
-    const elsewhere = ["ghcr.io/owner/app", "ghcr.io/single", "registry.k8s.io/pause"];
+    const elsewhere = [
+        ...["ghcr.io/owner/app", "ghcr.io/single", "ghcr.io/company/closed", "registry.k8s.io/pause"],
+        ...TABLE.flatMap(({ name }) => [`${name}/by/prefix`, `${name}/by/ns`]),
+        ...PRIVATE,
+    ];
     const manifests: Record<string, string> = {};
     for (const image of [...library, "docker.io/owner/app", "docker.io/company/private", ...elsewhere]) {
         const config = JSON.stringify({ architecture: "amd64", os: "linux", config: { Labels: { image } } });

@@ -25,6 +25,7 @@ export async function startNginxRelay(options: RelayOptions, upstreamCa = option
         upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
         keys: options.keys,
         hubAccount: options.account,
+        privateAccounts: options.privateAccounts,
         access: options.access,
         tls: { certificate, key, ca: options.ca.cert },
         machine,

@@ -62,6 +62,14 @@ describe("The relay's nginx", function () {
             "upstreams without Docker Hub": { upstreams: selectUpstreams(["ghcr.io", "quay.io"]) },
             "an upstream without tokens alone": { upstreams: selectUpstreams(["registry.k8s.io"]) },
             "a Hub account": { hubAccount: ACCOUNT },
+            "accounts for private repositories": {
+                hubAccount: ACCOUNT,
+                privateAccounts: [
+                    { upstream: "ghcr.io", username: "acme-bot", token: "t", repositories: ["acme/*", "a-b/c.d_e"] },
+                    // About as long as the key of a Google service account, which is the longest token there is.
+                    { upstream: "gcr.io", username: "_json_key", token: "t".repeat(2400), repositories: ["acme/app"] },
+                ],
+            },
             "public access and no key": { access: "public", keys: {} },
             "many keys": {
                 keys: Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`office${i}.1`, `${i}`.repeat(40)])),

@@ -64,7 +64,10 @@ async function decide(r, anew) {
     if (!v.token_realm) return r.return(204);
 
     let who = "anonymous";
-    if (v.account_authorization) {
+    if (v.is_private) {
+        // The settings open this one: nobody else is asked.
+        who = "account";
+    } else if (v.account_authorization) {
         // The account may see private images, the relay's callers may not: it is used only where anybody may pull.
         const verdict = await ask(r, "verdict", false);
         if (!verdict.token) return refuse(r, verdict, verdict.failure === "unknown" ? "unknown" : "no-verdict");

@@ -12,6 +12,12 @@ const KEYS = { "acme.1": "sEntiNelKeyOfGenerationOne", "acme.2": "sEntiNelKeyOfG
 const CONNECTION = { host: "198.51.100.7", user: "admin", privateKey: "sEntiNelSshKey" };
 const HOST = { id: "i-1", address: "198.51.100.7", connection: CONNECTION };
 const OWN_CERTIFICATE = { certificate: "the certificate", key: "sEntiNelCertificateKey" };
+const PRIVATE_ACCOUNT = {
+    upstream: "ghcr.io",
+    username: "acme-bot",
+    token: "sEntiNelPrivateToken",
+    repositories: ["acme/*", "other/app"],
+};
 const TLS_OUTPUTS = {
     "tls:index/privateKey:PrivateKey": (_: unknown, name: string) => ({ privateKeyPem: `sEntiNel ${name}` }),
     "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "the CA" }),
@@ -113,10 +119,27 @@ describe("NginxRelay", () => {
         assert.ok(!files["account.conf"]?.content.includes("Basic"));
     });
 
+    it("lays accounts for private repositories beside the Hub account, for root alone", async () => {
+        const { "account.conf": file } = await filesOf({ privateAccounts: [PRIVATE_ACCOUNT] });
+        assert.equal(file?.mode, "0600");
+        const lines = file.content.split("\n").filter((line) => line.startsWith('    "'));
+        assert.deepEqual(lines, [
+            '    "~^ghcr\\.io/(?:acme/.+|other/app)$"  yes;',
+            `    "~^ghcr\\.io/(?:acme/.+|other/app)$"  "Basic ${btoa("acme-bot:sEntiNelPrivateToken")}";`,
+            `    "~^docker\\.io/"  "Basic ${btoa("acme:sEntiNelHubToken")}";`,
+        ]);
+    });
+
+    it("refuses an account for private repositories that could not be used", async () => {
+        const privateAccounts = [{ ...PRIVATE_ACCOUNT, repositories: ["*"] }];
+        await assert.rejects(deployRelay({ privateAccounts }), /privateAccounts cannot be used: .* got "\*"/);
+    });
+
     const changes: Record<string, Partial<NginxRelayArgs>> = {
         "a new key": { keys: { ...KEYS, "acme.3": "sEntiNelKeyOfGenerationThree" } },
         "another upstream": { upstreams: selectUpstreams(["docker.io"]) },
         "another account": { hubAccount: { username: "acme", token: "sEntiNelNewToken" } },
+        "an account for private repositories": { privateAccounts: [PRIVATE_ACCOUNT] },
         "a renewed certificate": { tls: { ...OWN_CERTIFICATE, certificate: "a renewed certificate" } },
         "public access": { access: "public" },
     };
@@ -134,7 +157,7 @@ describe("NginxRelay", () => {
         const { release: open, "keys.conf": keys } = await filesOf({ access: "public" });
         assert.match(closed?.content ?? "", /^[0-9a-f]{32} 401\n$/);
         assert.match(open?.content ?? "", /^[0-9a-f]{32} 200\n$/);
-        assert.match(keys?.content ?? "", /^ {4}"" {7}yes;$/m);
+        assert.match(keys?.content ?? "", /^ {4}" " {6}yes;$/m);
     });
 
     it("has a certificate of a private CA of its own, if wanted", async () => {

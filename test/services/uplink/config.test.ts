@@ -52,7 +52,7 @@ describe("Uplink configuration", () => {
                 "uplink.json cannot be used:",
                 "  port  must be a port, 0 to 65535, got 70000",
                 "  upstreams[1]  must be one of docker.io, ghcr.io, quay.io, registry.k8s.io, gcr.io, " +
-                    'mcr.microsoft.com, got "example.com"',
+                    'mcr.microsoft.com, public.ecr.aws, nvcr.io, docker.elastic.co, got "example.com"',
                 '  relays[0].name  must be 1 to 32 of a-z, 0-9 and dash, got "A b"',
                 "  relays[0].url  must be an https origin without path, such as https://vm.example.com, " +
                     'got "http://vm.example.com"',
