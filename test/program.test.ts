@@ -33,19 +33,32 @@ const SUBDOMAIN = "cloudflare:index/workersScriptSubdomain:WorkersScriptSubdomai
 const REMOTE = "command:remote:Command";
 const LOCAL = "command:local:Command";
 const PASSWORD = "random:index/randomPassword:RandomPassword";
+const PRIVATE_KEY = "tls:index/privateKey:PrivateKey";
+const ZONE = "cloudflare:index/zone:Zone";
+const EC2_INSTANCE = "aws:ec2/instance:Instance";
+const SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup";
+const LIGHTSAIL_INSTANCE = "aws:lightsail/instance:Instance";
+const LIGHTSAIL_PORTS = "aws:lightsail/instancePublicPorts:InstancePublicPorts";
 
 /** In every value that must stay secret, those of the settings and those that providers make. */
 const SENTINEL = "sEntiNel";
 const ZONE_ID = "the-zone-id";
 const NAME_SERVERS = ["ns1.example.net", "ns2.example.net"];
+const ADDRESS = "198.51.100.7";
+const IPV6_ADDRESS = "2001:db8::7";
 
 type Config = Readonly<Record<string, unknown>>;
 
 const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
-const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: "198.51.100.7" };
+const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: ADDRESS };
+const SSH_FROM = ["203.0.113.7/32", "2001:db8:7::/48"];
+const EC2 = { kind: "ec2", hostname: "vm.example.com", region: "ap-northeast-1", sshFrom: SSH_FROM };
+const LIGHTSAIL = { ...EC2, kind: "lightsail" };
 const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
 const HUB = { hub: { username: "acme" }, hubToken: `${SENTINEL}0hub` };
 const WHOLE = { zone: "example.com", edge: EDGE, overseas: OVERSEAS, onprem: ONPREM, keys: [{ name: "acme" }], ...HUB };
+const CREATE_ZONE = { createZone: { accountId: EDGE.accountId } };
+const DNS_TOKEN = `${SENTINEL}0dns`.padEnd(40, "0");
 const CHAIN = makeCa("the user's own").cert;
 /** Real ones, for the uplink reads them: by the name of the resource. */
 const AUTHORITIES: Record<string, string> = {
@@ -58,6 +71,19 @@ const ARCHIVE = "/srv/it's images.tar";
 /** Every way of putting a stack together, by what it has. A value with the sentinel in it is encrypted. */
 const STACKS = {
     "all three sites": localConfig(),
+    "a machine that is there": WHOLE,
+    "a machine of EC2": { zone: "example.com", overseas: EC2 },
+    "a machine of EC2 anew": { zone: "example.com", overseas: { ...EC2, generation: 2 } },
+    "a machine of EC2 with IPv6, and its certificate by DNS-01": {
+        zone: "example.com",
+        overseas: { ...EC2, subnetId: "subnet-01234567", ipv6: true, acmeChallenge: "dns-01" },
+        acmeDnsToken: DNS_TOKEN,
+    },
+    "a machine of Lightsail": { zone: "example.com", overseas: { ...LIGHTSAIL, ipv6: true } },
+    "a machine of Lightsail anew": { zone: "example.com", overseas: { ...LIGHTSAIL, ipv6: true, generation: 2 } },
+    "a machine of Lightsail without a zone": { overseas: { ...LIGHTSAIL, tls: "privateCa" } },
+    "a zone that is not active yet": { ...WHOLE, ...CREATE_ZONE },
+    "a zone that was made": { ...WHOLE, ...CREATE_ZONE, zoneReady: true },
     "relays only": { zone: "example.com", edge: EDGE, overseas: OVERSEAS, ...HUB, sshPrivateKey: `${SENTINEL}0ssh` },
     "an office with another stack's relays": {
         onprem: ONPREM,
@@ -98,17 +124,28 @@ const OUTPUTS: Outputs = {
     [CONTAINER]: (inputs) => (inputs.attach ? { exitCode: 0, containerLogs: "" } : {}),
     [IMAGE]: (_, name) => ({ imageId: `sha256:${name}` }),
     [PASSWORD]: (_, name) => ({ result: `${SENTINEL}0${name.replace(/[^a-z0-9]/g, "")}` }),
-    "tls:index/privateKey:PrivateKey": (_, name) => ({ privateKeyPem: `${SENTINEL}0${name}` }),
+    [PRIVATE_KEY]: (_, name) => ({
+        privateKeyPem: `${SENTINEL}0${name}`,
+        privateKeyOpenssh: `${SENTINEL}0${name}`,
+        publicKeyOpenssh: `ssh-ed25519 ${name}`,
+    }),
     "tls:index/selfSignedCert:SelfSignedCert": (_, name) => ({ certPem: AUTHORITIES[name] }),
     "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
     "tls:index/locallySignedCert:LocallySignedCert": (_, name) => ({ certPem: `certificate ${name}` }),
+    [ZONE]: () => ({ nameServers: NAME_SERVERS }),
+    [EC2_INSTANCE]: () => ({ ipv6Addresses: [IPV6_ADDRESS] }),
+    [LIGHTSAIL_INSTANCE]: () => ({ ipv6Addresses: [IPV6_ADDRESS] }),
+    "aws:ec2/eip:Eip": () => ({ publicIp: ADDRESS }),
+    "aws:lightsail/staticIp:StaticIp": () => ({ ipAddress: ADDRESS }),
 };
 
 const FUNCTIONS: DeployOptions["functions"] = {
-    "cloudflare:index/getZone:getZone": ({ filter }) => {
-        assert.equal(filter.name, "example.com");
-        return { id: ZONE_ID, nameServers: NAME_SERVERS };
+    "cloudflare:index/getZone:getZone": ({ filter, zoneId }) => {
+        assert.deepEqual([filter?.name, zoneId], filter ? ["example.com", undefined] : [undefined, "zone-zone-id"]);
+        return { id: ZONE_ID, name: "example.com", status: "active", nameServers: NAME_SERVERS };
     },
+    "aws:ec2/getAmi:getAmi": () => ({ id: "ami-0123456789abcdef0" }),
+    "aws:ec2/getSubnet:getSubnet": ({ id }) => ({ id, vpcId: "vpc-01234567", ipv6CidrBlock: "2001:db8::/64" }),
 };
 
 /** A stack's outputs, and which of them are secret. */
@@ -188,6 +225,25 @@ const sha256 = (text: string) => createHash("sha256").update(text).digest("hex")
 const uplinkConfig = (deployed: Deployed) =>
     parseConfig(upload(container(deployed, "uplink"), "/etc/dockermirror/uplink.json"), "uplink.json");
 
+/** Which resources one deployment has and the other does not, by type and name. */
+function difference(before: Deployed, after: Deployed): { gone: string[]; come: string[] } {
+    const names = ({ resources }: Deployed) => resources.map(({ type, name }) => `${type} ${name}`);
+    const [old, now] = [names(before), names(after)];
+    return { gone: old.filter((each) => !now.includes(each)), come: now.filter((each) => !old.includes(each)) };
+}
+
+/** Ports of made machines that are open, and to whom. */
+function openPorts(deployed: Deployed): [number, string[]][] {
+    const rules = [
+        ...all(deployed, SECURITY_GROUP).flatMap(({ inputs }) => inputs.ingress),
+        ...all(deployed, LIGHTSAIL_PORTS).flatMap(({ inputs }) => inputs.portInfos),
+    ];
+    return rules.map(({ protocol, fromPort, toPort, cidrBlocks, ipv6CidrBlocks, cidrs, ipv6Cidrs }) => {
+        assert.deepEqual([protocol, fromPort], ["tcp", toPort]);
+        return [fromPort, [cidrBlocks, ipv6CidrBlocks, cidrs, ipv6Cidrs].flat().filter((range) => range !== undefined)];
+    });
+}
+
 /** Paths of plain strings that hold a sentinel, as it is or in Base64. */
 function leaks(value: unknown, path: string): string[] {
     if (typeof value === "string") {
@@ -224,8 +280,8 @@ describe("The program", () => {
                 const { resources } = await program(name);
                 assert.notEqual(resources.length, 0);
                 for (const { type, name, custom, parent } of resources) {
-                    if (custom) assert.match(parent, /[$:]dockermirror:[a-z]+:[A-Za-z]+::[^:]+$/, name);
-                    else assert.match(type, /^dockermirror:[a-z]+:[A-Za-z]+$/, name);
+                    if (custom) assert.match(parent, /[$:]dockermirror:[a-z]+:[A-Za-z0-9]+::[^:]+$/, name);
+                    else assert.match(type, /^dockermirror:[a-z]+:[A-Za-z0-9]+$/, name);
                 }
             });
 
@@ -282,11 +338,49 @@ describe("The program", () => {
                 );
             });
 
+            it("opens 443 of a made machine to the world, 80 for HTTP-01 alone, and nothing else", async () => {
+                const { overseas } = STACKS[name] as {
+                    overseas?: { kind: string; tls?: string; acmeChallenge?: string };
+                };
+                const deployed = await program(name);
+                const open = openPorts(deployed);
+                if (!overseas || overseas.kind === "host") return assert.deepEqual(open, []);
+                const byHttp = (overseas.tls ?? "acme") === "acme" && overseas.acmeChallenge !== "dns-01";
+                assert.deepEqual(
+                    open.map(([port]) => port).sort((a, b) => a - b),
+                    byHttp ? [22, 80, 443] : [22, 443],
+                );
+                for (const [port, ranges] of open) {
+                    const world = ranges.filter((range) => Number(range.split("/")[1]) < 8);
+                    assert.deepEqual(world.length > 0, port !== 22, `${port} is open to ${ranges.join(", ")}`);
+                }
+            });
+
+            it("gives a made machine secret user data, an encrypted disk and no way to them by IMDSv1", async () => {
+                const deployed = await program(name);
+                for (const { inputs } of [...all(deployed, EC2_INSTANCE), ...all(deployed, LIGHTSAIL_INSTANCE)])
+                    assert.ok(isSecret(inputs.userData));
+                for (const { inputs } of all(deployed, EC2_INSTANCE)) {
+                    assert.equal(inputs.rootBlockDevice.encrypted, true);
+                    assert.equal(inputs.metadataOptions.httpTokens, "required");
+                }
+            });
+
+            it("hands over what it knows of a machine as a secret, and pins the host key of one that it made", async () => {
+                const deployed = await program(name);
+                const made = all(deployed, EC2_INSTANCE).length + all(deployed, LIGHTSAIL_INSTANCE).length > 0;
+                for (const { name: command, inputs } of all(deployed, REMOTE)) {
+                    assert.ok(isSecret(inputs.connection), command);
+                    if (made) assert.match(reveal(inputs.connection).hostKey, /^ssh-ed25519 vm-host-key-\d$/, command);
+                }
+                assert.equal(deployed.secretOutputs.relaySsh, deployed.outputs.relaySsh !== undefined);
+            });
+
             it("pulls the on-prem host's images only once every relay of the stack answers", async () => {
                 const deployed = await program(name);
                 const relays = deployed.resources
                     .map((resource) => resource.name)
-                    .filter((each) => /^(nginx|worker)-(apply|domain|gate-command)$/.test(each));
+                    .filter((each) => /^(nginx|worker|vm)-(ready|apply|certificate|domain|gate-command)$/.test(each));
                 for (const image of all(deployed, IMAGE)) {
                     const first = mustPrecede(deployed, image);
                     for (const relay of relays) assert.ok(first.has(relay), `${image.name} does not wait for ${relay}`);
@@ -312,11 +406,13 @@ describe("The program", () => {
     });
 
     it("exports what people and clients need to know, and every key as a secret", async () => {
-        const { outputs, secretOutputs } = await program("all three sites");
+        const { outputs, secretOutputs } = await program("a machine that is there");
         const { clients, ...rest } = outputs;
         assert.deepEqual(rest, {
+            zoneNameServers: NAME_SERVERS,
             relayUrls: ["https://vm.example.com", "https://hub.example.com"],
             relayKeys: { "acme.1": `${SENTINEL}0keysacme1` },
+            relaySsh: { host: ADDRESS, port: 22, user: "root", hostKey: undefined, privateKey: undefined },
             relayClients: { "/etc/docker/certs.d/vm.example.com/ca.crt": AUTHORITIES["nginx-ca-authority"] },
             dnsRecord: undefined,
             mirrorUrl: "https://mirror.acme.lan",
@@ -328,12 +424,13 @@ describe("The program", () => {
         ]);
         assert.deepEqual(
             Object.keys(outputs).filter((name) => secretOutputs[name]),
-            ["relayKeys"],
+            ["relayKeys", "relaySsh"],
         );
+        assert.deepEqual((await program("a machine of EC2")).outputs.relayClients, {});
     });
 
     it("lets the uplink ask the relay on the machine first, then the Worker, with the key that both know", async () => {
-        const deployed = await program("all three sites");
+        const deployed = await program("a machine that is there");
         const key = `${SENTINEL}0keysacme1`;
         assert.deepEqual(uplinkConfig(deployed).relays, [
             { name: "nginx", url: "https://vm.example.com", key, ca: AUTHORITIES["nginx-ca-authority"] },
@@ -378,7 +475,7 @@ describe("The program", () => {
     it("waits for each relay as clients will see it: its name at the zone's name servers, its CA, its refusal", async () => {
         const gate = async (stack: StackName, relay: string) =>
             JSON.parse(reveal(only(await program(stack), LOCAL, `${relay}-gate`).inputs.stdin));
-        const { seconds: _, ...nginx } = await gate("all three sites", "nginx");
+        const { seconds: _, ...nginx } = await gate("a machine that is there", "nginx");
         assert.deepEqual(nginx, {
             hostname: "vm.example.com",
             nameServers: NAME_SERVERS,
@@ -427,7 +524,7 @@ describe("The program", () => {
 
     it("says which DNS record to enter where there is no zone, and enters it where there is one", async () => {
         const without = await program("one Nginx relay without a zone");
-        assert.equal(without.outputs.dnsRecord, "vm.example.com. 300 IN A 198.51.100.7");
+        assert.equal(without.outputs.dnsRecord, "vm.example.com. 60 IN A 198.51.100.7");
         assert.deepEqual(all(without, RECORD), []);
         const { inputs } = only(await program("all three sites"), RECORD);
         assert.deepEqual([inputs.name, inputs.type, inputs.content], ["vm.example.com", "A", "198.51.100.7"]);
@@ -440,8 +537,8 @@ describe("The program", () => {
         const limited = ({ inputs }: Resource) =>
             reveal(inputs.bindings).some((binding: { type: string }) => binding.type === "ratelimit");
         assert.deepEqual([limited(only(open, SCRIPT)), limited(only(closed, SCRIPT))], [true, false]);
-        assert.match(relayFile(open, "keys.conf"), /^ {4}"" +yes;$/m);
-        assert.match(relayFile(closed, "keys.conf"), /^ {4}"" +no;$/m);
+        assert.match(relayFile(open, "keys.conf"), /^ {4}" ?" +yes;$/m);
+        assert.match(relayFile(closed, "keys.conf"), /^ {4}" ?" +no;$/m);
     });
 
     it("uses the user's own certificates, and then makes no authority", async () => {
@@ -563,6 +660,123 @@ describe("The program", () => {
         }
     });
 
+    it("makes a machine of EC2, waits for it, and gets its certificate where its name leads to it", async () => {
+        const deployed = await program("a machine of EC2");
+        const order = ["vm-instance-1", "vm-ready", "nginx-apply", "nginx-record", "nginx-certificate"];
+        const gate = mustPrecede(deployed, only(deployed, LOCAL, "nginx-gate"));
+        for (const each of order) assert.ok(gate.has(each), `the gate does not wait for ${each}`);
+        const resource = (name: string) => deployed.resources.find((each) => each.name === name)!;
+        for (const [index, name] of order.entries()) {
+            const first = mustPrecede(deployed, resource(name));
+            for (const [other, each] of order.entries())
+                assert.equal(first.has(each), other < index, `${name}, ${each}`);
+        }
+        assert.deepEqual(Object.fromEntries(openPorts(deployed)), {
+            22: SSH_FROM,
+            80: ["0.0.0.0/0", "::/0"],
+            443: ["0.0.0.0/0", "::/0"],
+        });
+        assert.equal(uplinkConfig(await program("all three sites")).relays[0]?.ca, undefined);
+        assert.equal(JSON.parse(reveal(only(deployed, LOCAL, "nginx-gate").inputs.stdin)).ca, undefined);
+        const { host, user, hostKey, privateKey } = deployed.outputs.relaySsh;
+        assert.deepEqual([host, user, hostKey], [ADDRESS, "dockermirror", "ssh-ed25519 vm-host-key-1"]);
+        assert.equal(privateKey, `${SENTINEL}0vm-login-key`);
+    });
+
+    it("makes everything of a made machine by the provider of its region", async () => {
+        for (const stack of ["a machine of EC2", "a machine of Lightsail"] as const) {
+            const deployed = await program(stack);
+            assert.equal(only(deployed, "pulumi:providers:aws").inputs.region, "ap-northeast-1");
+            for (const { type, name, provider } of deployed.resources)
+                if (type.startsWith("aws:")) assert.match(provider ?? "", /::vm-aws::/, name);
+        }
+    });
+
+    it("enters both addresses where IPv6 is wanted", async () => {
+        for (const stack of [
+            "a machine of EC2 with IPv6, and its certificate by DNS-01",
+            "a machine of Lightsail",
+        ] as const) {
+            const records = all(await program(stack), RECORD).map(({ inputs }) => [
+                inputs.type,
+                inputs.content,
+                inputs.ttl,
+            ]);
+            assert.deepEqual(records, [
+                ["A", ADDRESS, 60],
+                ["AAAA", IPV6_ADDRESS, 60],
+            ]);
+        }
+        assert.equal(all(await program("a machine of EC2"), RECORD).length, 1);
+    });
+
+    it("gives the DNS token to the machine whose certificate needs it, and to nobody else", async () => {
+        const deployed = await program("a machine of EC2 with IPv6, and its certificate by DNS-01");
+        assert.equal(relayFile(deployed, "dns-token"), DNS_TOKEN);
+        const knowing = deployed.resources.filter(({ inputs }) => {
+            const text = JSON.stringify(reveal(inputs));
+            return `${text}${text.replace(/[A-Za-z0-9+/]{12,}={0,2}/g, (run) => Buffer.from(run, "base64").toString())}`.includes(
+                DNS_TOKEN,
+            );
+        });
+        assert.deepEqual(
+            knowing.map(({ name }) => name),
+            ["nginx-apply"],
+        );
+    });
+
+    it("makes another machine and another host key of another generation, and no other resource", async () => {
+        const kinds = { EC2: EC2_INSTANCE, Lightsail: LIGHTSAIL_INSTANCE } as const;
+        for (const [kind, instance] of Object.entries(kinds) as [keyof typeof kinds, string][]) {
+            const { gone, come } = difference(
+                await program(`a machine of ${kind}`),
+                await program(`a machine of ${kind} anew`),
+            );
+            assert.deepEqual(gone.sort(), [`${instance} vm-instance-1`, `${PRIVATE_KEY} vm-host-key-1`]);
+            assert.deepEqual(come.sort(), [`${instance} vm-instance-2`, `${PRIVATE_KEY} vm-host-key-2`]);
+        }
+    });
+
+    it("fills another machine again: what is laid on one is triggered by it", async () => {
+        const triggers = async (stack: StackName, name: string) =>
+            reveal(only(await program(stack), REMOTE, name).inputs.triggers);
+        for (const name of ["vm-ready", "nginx-apply", "nginx-certificate"]) {
+            assert.ok((await triggers("a machine of EC2", name)).includes("vm-instance-1-id"), name);
+            assert.ok((await triggers("a machine of EC2 anew", name)).includes("vm-instance-2-id"), name);
+        }
+    });
+
+    it("makes a zone and nothing else in the run before the zone is active", async () => {
+        const { resources, outputs } = await program("a zone that is not active yet");
+        assert.deepEqual(resources.map(({ name }) => name).sort(), ["keys", "zone", "zone-zone"]);
+        assert.deepEqual(outputs.zoneNameServers, NAME_SERVERS);
+        assert.deepEqual([outputs.relayUrls, outputs.relayKeys, outputs.mirrorUrl], [[], {}, undefined]);
+    });
+
+    it("makes the same in a zone of its own as in one that was there", async () => {
+        const { gone, come } = difference(
+            await program("a machine that is there"),
+            await program("a zone that was made"),
+        );
+        assert.deepEqual([gone, come], [[], ["dockermirror:index:DnsZone zone", `${ZONE} zone-zone`]]);
+    });
+
+    it("puts nothing into a zone that Cloudflare does not call active, whatever the settings say", async () => {
+        const functions = {
+            ...FUNCTIONS,
+            "cloudflare:index/getZone:getZone": () => ({
+                id: ZONE_ID,
+                name: "example.com",
+                status: "pending",
+                nameServers: NAME_SERVERS,
+            }),
+        };
+        await assert.rejects(
+            run(STACKS["a zone that was made"], { outputs: OUTPUTS, functions }),
+            /the zone example\.com must be active before anything is put into it/,
+        );
+    });
+
     it("refuses a stack that cannot be used, with the key", async () => {
         await assert.rejects(run({ edge: EDGE }, {}), (error: Error) => {
             assert.ok(pulumi.RunError.isInstance(error));
@@ -574,14 +788,19 @@ describe("The program", () => {
 
 /** Sorted; a new resource is a new line here. */
 const LOCAL_RESOURCES = [
+    "aws:ec2/eip:Eip vm-eip",
+    "aws:ec2/eipAssociation:EipAssociation vm-association",
+    "aws:ec2/instance:Instance vm-instance-1",
+    "aws:ec2/securityGroup:SecurityGroup vm-security-group",
     "cloudflare:DnsRecord nginx-record",
     "cloudflare:WorkersCustomDomain worker-domain",
     "cloudflare:WorkersScript worker-script",
     "cloudflare:WorkersScriptSubdomain worker-subdomain",
     "command:local:Command nginx-gate-command",
-    "command:local:Command onprem-trust-nginx-file",
     "command:local:Command worker-gate-command",
     "command:remote:Command nginx-apply",
+    "command:remote:Command nginx-certificate",
+    "command:remote:Command vm-ready",
     "docker:Container onprem-cache-container",
     "docker:Container onprem-front-container",
     "docker:Container onprem-front-container-trial",
@@ -594,7 +813,6 @@ const LOCAL_RESOURCES = [
     "docker:Volume onprem-spool",
     "docker:Volume onprem-store",
     "dockermirror:edge:WorkerRelay worker",
-    "dockermirror:index:PrivateCa nginx-ca",
     "dockermirror:index:PrivateCa onprem-front-ca",
     "dockermirror:index:RelayGate nginx-gate",
     "dockermirror:index:RelayGate worker-gate",
@@ -603,19 +821,18 @@ const LOCAL_RESOURCES = [
     "dockermirror:onprem:OnpremImages onprem-images",
     "dockermirror:onprem:OnpremSite onprem",
     "dockermirror:onprem:RegistryCache onprem-cache",
-    "dockermirror:onprem:RelayTrust onprem-trust-nginx",
     "dockermirror:onprem:Uplink onprem-uplink",
+    "dockermirror:overseas:Ec2Machine vm",
     "dockermirror:overseas:NginxRelay nginx",
+    "dockermirror:overseas:RelayHost vm",
+    "pulumi:providers:aws vm-aws",
     "pulumi:providers:docker onprem-docker",
     "random:RandomPassword keys-acme.1",
-    "tls:CertRequest nginx-ca-request",
     "tls:CertRequest onprem-front-ca-request",
-    "tls:LocallySignedCert nginx-ca-leaf",
     "tls:LocallySignedCert onprem-front-ca-leaf",
-    "tls:PrivateKey nginx-ca-authority-key",
-    "tls:PrivateKey nginx-ca-key",
     "tls:PrivateKey onprem-front-ca-authority-key",
     "tls:PrivateKey onprem-front-ca-key",
-    "tls:SelfSignedCert nginx-ca-authority",
+    "tls:PrivateKey vm-host-key-1",
+    "tls:PrivateKey vm-login-key",
     "tls:SelfSignedCert onprem-front-ca-authority",
 ];
