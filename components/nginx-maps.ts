@@ -48,7 +48,8 @@ export function keyLines(keys: Readonly<Record<string, string>>): string {
 
 /**
  * Holes of `templates/nginx/relay/account.conf`: regular expressions of `<upstream>/<repository>`, the first that matches
- * counts. nginx takes no word of more than 4,095 characters, and so no token of more than 3,000.
+ * counts. nginx takes no word of more than 4 KB (src/core/ngx_conf_file.c, NGX_CONF_BUFFER), and so no token of more
+ * than 3,000 characters.
  *
  * @param hubAccount For all repositories on Docker Hub that are public.
  */
