@@ -31,7 +31,7 @@ const site = onprem && new OnpremSite("onprem", { ...onprem, relays, upstreams }
 export const zoneNameServers = zone?.nameServers;
 export const relayUrls = sites.map(({ url }) => url);
 export const relayKeys = keys.values;
-export const relaySsh = host && pulumi.secret(host.connection);
+export const relaySsh = host && pulumi.secret(host.connection.apply((ssh) => ({ port: 22, ...ssh })));
 export const relayClients = nginx && pulumi.all([nginx.hostname, nginx.ca]).apply(([host, ca]) => trustFiles(host, ca));
 export const dnsRecord = zone === undefined ? nginx?.dnsRecord : undefined;
 export const mirrorUrl = site?.mirrorUrl;

@@ -678,8 +678,8 @@ describe("The program", () => {
         });
         assert.equal(uplinkConfig(await program("all three sites")).relays[0]?.ca, undefined);
         assert.equal(JSON.parse(reveal(only(deployed, LOCAL, "nginx-gate").inputs.stdin)).ca, undefined);
-        const { host, user, hostKey, privateKey } = deployed.outputs.relaySsh;
-        assert.deepEqual([host, user, hostKey], [ADDRESS, "dockermirror", "ssh-ed25519 vm-host-key-1"]);
+        const { host, port, user, hostKey, privateKey } = deployed.outputs.relaySsh;
+        assert.deepEqual([host, port, user, hostKey], [ADDRESS, 22, "dockermirror", "ssh-ed25519 vm-host-key-1"]);
         assert.equal(privateKey, `${SENTINEL}0vm-login-key`);
     });
 
