@@ -144,8 +144,8 @@ function machineOf(
 
 /** What is on everything that the stack makes at AWS: whose it is. */
 function stackTags(): Record<string, string> {
-    const stack = `${pulumi.getProject()}/${pulumi.getStack()}`;
-    return { Name: stack, "dockermirror:stack": stack };
+    const [project, stack] = [pulumi.getProject(), pulumi.getStack()];
+    return { Name: `${project}/${stack}`, "pulumi:project": project, "pulumi:stack": stack };
 }
 
 /** There is no more to tell one machine of the user's from another by. */

@@ -166,7 +166,7 @@ describe("RelayHost at EC2", () => {
         const { resources } = await deployHost(EC2);
         const { region, defaultTags } = resources.find(({ type }) => type === "pulumi:providers:aws")!.inputs;
         assert.equal(region, "ap-northeast-1");
-        const tags = { Name: "dockermirror/test", "dockermirror:stack": "dockermirror/test" };
+        const tags = { Name: "dockermirror/test", "pulumi:project": "dockermirror", "pulumi:stack": "test" };
         assert.deepEqual(JSON.parse(defaultTags), { tags });
         const theirs = resources.filter(({ type }) => type.startsWith("aws:"));
         assert.equal(theirs.length, 4);
