@@ -95,8 +95,13 @@ export function mirrorCheck(place: Place): Check {
     };
 }
 
-function certificateNote({ from, until }: Shown): string {
-    const left = (until.getTime() - Date.now()) / DAY_MS;
+/**
+ * How long a certificate lasts.
+ *
+ * @throws Remark when it should have been renewed by now.
+ */
+export function certificateNote({ from, until }: Pick<Shown, "from" | "until">, now = Date.now()): string {
+    const left = (until.getTime() - now) / DAY_MS;
     const life = (until.getTime() - from.getTime()) / DAY_MS;
     const note = `${Math.floor(left)} days left, until ${until.toISOString().slice(0, 10)}`;
     if (left > Math.min(life / 4, ENOUGH_DAYS)) return note;

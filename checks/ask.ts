@@ -58,7 +58,7 @@ export function reason(error: unknown, seconds: number): string {
     }
     const known = REASONS[code];
     if (known) return known;
-    if (/CERT|SIGNED|ISSUER/.test(code))
+    if (/CERT|SIGNED|ISSUER|VERIFY/.test(code))
         return `its certificate is not trusted (${code}): something answers in its place`;
     return cause instanceof Error ? reason(cause, seconds) : message;
 }
