@@ -95,7 +95,8 @@ export class LightsailMachine extends pulumi.ComponentResource {
                         ...(args.httpChallenge ? [opened(80, EVERYWHERE, args.ipv6)] : []),
                     ],
                 },
-                own,
+                // Any change replaces it, and what is deleted closes its ports: those of its successor too, if that were there.
+                { ...own, deleteBeforeReplace: true },
             ),
         );
         const staticIp = new aws.lightsail.StaticIp(...child(transform?.staticIp, `${name}-static-ip`, {}, own));

@@ -297,6 +297,10 @@ describe("RelayHost at Lightsail", () => {
         assert.deepEqual(both[1], rule(443, { cidrs: ["0.0.0.0/0"], ipv6Cidrs: ["::/0"] }));
     });
 
+    it("closes the ports of before, and only then opens the ones of now", async () => {
+        assert.equal(only(await deployHost(LIGHT), PORTS).deleteBeforeReplace, true);
+    });
+
     it("never leaves 22 without a range, which Lightsail would take for all", async () => {
         await assert.rejects(
             deployHost({ ...LIGHT, sshFrom: ["2001:db8::/64"] }),
