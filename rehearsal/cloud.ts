@@ -24,7 +24,7 @@ export interface CloudPlace {
     readonly dns: string;
     /** PEM certificates that each machine takes for public CAs. */
     readonly publicCas: readonly string[];
-    /** Elastic addresses that are taken, as JSON: the program runs more than once. */
+    /** Elastic addresses that are taken, by their ids, as JSON: the program runs more than once. */
     readonly addressesFile: string;
 }
 
@@ -109,48 +109,48 @@ export class Cloud {
         await this.place.docker.run(["restart", (await this.get(machine)).Id]);
     }
 
-    /** Takes an elastic address. */
-    allocate(): string {
+    /** Takes an elastic address, to be known by this id. Returns it. */
+    allocate(id: string): string {
         const taken = this.taken();
         const net = this.place.network.subnet.replace(/\d+\/24$/, "");
         for (let last = UPPER_HALF.first; last <= UPPER_HALF.last; last += 1) {
             const address = `${net}${last}`;
-            if (taken.includes(address)) continue;
-            this.writeTaken([...taken, address]);
+            if (Object.values(taken).includes(address)) continue;
+            this.writeTaken({ ...taken, [id]: address });
             return address;
         }
-        throw new Error(`the rehearsal's cloud has no elastic address left of ${this.place.network.subnet}`);
+        throw new Error(`the rehearsal's cloud has no elastic address left in ${this.place.network.subnet}`);
     }
 
-    release(address: string): void {
-        this.writeTaken(this.taken().filter((other) => other !== address));
+    release(id: string): void {
+        const { [id]: _, ...others } = this.taken();
+        this.writeTaken(others);
     }
 
     /** The machine that has an elastic address. */
-    async holder(address: string): Promise<string | undefined> {
+    async holder(id: string): Promise<string | undefined> {
+        const address = this.elastic(id);
         const found = (await this.all()).find((container) => this.addressOf(container) === address);
         return found?.Config.Labels[this.label];
     }
 
     /** Gives a machine an elastic address in place of the one that it has. Who had it before gets another. */
-    async associate(address: string, machine: string): Promise<void> {
-        const before = await this.holder(address);
+    async associate(id: string, machine: string): Promise<void> {
+        const before = await this.holder(id);
         if (before === machine) return;
-        if (before !== undefined) await this.disassociate(address, before);
-        await this.readdress(await this.get(machine), address);
-        await this.place.docker.run([
-            "rename",
-            (await this.get(machine)).Id,
-            `${this.place.prefix}-${this.place.role}`,
-        ]);
+        if (before !== undefined) await this.disassociate(id, before);
+        const { docker, prefix, role } = this.place;
+        const container = await this.get(machine);
+        await this.readdress(container, this.elastic(id));
+        await docker.run(["rename", container.Id, `${prefix}-${role}`]);
     }
 
-    /** Takes an elastic address from a machine, which gets another; nothing happens where it does not have it. */
-    async disassociate(address: string, machine: string): Promise<void> {
-        const found = await this.find(machine);
-        if (!found || this.addressOf(found) !== address) return;
-        await this.place.docker.run(["rename", found.Id, `${this.place.prefix}-${machine}`]);
-        await this.readdress(found);
+    /** Takes an elastic address from a machine, which gets another. Nothing happens where it does not have it. */
+    async disassociate(id: string, machine: string): Promise<void> {
+        const container = await this.find(machine);
+        if (!container || this.addressOf(container) !== this.elastic(id)) return;
+        await this.place.docker.run(["rename", container.Id, `${this.place.prefix}-${machine}`]);
+        await this.readdress(container);
     }
 
     /** The group of the firewall goes with the machine. */
@@ -208,12 +208,18 @@ export class Cloud {
         await this.place.docker.run(["cp", "-", `${container}:/`], { input: await buffer(tar) });
     }
 
-    private taken(): string[] {
-        const { addressesFile } = this.place;
-        return existsSync(addressesFile) ? JSON.parse(readFileSync(addressesFile, "utf8")) : [];
+    private elastic(id: string): string {
+        const address = this.taken()[id];
+        if (address === undefined) throw new Error(`the rehearsal's cloud has no elastic address ${id}`);
+        return address;
     }
 
-    private writeTaken(addresses: string[]): void {
+    private taken(): Record<string, string> {
+        const { addressesFile } = this.place;
+        return existsSync(addressesFile) ? JSON.parse(readFileSync(addressesFile, "utf8")) : {};
+    }
+
+    private writeTaken(addresses: Readonly<Record<string, string>>): void {
         writeFileSync(this.place.addressesFile, JSON.stringify(addresses));
     }
 }

@@ -1,6 +1,7 @@
 /** `npm start`: the whole architecture on this machine, proven by real pulls. `--help` tells the flags. */
 import { rmSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { startAcme } from "./acme";
 import { makeCatalogue } from "./catalogue";
 import { Docker, removeRehearsal } from "./docker";
 import type { Properties } from "./engine";
@@ -8,10 +9,10 @@ import type { BaseImages } from "./images";
 import { prove, type Step } from "./proof";
 import { Scene, type SceneRelay } from "./scene";
 import { setup } from "./setup";
-import { adapted, hubAccounts, readStack, type StackNames, stackNames } from "./stack-file";
+import { adapted, hubAccounts, type OverseasMachine, readStack, type StackNames, stackNames } from "./stack-file";
 import { printTable } from "./table";
-import { containerName, RUN, Topology } from "./topology";
-import { upInProcess } from "./up";
+import { containerName, firewall, RUN, Topology } from "./topology";
+import { Program } from "./up";
 
 const USAGE = `npm start -- [--once] [--stack NAME] [--json FILE]
 
@@ -19,7 +20,6 @@ const USAGE = `npm start -- [--once] [--stack NAME] [--json FILE]
   --stack NAME  rehearse stacks/Pulumi.NAME.yaml instead of stacks/Pulumi.local.yaml
   --json FILE   also write the proof as JSON
 `;
-const CONF_FILES = { front: "/etc/nginx/nginx.conf", uplink: "/etc/dockermirror/uplink.json" };
 
 interface Flags {
     readonly once: boolean;
@@ -45,22 +45,27 @@ async function main(): Promise<void> {
 
     const base = await setup(tell);
     tell("removing what an earlier rehearsal left");
-    await removeRehearsal(docker);
+    await removeAll(docker);
     try {
         const steps = await Promise.race([rehearse(flags, base, tell), interrupted]);
         if (!flags.once) await interrupted.catch(() => {});
         if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
     } finally {
         tell("removing everything that this rehearsal made (kept for the next: .rehearsal and the base images)");
-        await removeRehearsal(docker);
+        await removeAll(docker);
         rmSync(RUN, { recursive: true, force: true });
         tell("done");
     }
 }
 
+async function removeAll(docker: Docker): Promise<void> {
+    await removeRehearsal(docker);
+    await firewall().remove();
+}
+
 async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => void): Promise<Step[]> {
     const catalogue = await makeCatalogue(base.slim, tell);
-    const images = { slim: base.slim.image, machine: base.machine.image };
+    const images = { slim: base.slim.image, machine: base.machine.image, vm: base.vm.image };
     const topology = await Topology.start(images);
     const stack = readStack(flags.stack, { sshPrivateKey: topology.sshPrivateKey });
     if (stack.secretKeys.length > 0) tell(`made-up values stand for the secrets ${stack.secretKeys.join(", ")}`);
@@ -69,15 +74,15 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
         throw new Error(`the relays of ${flags.stack} are those of another stack: rehearse that one, or add a site`);
     }
 
-    tell("the machines: Hub double, overseas VM, on-prem host, clients");
+    tell("the machines: Hub double, ACME server, on-prem host, clients");
     const hub = await topology.hub(catalogue.store.dir, hubAccounts(stack));
-    await makeMachines(topology, names);
-    const machine = { address: await topology.address("vm", "link"), hostKey: await topology.hostKey() };
+    topology.trust(await startAcme(topology));
+    const machine = await makeMachines(topology, names);
     const stackConfig = adapted(stack, machine, (what) => tell(`${what} is another one here`));
     const { edge, overseas, onprem } = stackNames(stackConfig);
     tell(`the program, stack ${flags.stack}:`);
-    const request = { stack: flags.stack, stackConfig, images };
-    const outputs = await upInProcess(request, (line) => tell(`  ${line}`));
+    const program = new Program({ stack: flags.stack, stackConfig, images }, (line) => tell(`  ${line}`));
+    const outputs = await program.up();
 
     const relays: SceneRelay[] = [];
     if (overseas) relays.push({ name: "nginx", role: "vm", hostname: overseas.hostname });
@@ -89,18 +94,9 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
     await makeClients(topology, outputs);
 
     tell("the proof:");
-    const breakConf = async (container: "front" | "uplink"): Promise<string> => {
-        const breakUpload = { container, file: CONF_FILES[container] };
-        const message = await upInProcess({ ...request, breakUpload }, () => {}).then(
-            () => undefined,
-            (error: Error) => error.message,
-        );
-        if (message === undefined) throw new Error(`a broken ${breakUpload.file} was applied without an error`);
-        return message;
-    };
     const relayKey = Object.values(outputs.relayKeys as Record<string, string>).at(-1) ?? "";
     const steps = await prove(
-        { scene, catalogue, relayKey, breakConf },
+        { scene, catalogue, relayKey, program },
         {
             row: ({ ok, name, note }) => tell(`  ${ok ? "ok  " : "FAIL"}  ${name}${ok ? "" : `\n${note}`}`),
             leftOut: (name, needs) => tell(`  left out  ${name}: needs ${needs}`),
@@ -116,20 +112,23 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
     return steps;
 }
 
-async function makeMachines(topology: Topology, { overseas, onprem }: StackNames): Promise<void> {
-    await Promise.all([
-        // Also without an overseas site: a machine that is not asked for anything does no harm.
-        topology.machine("vm", { link: overseas ? [overseas.hostname] : [], world: [] }),
+/** Makes the machines that the program does not. Returns what it must know of the overseas one. */
+async function makeMachines(topology: Topology, { overseas, onprem }: StackNames): Promise<OverseasMachine> {
+    const [rented] = await Promise.all([
+        overseas?.kind === "host" ? topology.rentedVm(overseas.user ?? "root") : undefined,
         topology.machine("onprem", { lan: onprem ? [onprem.hostname] : [], link: [] }),
         topology.machine("client-1", { lan: [] }),
         topology.machine("client-2", { lan: [] }),
         topology.machine("direct", { link: [] }),
     ]);
-    if (overseas) await topology.sshName(await topology.address("vm", "link"), "vm", "link", overseas.user);
-    if (!onprem) return;
-    const { hostname, username } = new URL(onprem.docker);
-    await topology.sshName(hostname || "onprem.rehearsal", "onprem", "lan", username);
-    await topology.startDockerd("onprem");
+    // What its user would do where the stack has no zone; where it has one the program enters the same.
+    if (overseas && rented) topology.zone.enter(overseas.hostname, "A", rented.address);
+    if (onprem) {
+        const { hostname, username } = new URL(onprem.docker);
+        await topology.sshName(hostname || "onprem.rehearsal", "onprem", "lan", username);
+        await topology.startDockerd("onprem");
+    }
+    return { sshFrom: topology.ownAddress, ...rented };
 }
 
 async function makeClients(topology: Topology, outputs: Properties): Promise<void> {

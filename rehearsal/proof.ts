@@ -5,6 +5,7 @@ import type { Catalogue, CatalogueEntry, ProofImage } from "./catalogue";
 import type { PlatformImage } from "./hub/image";
 import { eventually } from "./run";
 import { reference, type Scene, type SceneRelay } from "./scene";
+import type { BrokenFile, Program } from "./up";
 
 /** One row of the proof. A field that a step has no value for is left out. */
 export interface Step {
@@ -28,14 +29,18 @@ export interface ProofInputs {
     readonly catalogue: Catalogue;
     /** Key for `docker login <relay>`. */
     readonly relayKey: string;
-    /** Runs the program again with a broken snippet in the configuration of a container. Returns its message. */
-    readonly breakConf: (container: "front" | "uplink") => Promise<string>;
+    /** Runs the program again. */
+    readonly program: Program;
 }
 
 const HERD = 8;
 const SHORT_OF_WHOLE = 0.5;
 const RANGE_SLACK = 2 * 1024 * 1024;
 const PULL_SECONDS = 180;
+const BROKEN: readonly BrokenFile[] = [
+    { resource: "front", file: "/etc/nginx/nginx.conf" },
+    { resource: "uplink", file: "/etc/dockermirror/uplink.json" },
+];
 
 /** What a step can only be taken with. */
 type Needs = "an on-prem site" | "an on-prem site and two relays";
@@ -70,7 +75,7 @@ export async function prove(inputs: ProofInputs, told: Told): Promise<Step[]> {
     return steps;
 }
 
-function stepsOf({ scene, catalogue, relayKey, breakConf }: ProofInputs): Record<string, StepOf> {
+function stepsOf({ scene, catalogue, relayKey, program }: ProofInputs): Record<string, StepOf> {
     const { images } = catalogue;
     const { relays, hub } = scene;
     const [first, second = first] = relays;
@@ -275,7 +280,7 @@ function stepsOf({ scene, catalogue, relayKey, breakConf }: ProofInputs): Record
         }),
         "a broken snippet in the conf of front and uplink": atHome(async () => {
             const messages: string[] = [];
-            for (const container of ["front", "uplink"] as const) messages.push(firstLine(await breakConf(container)));
+            for (const broken of BROKEN) messages.push(firstLine(await program.refusal(broken)));
             await scene.forget("client-2");
             await pullsRight("client-2", "cold");
             return { note: messages.join(" | ") };

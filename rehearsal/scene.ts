@@ -7,6 +7,8 @@ import { containerName, type Role, type Topology } from "./topology";
 
 const UPLINK_PORT = 5000;
 const HEALTHY_SECONDS = 90;
+/** What is dropped gets no answer: after this long there will be none. */
+const REFUSED_SECONDS = "5";
 /** Where the Nginx relay writes one line a request. */
 const RELAY_LOG = "/var/log/nginx/dockermirror.json";
 
@@ -61,6 +63,17 @@ export class Scene {
     /** Runs a program on a machine. Throws with what it said when it fails. */
     exec(role: Role, command: readonly string[], input?: string): Promise<string> {
         return this.topology.docker.exec(containerName(role), command, { input });
+    }
+
+    /** Runs a command line as root on the VM that has the relay's address now, whatever its exit code. */
+    machine(command: string): Promise<Ran> {
+        return this.attempt("vm", ["bash", "-c", command]);
+    }
+
+    /** Opens a connection to the VM's SSH from an address that nobody let in: code 124 when nothing answers. */
+    async sshFromElsewhere(): Promise<Ran> {
+        const address = await this.topology.address("vm", "link");
+        return this.attempt("direct", ["timeout", REFUSED_SECONDS, "bash", "-c", `exec 3<>/dev/tcp/${address}/22`]);
     }
 
     /** `docker pull` on a client, then the digest of the config, which is the id of the image. */

@@ -17,7 +17,12 @@ export interface StackConfig {
 /** What the rehearsal must know of a stack before the program runs: the names that its machines need. */
 export interface StackNames {
     readonly edge?: { readonly hostname: string };
-    readonly overseas?: { readonly hostname: string; readonly user?: string };
+    readonly overseas?: {
+        readonly kind: "host" | "ec2" | "lightsail";
+        readonly hostname: string;
+        readonly user?: string;
+        readonly generation?: number;
+    };
     readonly onprem?: { readonly hostname: string; readonly docker: string };
     readonly hub?: { readonly username: string };
 }
@@ -57,6 +62,16 @@ export function stackNames(stack: StackConfig): StackNames {
     };
 }
 
+/** The stack with other settings, by key without the project: what they say of a site is put into what is there. */
+export function changed(stack: StackConfig, settings: Readonly<Record<string, unknown>>): StackConfig {
+    const config = { ...stack.config };
+    for (const [key, value] of Object.entries(settings)) {
+        const both = isObject(value) ? { ...site<object>(stack, key), ...value } : value;
+        config[`${PROJECT}:${key}`] = typeof both === "string" ? both : JSON.stringify(both);
+    }
+    return { config, secretKeys: stack.secretKeys };
+}
+
 /** The Docker Hub account of a stack, user name and token: what the Hub double must know. */
 export function hubAccounts(stack: StackConfig): Record<string, string> {
     const { hub } = stackNames(stack);
@@ -64,32 +79,41 @@ export function hubAccounts(stack: StackConfig): Record<string, string> {
     return hub && token ? { [hub.username]: token } : {};
 }
 
+/** What the overseas machine is in a rehearsal. */
+export interface OverseasMachine {
+    /** Where this machine's connections come from. */
+    readonly sshFrom: string;
+    /** Of a machine that is not made by the program. */
+    readonly address?: string;
+    readonly hostKey?: string;
+}
+
 /**
  * The stack with what cannot be the same on the rehearsal's machines replaced: the Docker socket of this machine, which
- * is not the rehearsal's to use, the overseas machine's address and host key, and certificates, whose keys nobody has.
+ * is not the rehearsal's to use; the overseas machine's addresses and host key, and who may log in to it; certificates,
+ * whose keys nobody has; an ACME server of one's own, and DNS-01, which needs Cloudflare's API.
  *
- * @param machine The machine that plays the overseas one.
  * @param changed Told about each replacement.
  */
-export function adapted(
-    stack: StackConfig,
-    machine: { readonly address: string; readonly hostKey: string },
-    changed: (what: string) => void,
-): StackConfig {
+export function adapted(stack: StackConfig, machine: OverseasMachine, changed: (what: string) => void): StackConfig {
     const config = { ...stack.config };
-    const edit = (key: string, field: string, value: string | undefined) => {
+    const edit = (key: string, field: string, value: unknown) => {
         const old = site<Record<string, unknown>>({ ...stack, config }, key);
-        if (old?.[field] === undefined) return;
+        if (old?.[field] === undefined || old[field] === value) return;
         config[`${PROJECT}:${key}`] = JSON.stringify({ ...old, [field]: value });
         changed(`${key}.${field}`);
     };
     if (stackNames(stack).onprem?.docker.startsWith("unix:")) edit("onprem", "docker", "ssh://root@onprem.rehearsal");
     edit("overseas", "address", machine.address);
     edit("overseas", "hostKey", machine.hostKey);
-    for (const key of ["overseas", "onprem"]) {
-        edit(key, "certificate", undefined);
-        delete config[`${PROJECT}:${key}CertificateKey`];
-    }
+    edit("overseas", "sshFrom", [`${machine.sshFrom}/32`]);
+    edit("overseas", "acmeServer", undefined);
+    edit("overseas", "acmeChallenge", "http-01");
+    edit("overseas", "ipv6Address", undefined);
+    edit("overseas", "ipv6", false);
+    for (const key of ["overseas", "onprem"]) edit(key, "certificate", undefined);
+    for (const key of ["overseasCertificateKey", "onpremCertificateKey", "acmeDnsToken"])
+        delete config[`${PROJECT}:${key}`];
     return { config, secretKeys: stack.secretKeys };
 }
 
@@ -100,4 +124,8 @@ function site<T>({ config }: StackConfig, key: string): T | undefined {
 
 function isSecure(value: unknown): boolean {
     return typeof value === "object" && value !== null && "secure" in value;
+}
+
+function isObject(value: unknown): value is object {
+    return typeof value === "object" && value !== null && !Array.isArray(value);
 }

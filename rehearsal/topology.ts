@@ -6,19 +6,25 @@
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
+import { Cloud } from "./cloud";
 import { startDns } from "./dns";
 import { Docker, LABEL } from "./docker";
+import { Firewall } from "./firewall";
 import { HubClient } from "./hub/client";
 import { HUB_HOSTS } from "./hub/upstream-hosts";
 import { KEEP } from "./images";
 import { issue, type KeyPair, makeCa } from "./pki";
 import { eventually, run } from "./run";
+import { Zone } from "./zone";
 
 /** What a rehearsal keeps while it runs: SSH keys, the state with its secrets, logs. Mode 0700. */
 export const RUN = join(KEEP, "run");
-/** Records of the zone: the program makes them in a process of its own. */
-const ZONE_FILE = join(RUN, "zone.json");
 const NAME = "dockermirror-rehearsal";
+/** The CAs that this rehearsal takes for public ones, PEM. */
+const CAS_FILE = join(RUN, "ca.pem");
+const ADDRESSES_FILE = join(RUN, "addresses.json");
+/** Of the link network, which has the relays' public addresses. Docker hands out the lower half, the cloud the upper. */
+const LINK = { subnet: "10.213.64.0/24", lowerHalf: "10.213.64.0/25", gateway: "10.213.64.1" };
 const CONTROL_PORT = 8080;
 const DNS_PORT = 53;
 const READY_SECONDS = 60;
@@ -35,9 +41,8 @@ const DOCKERD_CAPABILITIES = [
     ...["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYSLOG"],
     ...["LINUX_IMMUTABLE", "NET_BROADCAST", "IPC_LOCK", "SYS_NICE"],
 ];
-// Everything that a machine runs after `docker start`, too: a stopped relay comes back as a booted one does.
-const BOOT =
-    "mkdir -p /run/sshd && /usr/sbin/sshd && { [ ! -e /etc/nginx/relay ] || service nginx start; } && exec sleep infinity";
+// What a machine runs after `docker start`, too.
+const BOOT = "mkdir -p /run/sshd && /usr/sbin/sshd && exec sleep infinity";
 
 /** The container of a role on this machine's Docker. */
 export function containerName(role: Role): string {
@@ -66,12 +71,19 @@ export function rehearsalCa(): KeyPair {
 export interface TopologyImages {
     readonly slim: string;
     readonly machine: string;
+    readonly vm: string;
+}
+
+/** The firewall of the rehearsal's cloud, which outlives what it guards. */
+export function firewall(): Firewall {
+    return new Firewall(NAME);
 }
 
 /** Makes and knows the machines. */
 export class Topology {
     readonly docker = new Docker();
     readonly ca = rehearsalCa();
+    readonly zone = new Zone(join(RUN, "zone.json"));
     /** PATH with an `ssh` that knows the rehearsal's names and key, and the rehearsal's CA. */
     readonly env: NodeJS.ProcessEnv;
     private readonly sshHosts: string[] = [];
@@ -81,7 +93,7 @@ export class Topology {
             ...process.env,
             PATH: `${join(RUN, "bin")}:${process.env.PATH}`,
             // The rehearsal's CA plays the public ones, also for the programs that Pulumi runs on this machine.
-            NODE_EXTRA_CA_CERTS: join(RUN, "ca.pem"),
+            NODE_EXTRA_CA_CERTS: CAS_FILE,
         };
     }
 
@@ -91,17 +103,16 @@ export class Topology {
         mkdirSync(join(RUN, "bin"), { recursive: true, mode: 0o700 });
         const topology = new Topology(images);
         await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", join(RUN, "id")]);
-        writeFileSync(join(RUN, "ca.pem"), topology.ca.cert);
+        topology.trust(topology.ca.cert);
         writeFileSync(join(RUN, "bin", "ssh"), `#!/bin/sh\nexec /usr/bin/ssh -F '${join(RUN, "ssh.conf")}' "$@"\n`);
         chmodSync(join(RUN, "bin", "ssh"), 0o755);
         topology.writeSshConfiguration();
-        for (const network of ["lan", "link", "world"] as const) {
-            await topology.docker.run(["network", "create", "--internal", "--label", LABEL, networkName(network)]);
-        }
+        for (const network of ["lan", "link", "world"] as const) await topology.makeNetwork(network);
         // Names that the rehearsal does not have get a quick no. dockerd looks up docker.io itself before it asks a mirror,
         // and waits 10 s where nobody answers: moby v20.10.24, registry/config.go, isCIDRMatch.
-        await startDns(() => undefined, await topology.gateway("lan"), DNS_PORT);
-        await startDns((name) => topology.zoneRecords()[name], await topology.gateway("link"), DNS_PORT);
+        for (const network of ["lan", "link"] as const) {
+            await startDns((name) => topology.zone.records()[name], await topology.gateway(network), DNS_PORT);
+        }
         return topology;
     }
 
@@ -115,13 +126,53 @@ export class Topology {
         return `${await this.gateway("link")}:${DNS_PORT}`;
     }
 
-    /** Makes a record of the zone. */
-    addZoneRecord(name: string, address: string): void {
-        writeFileSync(ZONE_FILE, JSON.stringify({ ...this.zoneRecords(), [name]: address }));
+    /** Has what is made from now on take another CA for a public one. */
+    trust(ca: string): void {
+        writeFileSync(CAS_FILE, [...this.publicCas, ca.trimEnd()].join("\n").concat("\n"));
     }
 
-    private zoneRecords(): Record<string, string> {
-        return existsSync(ZONE_FILE) ? JSON.parse(readFileSync(ZONE_FILE, "utf8")) : {};
+    /** The CAs that play the public ones, PEM. */
+    get publicCas(): string[] {
+        if (!existsSync(CAS_FILE)) return [];
+        return readFileSync(CAS_FILE, "utf8")
+            .split(/(?<=-----END CERTIFICATE-----)\n/)
+            .filter(Boolean);
+    }
+
+    /** The cloud whose machines have their public addresses on the link network. */
+    get cloud(): Cloud {
+        return new Cloud({
+            docker: this.docker,
+            firewall: firewall(),
+            image: this.images.vm,
+            prefix: NAME,
+            labels: [LABEL],
+            role: "vm" satisfies Role,
+            network: { name: networkName("link"), subnet: LINK.subnet },
+            others: [networkName("world")],
+            dns: LINK.gateway,
+            publicCas: this.publicCas,
+            addressesFile: ADDRESSES_FILE,
+        });
+    }
+
+    /** The address from which this machine reaches the machines overseas. */
+    get ownAddress(): string {
+        return LINK.gateway;
+    }
+
+    /** A VM as a user may have one: booted from a fresh image, with a fixed address and this user. */
+    async rentedVm(user: string): Promise<{ readonly address: string; readonly hostKey: string }> {
+        const id = "rented";
+        const login = { name: user, ssh_authorized_keys: [readFileSync(join(RUN, "id.pub"), "utf8").trim()] };
+        const sudoer = { ...login, shell: "/bin/sh", sudo: "ALL=(ALL) NOPASSWD: ALL" };
+        const userData = { disable_root: false, users: [user === "root" ? login : sudoer] };
+        await this.cloud.launch(id, `#cloud-config\n${JSON.stringify(userData)}\n`);
+        const address = this.cloud.allocate(id);
+        await this.cloud.associate(id, id);
+        await this.docker.exec(containerName("vm"), ["cloud-init", "status", "--wait"]);
+        const line = await this.docker.exec(containerName("vm"), ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]);
+        return { address, hostKey: line.trim().split(" ").slice(0, 2).join(" ") };
     }
 
     /** The private key that every machine lets in, PEM. */
@@ -129,7 +180,7 @@ export class Topology {
         return readFileSync(join(RUN, "id"), "utf8");
     }
 
-    /** A Debian host: sshd, and the rehearsal's CA among the public ones. */
+    /** A Debian host: sshd, and the rehearsal's CAs among the public ones. */
     async machine(role: Role, networks: Networks): Promise<void> {
         const name = containerName(role);
         const [first, aliases, others] = firstOf(networks);
@@ -143,7 +194,8 @@ export class Topology {
             ...[this.images.machine, "sh", "-c", BOOT],
         ]);
         for (const [network, names] of others) await this.connect(role, network, names);
-        await this.lay(role, "/usr/local/share/ca-certificates/rehearsal.crt", this.ca.cert);
+        for (const [index, ca] of this.publicCas.entries())
+            await this.lay(role, `/usr/local/share/ca-certificates/rehearsal-${index}.crt`, ca);
         await this.lay(role, "/root/.ssh/authorized_keys", readFileSync(join(RUN, "id.pub"), "utf8"));
         await this.docker.exec(name, ["update-ca-certificates", "--fresh"]);
     }
@@ -232,6 +284,19 @@ export class Topology {
         return address;
     }
 
+    private async makeNetwork(network: Network): Promise<void> {
+        const range = network === "link" ? ["--subnet", LINK.subnet, "--ip-range", LINK.lowerHalf] : [];
+        const made = await this.docker.attempt([
+            ...["network", "create", "--internal", "--label", LABEL, ...range, networkName(network)],
+        ]);
+        if (made.code === 0) return;
+        const other = range.length > 0 && /overlap/i.test(made.stderr);
+        const advice = other
+            ? `: give the rehearsal another private /24 than ${LINK.subnet}, LINK in rehearsal/topology.ts`
+            : "";
+        throw new Error(`the network ${network} cannot be made: ${made.stderr.trim()}${advice}`);
+    }
+
     /** This machine's own address on a network. */
     private async gateway(network: Network): Promise<string> {
         type Inspected = { IPAM: { Config: { Gateway: string }[] } };
@@ -246,12 +311,6 @@ export class Topology {
         if (user && user !== "root") await this.addUser(role, user);
         this.sshHosts.push(`Host ${host}\n    HostName ${await this.address(role, network)}\n    Port 22\n`);
         this.writeSshConfiguration();
-    }
-
-    /** The SSH host key of the machines, which are all of one image, as a line of its public file. */
-    async hostKey(): Promise<string> {
-        const line = await this.docker.exec(containerName("vm"), ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]);
-        return line.trim().split(" ").slice(0, 2).join(" ");
     }
 
     /** A user as the settings may name one: may use Docker, and sudo without a password. */

@@ -1,13 +1,15 @@
 /**
- * `pulumi up` of the rehearsal, as a process of its own: a program that failed leaves Pulumi's runtime unusable.
+ * `pulumi up` and `pulumi destroy` of the rehearsal, each as a process of its own: a program that failed leaves Pulumi's
+ * runtime unusable.
  *
  *     node up.ts <request file>      the request and the answer are JSON files in the rehearsal's private folder
  */
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { type Properties, type State, up, type Wanted } from "./engine";
+import { destroy, type Machinery, type Properties, type Rehearsal, type State, up, type Wanted } from "./engine";
 import { attempt } from "./run";
-import type { StackConfig } from "./stack-file";
+import { changed, type StackConfig, stackNames } from "./stack-file";
+import { awsStandIns } from "./stand-ins/aws";
 import { cloudflareStandIn } from "./stand-ins/cloudflare";
 import { commandStandIns } from "./stand-ins/command";
 import { dockerStandIns } from "./stand-ins/docker";
@@ -21,6 +23,7 @@ const REQUEST_FILE = join(RUN, "request.json");
 const OUTPUTS_FILE = join(RUN, "outputs.json");
 const ERROR_FILE = join(RUN, "error.txt");
 const PRIVATE = { mode: 0o600 };
+const NONSENSE = "this is no configuration;\n";
 /** What Pulumi's runtime puts before an error thrown in an apply, once for each output that hangs on it. */
 const PULUMI_WRAPPING = /^(error serializing property "[^"]*": )+/;
 
@@ -29,13 +32,64 @@ export interface UpRequest {
     readonly stack: string;
     readonly stackConfig: StackConfig;
     readonly images: TopologyImages;
-    /** Puts a line that no program takes into the file of this container's uploads that has this path. */
-    readonly breakUpload?: { readonly container: string; readonly file: string };
+    /** Puts a line that no program takes into a file, as a user's edit of a template may do. */
+    readonly broken?: BrokenFile;
 }
 
-/** Runs the program in a process of its own. Returns the stack's outputs; throws with what it said when it failed. */
-export async function upInProcess(request: UpRequest, tell: (line: string) => void): Promise<Properties> {
-    writeFileSync(REQUEST_FILE, JSON.stringify(request), PRIVATE);
+/** One of the files that a resource lays: a container with its uploads, or apply.sh with the release that it reads. */
+export interface BrokenFile {
+    /** Part of the resource's name, such as `front` or `nginx-apply`. */
+    readonly resource: string;
+    /** The file's path there, such as `/etc/nginx/nginx.conf` or `server.conf`. */
+    readonly file: string;
+}
+
+/** The program of a rehearsed stack: brought up, again with other settings, and destroyed, each in a process of its own. */
+export class Program {
+    constructor(
+        private request: UpRequest,
+        private readonly tell: (line: string) => void,
+    ) {}
+
+    /**
+     * Runs the program, with these settings from now on: by key without the project, merged into the stack's.
+     *
+     * @throws Error with what it said when it failed; the settings are then the old ones.
+     */
+    async up(settings: Readonly<Record<string, unknown>> = {}): Promise<Properties> {
+        const request = { ...this.request, stackConfig: changed(this.request.stackConfig, settings) };
+        const outputs = await inProcess<Properties>("up", request, this.tell);
+        this.request = request;
+        return outputs;
+    }
+
+    /** Has another VM take the place of the one that the program made. */
+    replaceMachine(): Promise<Properties> {
+        const { generation = 1 } = stackNames(this.request.stackConfig).overseas ?? {};
+        return this.up({ overseas: { generation: generation + 1 } });
+    }
+
+    /** Runs the program with a broken file. Returns the message with which that was refused; throws when it was not. */
+    async refusal(broken: BrokenFile): Promise<string> {
+        const applied = await inProcess("up", { ...this.request, broken }, () => {}).catch((error: Error) => error);
+        if (applied instanceof Error) return applied.message;
+        throw new Error(`a broken ${broken.file} was applied without an error`);
+    }
+
+    /** Destroys the stack. Returns the names of the resources that are left. */
+    destroy(): Promise<string[]> {
+        return inProcess("destroy", this.request, this.tell);
+    }
+}
+
+const OPERATIONS = { up: bringUp, destroy: tearDown };
+
+async function inProcess<T>(
+    operation: keyof typeof OPERATIONS,
+    request: UpRequest,
+    tell: (line: string) => void,
+): Promise<T> {
+    writeFileSync(REQUEST_FILE, JSON.stringify({ operation, request }), PRIVATE);
     rmSync(ERROR_FILE, { force: true });
     const { code, stderr } = await attempt(process.execPath, ["--require", "tsx/cjs", __filename, REQUEST_FILE], {
         onLine: tell,
@@ -47,15 +101,36 @@ export async function upInProcess(request: UpRequest, tell: (line: string) => vo
 }
 
 async function main(requestFile: string): Promise<void> {
-    const { stack, stackConfig, images, breakUpload } = JSON.parse(readFileSync(requestFile, "utf8")) as UpRequest;
+    const { operation, request } = JSON.parse(readFileSync(requestFile, "utf8")) as {
+        operation: keyof typeof OPERATIONS;
+        request: UpRequest;
+    };
+    const state: State = existsSync(STATE_FILE) ? JSON.parse(readFileSync(STATE_FILE, "utf8")) : {};
+    try {
+        writeFileSync(OUTPUTS_FILE, JSON.stringify(await OPERATIONS[operation](request, state)), PRIVATE);
+    } finally {
+        writeFileSync(STATE_FILE, JSON.stringify(state), PRIVATE);
+    }
+}
+
+function bringUp(request: UpRequest, state: State): Promise<Properties> {
+    const { stack, stackConfig, broken } = request;
+    const edit = broken && ((wanted: Wanted) => breakFile(wanted, broken));
+    return up({ project: PROJECT, stack, ...stackConfig, ...machinery(request, state), edit }, async () =>
+        require("../index"),
+    );
+}
+
+function tearDown(request: UpRequest, state: State): Promise<string[]> {
+    return destroy(machinery(request, state));
+}
+
+function machinery({ images }: UpRequest, state: State): Machinery & Pick<Rehearsal, "functions"> {
     const topology = Topology.attach(images);
     const tell = (line: string) => console.log(line);
-    const state: State = existsSync(STATE_FILE) ? JSON.parse(readFileSync(STATE_FILE, "utf8")) : {};
     const cloudflare = cloudflareStandIn(topology);
-    const rehearsal = {
-        project: PROJECT,
-        stack,
-        ...stackConfig,
+    const aws = awsStandIns(topology.cloud);
+    return {
         state,
         tell,
         standIns: {
@@ -64,23 +139,23 @@ async function main(requestFile: string): Promise<void> {
             ...commandStandIns(topology.env),
             ...dockerStandIns(topology.env, tell),
             ...cloudflare.standIns,
+            ...aws.standIns,
         },
-        functions: cloudflare.functions,
-        edit: breakUpload && ((wanted: Wanted) => breakText(wanted, breakUpload)),
+        functions: { ...cloudflare.functions, ...aws.functions },
     };
-    try {
-        const outputs = await up(rehearsal, async () => require("../index"));
-        writeFileSync(OUTPUTS_FILE, JSON.stringify(outputs), PRIVATE);
-    } finally {
-        writeFileSync(STATE_FILE, JSON.stringify(state), PRIVATE);
-    }
 }
 
-/** As a user's edit of a template would: in the trial container and in the real one alike. */
-function breakText({ type, name, inputs }: Wanted, { container, file }: NonNullable<UpRequest["breakUpload"]>): void {
-    if (type !== "docker:index/container:Container" || !name.includes(container)) return;
-    for (const upload of inputs.uploads ?? [])
-        if (upload.file === file) upload.content = `this is no configuration;\n${upload.content}`;
+/** In a trial container and in the real one alike. */
+function breakFile({ name, inputs }: Wanted, { resource, file }: BrokenFile): void {
+    if (!name.includes(resource)) return;
+    for (const upload of inputs.uploads ?? []) if (upload.file === file) upload.content = NONSENSE + upload.content;
+    if (typeof inputs.stdin !== "string") return;
+    // Lines of a release, as templates/vm/apply.sh reads them.
+    inputs.stdin = inputs.stdin.replace(/^(\d+) (\S+) (\S*)$/gm, (line, mode, path, base64) =>
+        path === file
+            ? `${mode} ${path} ${Buffer.from(NONSENSE + Buffer.from(base64, "base64")).toString("base64")}`
+            : line,
+    );
 }
 
 if (require.main === module) {

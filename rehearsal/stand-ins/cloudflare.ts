@@ -1,7 +1,7 @@
 /** @pulumi/cloudflare: the Worker in a real workerd behind its custom domain; zones and records as the settings say. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Properties, StandIn } from "../engine";
+import type { Made, Properties, StandIn, Wanted } from "../engine";
 import { issue } from "../pki";
 import { containerName, RUN, type Topology } from "../topology";
 import { type WorkerScript, workerdConfig } from "./workerd";
@@ -36,24 +36,37 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
             const deployed = scripts.get(service);
             if (!deployed) throw new Error(`${hostname} is to lead to the Worker ${service}, which is not deployed`);
             await startWorker(topology, hostname, deployed);
-            topology.addZoneRecord(hostname, await topology.address("worker", "link"));
+            topology.zone.enter(hostname, "A", await topology.address("worker", "link"));
             return { id: hostname, outputs: { zoneName: "", certId: "" } };
         },
-        remove: async () => void (await topology.docker.run(["rm", "--force", "--volumes", containerName("worker")])),
-    };
-    const dnsRecord: StandIn = {
-        create: async ({ inputs }) => {
-            const { name, type, content, proxied } = inputs;
-            if (type !== "A" || proxied) throw new Error(`${name}: the rehearsal makes grey A records only`);
-            topology.addZoneRecord(name, content);
-            return { id: name, outputs: {} };
+        remove: async ({ inputs }) => {
+            topology.zone.remove(inputs.hostname, "A");
+            await topology.docker.run(["rm", "--force", "--volumes", containerName("worker")]);
         },
     };
-    const getZone = async ({ filter }: Properties) => ({
-        id: ZONE_ID,
+    const enter = async ({ inputs: { name, type, content, proxied } }: Wanted): Promise<Made> => {
+        if ((type !== "A" && type !== "AAAA") || proxied)
+            throw new Error(`${name}: the rehearsal enters grey A and AAAA records only`);
+        topology.zone.enter(name, type, content);
+        return { id: `${name} ${type}`, outputs: {} };
+    };
+    const dnsRecord: StandIn = {
+        create: enter,
+        replaceOn: ["zoneId", "name", "type"],
+        update: enter,
+        remove: async ({ inputs }) => topology.zone.remove(inputs.name, inputs.type),
+    };
+    // Active at once: nobody in the rehearsal could enter its name servers at a registrar.
+    const zoneOf = async (name: string) => ({
         zoneId: ZONE_ID,
-        name: filter.name,
+        name,
+        status: "active",
         nameServers: [await topology.nameServer()],
+    });
+    const zone: StandIn = { create: async ({ inputs }) => ({ id: ZONE_ID, outputs: await zoneOf(inputs.name) }) };
+    const getZone = async ({ filter, zoneId }: Properties) => ({
+        id: zoneId ?? ZONE_ID,
+        ...(await zoneOf(filter?.name ?? "")),
     });
     return {
         standIns: {
@@ -61,6 +74,7 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
             "cloudflare:index/workersScriptSubdomain:WorkersScriptSubdomain": subdomain,
             "cloudflare:index/workersCustomDomain:WorkersCustomDomain": customDomain,
             "cloudflare:index/dnsRecord:DnsRecord": dnsRecord,
+            "cloudflare:index/zone:Zone": zone,
         },
         functions: { "cloudflare:index/getZone:getZone": getZone },
     };

@@ -34,7 +34,8 @@ const privateKey: StandIn = {
                       publicKeyEncoding,
                       privateKeyEncoding: { type: "sec1", format: "pem" },
                   });
-        return { id: fingerprint(publicKeyPem), outputs: { privateKeyPem, publicKeyPem } };
+        const forSsh = algorithm === "RSA" ? await opensshKeys(privateKeyPem) : {};
+        return { id: fingerprint(publicKeyPem), outputs: { privateKeyPem, publicKeyPem, ...forSsh } };
     },
 };
 
@@ -79,7 +80,18 @@ export const tlsStandIns: Record<string, StandIn> = {
     "tls:index/locallySignedCert:LocallySignedCert": locallySignedCert,
 };
 
-/** For SSH: with both keys in OpenSSH's own format, too, each with the line's end that the provider puts there. */
+/** Both halves in OpenSSH's own format, with the line's end that the provider puts there. */
+function opensshKeys(privateKeyPem: string): Promise<Properties> {
+    return withFolder(async (folder) => {
+        const file = join(folder, "key");
+        writeFileSync(file, privateKeyPem, { mode: 0o600 });
+        const publicKeyOpenssh = await run("ssh-keygen", ["-y", "-f", file]);
+        await run("ssh-keygen", ["-q", "-p", "-N", "", "-f", file]);
+        return { publicKeyOpenssh, privateKeyOpenssh: readFileSync(file, "utf8") };
+    });
+}
+
+/** The same for the one type that ssh-keygen cannot read as PEM. */
 function ed25519Key(): Made {
     const { privateKey, publicKey } = generateKeyPairSync("ed25519");
     const { d: seed = "", x: point = "" } = privateKey.export({ format: "jwk" });

@@ -12,7 +12,9 @@ const ROOT = join(__dirname, "../..");
 const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
 const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: "198.51.100.7" };
 const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
+const EC2 = { kind: "ec2", hostname: "vm.example.com", region: "ap-northeast-1", sshFrom: ["203.0.113.7/32"] };
 const MACHINE = { address: "172.18.0.2", hostKey: "ssh-ed25519 REHEARSAL" };
+const SSH_FROM = "172.18.0.1";
 const SECURE = { secure: "v1:AAAA:BBBB" };
 
 describe("readStack", () => {
@@ -105,7 +107,7 @@ describe("readStack", () => {
 
     it("replaces only what cannot be the same on the rehearsal's machines, and tells each", () => {
         const changed: string[] = [];
-        const adapt = () => rehearsal.adapted(read(), MACHINE, (what) => changed.push(what));
+        const adapt = () => rehearsal.adapted(read(), { ...MACHINE, sshFrom: SSH_FROM }, (what) => changed.push(what));
         stack({ edge: EDGE, onprem: ONPREM });
         assert.deepEqual(adapt(), read());
         assert.deepEqual(changed, []);
@@ -119,6 +121,44 @@ describe("readStack", () => {
         assert.deepEqual(rehearsal.stackNames(adapted).overseas, { ...OVERSEAS, ...MACHINE });
         assert.equal(rehearsal.stackNames(adapted).onprem?.docker, "ssh://root@onprem.rehearsal");
         assert.equal(adapted.config[`${PROJECT}:overseasCertificateKey`], undefined);
+    });
+
+    it("lets this machine log in to a machine that is made, and has it ask for its certificate as the rehearsal can", () => {
+        const replaced: string[] = [];
+        stack({
+            overseas: { ...EC2, ipv6: true, acmeServer: "https://acme.example.net/directory", acmeChallenge: "dns-01" },
+            acmeDnsToken: SECURE,
+        });
+        const { config } = rehearsal.adapted(read(), { sshFrom: SSH_FROM }, (what) => replaced.push(what));
+        assert.deepEqual(replaced, [
+            "overseas.sshFrom",
+            "overseas.acmeServer",
+            "overseas.acmeChallenge",
+            "overseas.ipv6",
+        ]);
+        assert.deepEqual(JSON.parse(config[`${PROJECT}:overseas`] ?? ""), {
+            ...EC2,
+            sshFrom: [`${SSH_FROM}/32`],
+            acmeChallenge: "http-01",
+            ipv6: false,
+        });
+        assert.equal(config[`${PROJECT}:acmeDnsToken`], undefined);
+    });
+
+    it("puts other settings into what is there", () => {
+        stack({ zone: "example.com", overseas: EC2 });
+        const { config } = rehearsal.changed(read(), {
+            zone: "example.net",
+            overseas: { generation: 2 },
+            access: "public",
+            keys: [{ name: "acme" }],
+        });
+        assert.deepEqual(config, {
+            "dockermirror:zone": "example.net",
+            "dockermirror:overseas": JSON.stringify({ ...EC2, generation: 2 }),
+            "dockermirror:access": "public",
+            "dockermirror:keys": '[{"name":"acme"}]',
+        });
     });
 
     it("names the Hub account with the token that was made up for it", () => {

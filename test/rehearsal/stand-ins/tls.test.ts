@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Properties } from "../../../rehearsal/engine";
 import { run } from "../../../rehearsal/run";
 import { tlsStandIns } from "../../../rehearsal/stand-ins/tls";
 
@@ -14,18 +15,22 @@ describe("The stand-in for @pulumi/tls", () => {
     });
     after(() => rmSync(folder, { recursive: true }));
 
-    it("makes ED25519 keys that OpenSSH and OpenSSL take for the same key", async () => {
-        const made = await tlsStandIns[PRIVATE_KEY]?.create({
-            type: PRIVATE_KEY,
-            name: "host-key",
-            inputs: { algorithm: "ED25519" },
-        });
+    const make = async (inputs: Properties) => {
+        const made = await tlsStandIns[PRIVATE_KEY]?.create({ type: PRIVATE_KEY, name: "key", inputs });
         assert.ok(made);
-        const { privateKeyOpenssh, privateKeyPem, publicKeyOpenssh, publicKeyPem } = made.outputs;
-        writeFileSync(join(folder, "id"), privateKeyOpenssh, { mode: 0o600 });
-        writeFileSync(join(folder, "id.pub"), publicKeyOpenssh);
-        const line = await run("ssh-keygen", ["-y", "-f", join(folder, "id")]);
-        assert.equal(line.trim(), publicKeyOpenssh.trim());
+        writeFileSync(join(folder, "id"), made.outputs.privateKeyOpenssh, { mode: 0o600 });
+        assert.match(made.outputs.privateKeyOpenssh, /^-----BEGIN OPENSSH PRIVATE KEY-----\n/);
+        assert.equal(await run("ssh-keygen", ["-y", "-f", join(folder, "id")]), made.outputs.publicKeyOpenssh);
+        return made.outputs;
+    };
+
+    it("makes RSA keys for SSH", async () => {
+        const { publicKeyOpenssh } = await make({ algorithm: "RSA", rsaBits: 2048 });
+        assert.match(publicKeyOpenssh, /^ssh-rsa AAAA/);
+    });
+
+    it("makes ED25519 keys that OpenSSH and OpenSSL take for the same key", async () => {
+        const { privateKeyPem, publicKeyOpenssh, publicKeyPem } = await make({ algorithm: "ED25519" });
         assert.equal(await run("openssl", ["pkey", "-pubout"], { input: privateKeyPem }), publicKeyPem);
         const wire = Buffer.from(publicKeyOpenssh.split(" ")[1], "base64").subarray(-32);
         const der = Buffer.from(publicKeyPem.split("\n")[1], "base64").subarray(-32);

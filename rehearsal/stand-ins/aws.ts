@@ -1,0 +1,174 @@
+/**
+ * @pulumi/aws, EC2 and Lightsail: machines of the rehearsal's cloud. Network and first boot are real; a machine's type and
+ * architecture are noted, not played. Which inputs change in place is the provider's doing: `ForceNew` in
+ * https://github.com/hashicorp/terraform-provider-aws, internal/service/ec2 and internal/service/lightsail.
+ */
+import { randomBytes } from "node:crypto";
+import type { Cloud } from "../cloud";
+import type { Properties, StandIn } from "../engine";
+import type { Opening } from "../firewall";
+
+/** What @pulumi/aws is in a rehearsal. */
+export interface AwsStandIns {
+    readonly standIns: Record<string, StandIn>;
+    /** Provider functions that the program calls. */
+    readonly functions: Record<string, (inputs: Properties) => Promise<Properties>>;
+}
+
+const EVERYWHERE = "0.0.0.0/0";
+const WORLD_SSH: Opening[] = [22, 80].map((port) => ({
+    protocol: "tcp",
+    fromPort: port,
+    toPort: port,
+    from: [EVERYWHERE],
+}));
+/** Lightsail runs the user data behind a shell script of its own: all that is known of it is what it leaves. */
+const LIGHTSAIL_SCRIPT = `#!/bin/sh
+ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/lightsail_instance_ca
+echo "TrustedUserCAKeys /etc/ssh/lightsail_instance_ca.pub" >>/etc/ssh/sshd_config
+systemctl restart ssh
+`;
+
+/** The stand-ins for both services. */
+export function awsStandIns(cloud: Cloud): AwsStandIns {
+    return { standIns: { ...ec2(cloud), ...lightsail(cloud) }, functions };
+}
+
+function ec2(cloud: Cloud): Record<string, StandIn> {
+    const securityGroup: StandIn = {
+        create: async ({ name, inputs }) => {
+            const id = newId("sg");
+            await cloud.firewall.setGroup(id, ec2Openings(name, inputs));
+            return { id, outputs: { name: id } };
+        },
+        replaceOn: ["description", "name", "vpcId"],
+        update: async ({ name, inputs }, { id, outputs }) => {
+            await cloud.firewall.setGroup(id, ec2Openings(name, inputs));
+            return { id, outputs };
+        },
+        remove: ({ id }) => cloud.firewall.removeGroup(id),
+    };
+    const instance: StandIn = {
+        create: async ({ name, inputs }) => {
+            const { userData = "", vpcSecurityGroupIds: [group, ...others] = [], ipv6AddressCount } = inputs;
+            if (ipv6AddressCount) throw new Error(`${name}: the rehearsal has no IPv6`);
+            if (!group || others.length > 0) throw new Error(`${name}: the stand-in takes one security group`);
+            const id = newId("i");
+            const publicIp = await cloud.launch(id, userData, group);
+            return { id, outputs: { publicIp, ipv6Addresses: [], instanceState: "running" } };
+        },
+        replaceOn: ["ami", "associatePublicIpAddress", "availabilityZone", "ipv6AddressCount", "keyName", "subnetId"],
+        update: async ({ inputs }, { id, outputs, inputs: before }) => {
+            await cloud.guard(id, inputs.vpcSecurityGroupIds[0]);
+            if (inputs.instanceType !== before.instanceType) await cloud.restart(id);
+            return { id, outputs };
+        },
+        remove: ({ id }) => cloud.terminate(id),
+    };
+    const eip: StandIn = {
+        create: async () => {
+            const id = newId("eipalloc");
+            return { id, outputs: { allocationId: id, publicIp: cloud.allocate(id) } };
+        },
+        remove: async ({ id }) => cloud.release(id),
+    };
+    const association: StandIn = {
+        create: async ({ name, inputs: { allocationId, instanceId, allowReassociation } }) => {
+            const holder = await cloud.holder(allocationId);
+            if (holder && !allowReassociation)
+                throw new Error(`${name}: the address is already associated with ${holder}`);
+            await cloud.associate(allocationId, instanceId);
+            return { id: newId("eipassoc"), outputs: {} };
+        },
+        // Where the address was reassociated this association is no longer there.
+        remove: ({ inputs }) => cloud.disassociate(inputs.allocationId, inputs.instanceId),
+    };
+    return {
+        "aws:ec2/securityGroup:SecurityGroup": securityGroup,
+        "aws:ec2/instance:Instance": instance,
+        "aws:ec2/eip:Eip": eip,
+        "aws:ec2/eipAssociation:EipAssociation": association,
+    };
+}
+
+function lightsail(cloud: Cloud): Record<string, StandIn> {
+    const keyPair: StandIn = { create: async ({ name, inputs }) => named(inputs.name ?? newId(name)) };
+    const instance: StandIn = {
+        create: async ({ name, inputs }) => {
+            const machine = inputs.name ?? newId(name);
+            await cloud.firewall.setGroup(machine, WORLD_SSH);
+            const publicIpAddress = await cloud.launch(machine, LIGHTSAIL_SCRIPT + (inputs.userData ?? ""), machine);
+            return named(machine, { publicIpAddress, ipv6Addresses: [], username: "admin" });
+        },
+        remove: async ({ id }) => {
+            await cloud.terminate(id);
+            await cloud.firewall.removeGroup(id);
+        },
+    };
+    const publicPorts: StandIn = {
+        create: async ({ inputs: { instanceName, portInfos } }) => {
+            await cloud.firewall.setGroup(instanceName, portInfos.map(lightsailOpening));
+            return { id: newId(instanceName), outputs: {} };
+        },
+        // It closes the ports by their numbers: also those that a successor has opened on the same machine.
+        remove: ({ inputs }) => cloud.firewall.setGroup(inputs.instanceName, []),
+    };
+    const staticIp: StandIn = {
+        create: async ({ name, inputs }) => {
+            const id = inputs.name ?? newId(name);
+            return named(id, { ipAddress: cloud.allocate(id) });
+        },
+        remove: async ({ id }) => cloud.release(id),
+    };
+    const attachment: StandIn = {
+        create: async ({ name, inputs: { staticIpName, instanceName } }) => {
+            const holder = await cloud.holder(staticIpName);
+            if (holder) throw new Error(`${name}: the address is still attached to ${holder}`);
+            await cloud.associate(staticIpName, instanceName);
+            return { id: staticIpName, outputs: {} };
+        },
+        // By the address' name alone, whichever machine has it.
+        remove: async ({ inputs }) => {
+            const holder = await cloud.holder(inputs.staticIpName);
+            if (holder) await cloud.disassociate(inputs.staticIpName, holder);
+        },
+    };
+    return {
+        "aws:lightsail/keyPair:KeyPair": keyPair,
+        "aws:lightsail/instance:Instance": instance,
+        "aws:lightsail/instancePublicPorts:InstancePublicPorts": publicPorts,
+        "aws:lightsail/staticIp:StaticIp": staticIp,
+        "aws:lightsail/staticIpAttachment:StaticIpAttachment": attachment,
+    };
+}
+
+const functions: AwsStandIns["functions"] = {
+    // Each time a newer one, as if Debian had just published it: it must not replace the machine.
+    "aws:ec2/getAmi:getAmi": async () => ({ id: newId("ami") }),
+    "aws:ec2/getSubnet:getSubnet": async ({ id }) => ({ id, vpcId: "vpc-0", ipv6CidrBlock: "" }),
+};
+
+/** @throws Error without an opening for everything outwards: the provider removes the one that AWS makes. */
+function ec2Openings(name: string, { ingress = [], egress = [] }: Properties): Opening[] {
+    const outwards = egress.some((rule: Properties) => rule.protocol === "-1" && rule.cidrBlocks?.includes(EVERYWHERE));
+    if (!outwards) throw new Error(`${name}: its egress lets nothing out, and the stand-in knows only all or nothing`);
+    return ingress.map(({ protocol, fromPort, toPort, cidrBlocks = [] }: Properties) => ({
+        protocol,
+        fromPort,
+        toPort,
+        from: cidrBlocks,
+    }));
+}
+
+function lightsailOpening({ protocol, fromPort, toPort, cidrs }: Properties): Opening {
+    return { protocol: protocol === "all" ? "-1" : protocol, fromPort, toPort, from: cidrs ?? [EVERYWHERE] };
+}
+
+function named(name: string, outputs: Properties = {}) {
+    return { id: name, outputs: { name, ...outputs } };
+}
+
+/** In the form of AWS' own ids, which its names take too. */
+function newId(kind: string): string {
+    return `${kind}-${randomBytes(9).toString("hex").slice(1)}`;
+}
