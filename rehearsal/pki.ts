@@ -15,7 +15,8 @@ export interface KeyPair {
 export type Ca = KeyPair;
 
 const CA_DAYS = "3650";
-const LEAF_DAYS = "397";
+const LEAF_DAYS = 397;
+const DAY_MS = 24 * 60 * 60 * 1000;
 /** Longest common name: RFC 5280, appendix A.1, `ub-common-name`. */
 const COMMON_NAME_MAX = 64;
 
@@ -47,12 +48,19 @@ export function makeCa(commonName: string): Ca {
     });
 }
 
+/** From when to when a certificate is valid, to the second. */
+export interface Life {
+    readonly from: Date;
+    readonly to: Date;
+}
+
 /**
- * A server certificate of `ca` for all of `hosts` (DNS names, wildcards or IP addresses), valid 397 days.
+ * A server certificate of `ca` for all of `hosts` (DNS names, wildcards or IP addresses).
  *
+ * @param life 397 days from now where it is not given.
  * @throws Error when `hosts` is empty, or openssl is missing or refuses.
  */
-export function issue(ca: Ca, hosts: readonly string[]): KeyPair {
+export function issue(ca: Ca, hosts: readonly string[], life: Life = fromNow(LEAF_DAYS)): KeyPair {
     const [first] = hosts;
     if (first === undefined) throw new Error("a certificate needs at least one host name, got none");
     const names = hosts.map((host) => `${isIP(host) ? "IP" : "DNS"}:${host}`).join(", ");
@@ -67,6 +75,15 @@ export function issue(ca: Ca, hosts: readonly string[]): KeyPair {
                 "prompt = no",
                 "[name]",
                 `CN = ${first.slice(0, COMMON_NAME_MAX)}`,
+                // `openssl x509 -req` cannot tell from when a certificate is valid before OpenSSL 3.4; Debian 12 has 3.0.
+                "[signing]",
+                "database = index.txt",
+                "new_certs_dir = .",
+                "rand_serial = yes",
+                "default_md = sha256",
+                "policy = names",
+                "[names]",
+                "commonName = supplied",
                 "[leaf]",
                 "basicConstraints = critical, CA:FALSE",
                 "keyUsage = critical, digitalSignature",
@@ -78,10 +95,11 @@ export function issue(ca: Ca, hosts: readonly string[]): KeyPair {
             ].join("\n"),
         );
         openssl(folder, ["req", "-new", "-config", "leaf.conf", ...NEW_KEY, "-out", "leaf.csr"]);
+        writeFileSync(join(folder, "index.txt"), "");
         openssl(folder, [
-            ...["x509", "-req", "-in", "leaf.csr", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-days", LEAF_DAYS],
-            ...["-set_serial", `0x${randomSerial()}`, "-extfile", "leaf.conf", "-extensions", "leaf"],
-            ...["-out", "cert.pem"],
+            ...["ca", "-batch", "-notext", "-config", "leaf.conf", "-name", "signing", "-extensions", "leaf"],
+            ...["-in", "leaf.csr", "-cert", "ca.pem", "-keyfile", "ca-key.pem"],
+            ...["-startdate", asn1Time(life.from), "-enddate", asn1Time(life.to), "-out", "cert.pem"],
         ]);
         return readPair(folder);
     });
@@ -89,9 +107,14 @@ export function issue(ca: Ca, hosts: readonly string[]): KeyPair {
 
 const NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "key.pem"];
 
-function randomSerial(): string {
-    // The first digit keeps the number positive and without leading zeros, as RFC 5280, 4.1.2.2 wants it.
-    return `1${crypto.randomUUID().replaceAll("-", "").slice(1)}`;
+function fromNow(days: number): Life {
+    const now = Date.now();
+    return { from: new Date(now), to: new Date(now + days * DAY_MS) };
+}
+
+/** `20261124001500Z`: RFC 5280, 4.1.2.5.2. */
+function asn1Time(time: Date): string {
+    return `${time.toISOString().slice(0, "2026-11-24T00:15:00".length).replace(/[-T:]/g, "")}Z`;
 }
 
 function readPair(folder: string): KeyPair {

@@ -33,6 +33,14 @@ describe("The test PKI", () => {
         assert.notEqual(new X509Certificate(one.cert).serialNumber, new X509Certificate(two.cert).serialNumber);
     });
 
+    it("issues for 397 days, or for the life that is wanted, also one that is over", () => {
+        const leaf = new X509Certificate(issue(ca, ["a.example.com"]).cert);
+        assert.equal(Date.parse(leaf.validTo) - Date.parse(leaf.validFrom), 397 * 24 * 60 * 60 * 1000);
+        const life = { from: new Date("2026-01-01T00:00:00Z"), to: new Date("2026-04-01T12:30:15Z") };
+        const old = new X509Certificate(issue(ca, ["a.example.com"], life).cert);
+        assert.deepEqual([new Date(old.validFrom), new Date(old.validTo)], [life.from, life.to]);
+    });
+
     it("refuses a certificate for nobody", () => {
         assert.throws(() => issue(ca, []), /at least one host name, got none/);
     });
