@@ -285,7 +285,10 @@ export class Topology {
     }
 
     private async makeNetwork(network: Network): Promise<void> {
-        const range = network === "link" ? ["--subnet", LINK.subnet, "--ip-range", LINK.lowerHalf] : [];
+        const range =
+            network === "link"
+                ? ["--subnet", LINK.subnet, "--gateway", LINK.gateway, "--ip-range", LINK.lowerHalf]
+                : [];
         const made = await this.docker.attempt([
             ...["network", "create", "--internal", "--label", LABEL, ...range, networkName(network)],
         ]);
