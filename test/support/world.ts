@@ -109,7 +109,7 @@ export class Programs {
 
     /** An environment in which they come first, and nothing of this user's is found. */
     get env(): NodeJS.ProcessEnv {
-        const path = `${this.bin}:/usr/local/bin:/usr/bin:/bin`;
+        const path = `${this.bin}:/usr/bin:/bin`;
         return { PATH: path, HOME: this.folder, PULUMI_HOME: join(this.folder, "pulumi"), TMPDIR: this.folder };
     }
 
