@@ -113,6 +113,11 @@ export class Programs {
         return { PATH: path, HOME: this.folder, PULUMI_HOME: join(this.folder, "pulumi"), TMPDIR: this.folder };
     }
 
+    /** A file in the home of this environment. */
+    write(name: string, content: string): void {
+        writeFileSync(join(this.folder, name), content);
+    }
+
     remove(): void {
         rmSync(this.folder, { recursive: true });
     }

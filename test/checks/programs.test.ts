@@ -1,0 +1,165 @@
+/** `preflight` and `doctor` as processes: a proxy that lets nothing through, stand-ins for pulumi, npm and ssh. */
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer as createHttpServer } from "node:http";
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
+import type { Finding } from "../../checks/finding";
+import { issue } from "../../rehearsal/pki";
+import { attempt } from "../../rehearsal/run";
+import { testCa } from "../support/fake-relay";
+import { Programs } from "../support/world";
+
+const ROOT = join(__dirname, "../..");
+const KEY = "k".repeat(48);
+const CONFIG = {
+    "dockermirror:zone": { value: "example.com", secret: false },
+    "dockermirror:overseas": {
+        value: JSON.stringify({
+            kind: "ec2",
+            region: "ap-northeast-1",
+            hostname: "vm.example.com",
+            sshFrom: ["203.0.113.7/32"],
+        }),
+        secret: false,
+    },
+    "dockermirror:onprem": {
+        value: JSON.stringify({ docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" }),
+        secret: false,
+    },
+};
+
+/** Runs a program of checks/, and what it wrote as JSON. */
+async function run(program: string, programs: Programs, env: NodeJS.ProcessEnv = {}, flags: string[] = []) {
+    const file = join(programs.folder, "found.json");
+    const path = join(ROOT, "checks", program);
+    const args = ["--require", "tsx/cjs", path, "--stack", "tokyo", "--json", file, ...flags];
+    const ran = await attempt(process.execPath, args, { cwd: ROOT, env: { ...programs.env, ...env } });
+    const findings = () => (JSON.parse(readFileSync(file, "utf8")) as { findings: Finding[] }).findings;
+    return { ...ran, findings };
+}
+
+describe("preflight", () => {
+    it("asks by the proxy of the environment, and exits with 1 when nothing can be reached", async () => {
+        const hosts = new Set<string>();
+        const proxy = createHttpServer().listen(0, "127.0.0.1");
+        proxy.on("connect", (request, socket) => {
+            hosts.add(request.url ?? "");
+            socket.end("HTTP/1.1 502 Bad Gateway\r\n\r\n");
+        });
+        await once(proxy, "listening");
+        const programs = new Programs({
+            pulumi: `case $1 in config) echo '${JSON.stringify(CONFIG)}' ;; version) echo v3.248.0 ;; esac`,
+            npm: "echo https://registry.test/",
+            ssh: "echo 20.10.24",
+        });
+        const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+        const credentials = { AWS_ACCESS_KEY_ID: "AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY: "secret" };
+        const { code, stdout, stderr, findings } = await run("preflight.ts", programs, {
+            ...credentials,
+            HTTPS_PROXY: url,
+            CLOUDFLARE_API_TOKEN: "t".repeat(40),
+        });
+        proxy.close();
+        assert.equal(code, 1, stderr);
+        assert.deepEqual([...hosts].sort(), [
+            "api.cloudflare.com:443",
+            "checkip.amazonaws.com:443",
+            "get.pulumi.com:443",
+            "github.com:443",
+            "sts.us-east-1.amazonaws.com:443",
+        ]);
+        const states = Object.fromEntries(findings().map(({ what, state }) => [what, state]));
+        assert.equal(states.settings, "ok");
+        assert.equal(states["Pulumi CLI"], "ok");
+        assert.equal(states["Cloudflare's API"], "failed");
+        assert.equal(states["AWS credentials"], "failed");
+        assert.equal(states["right to RunInstances"], "skipped");
+        assert.equal(states["Docker at home"], "ok");
+        assert.match(stdout, /^FAIL {2}Cloudflare's API {2,}api\.cloudflare\.com/m);
+        assert.match(stdout, /^\d+ ok, \d+ failed, \d+ to be known, \d+ skipped$/m);
+        programs.remove();
+    });
+
+    it("tells its flags, and refuses others", async () => {
+        const programs = new Programs({});
+        const help = await run("preflight.ts", programs, {}, ["--help"]);
+        assert.equal(help.code, 0);
+        assert.match(help.stdout, /--fetch-plugins FILE\.tar/);
+        const wrong = await run("preflight.ts", programs, {}, ["--platform", "amiga"]);
+        assert.equal(wrong.code, 2);
+        assert.match(wrong.stderr, /^--platform must be one of linux-amd64, .*, got "amiga"/);
+        programs.remove();
+    });
+});
+
+describe("doctor", () => {
+    /** A relay and mirror in one, on loopback, and a stack that says so. */
+    async function examined(machine: string) {
+        const server = createServer(issue(testCa(), ["localhost"]), ({ url, headers }, response) => {
+            if (url === "/healthz" || headers["x-relay-key"] === KEY) response.writeHead(200).end();
+            else response.writeHead(401, { "WWW-Authenticate": 'Basic realm="localhost"' }).end();
+        }).listen(0, "127.0.0.1");
+        await once(server, "listening");
+        const host = `localhost:${(server.address() as AddressInfo).port}`;
+        const outputs = {
+            relaySsh: { host: "198.51.100.7", user: "dockermirror", hostKey: "ssh-ed25519 AAAA", privateKey: "KEY\n" },
+            relayUrls: [`https://${host}`],
+            relayKeys: { "default.1": KEY },
+            relayClients: { [`/etc/docker/certs.d/${host}/ca.crt`]: testCa().cert },
+            mirrorUrl: `https://${host}`,
+            mirrorCa: testCa().cert,
+        };
+        const status = { relays: [{ name: "nginx", condition: "well" }] };
+        const programs = new Programs({
+            pulumi: `case $1 in config) echo '${JSON.stringify(CONFIG)}' ;; stack) cat "$HOME/outputs" ;; esac`,
+            ssh: `case "$*" in
+                *doctor.sh*) ${machine} ;;
+                *exec*) echo '${JSON.stringify(status)}' ;;
+                *ps*) echo 'dockermirror-front: Up 2 hours (healthy)' ;;
+                *) echo 20.10.24 ;;
+            esac`,
+        });
+        programs.write("outputs", JSON.stringify(outputs));
+        const { code, stdout, stderr, findings } = await run("doctor.ts", programs);
+        server.closeAllConnections();
+        server.close();
+        const rows = findings().map(({ what, where, state }) => [what, where.replace(host, "relay"), state]);
+        programs.remove();
+        return { code, said: stdout + stderr, rows };
+    }
+
+    it("looks at the machine, the relays, the mirror and the containers", async () => {
+        const { code, said, rows } = await examined("echo 'ok     files         as they were laid'");
+        assert.equal(code, 0, said);
+        assert.deepEqual(rows, [
+            ["settings", "stacks/Pulumi.tokyo.yaml", "ok"],
+            ["machine: files", "198.51.100.7:22", "ok"],
+            ["relay: TLS", "relay", "ok"],
+            ["relay: without a key", "relay", "ok"],
+            ["relay: with a key", "relay", "ok"],
+            ["mirror: TLS", "relay", "ok"],
+            ["mirror: health", "relay", "ok"],
+            ["Docker at home", "ssh://ops@10.1.0.5", "ok"],
+            ["containers at home", "ssh://ops@10.1.0.5", "ok"],
+            ["uplink", "ssh://ops@10.1.0.5", "ok"],
+        ]);
+        assert.doesNotMatch(said, new RegExp(`${KEY}|KEY`), "a secret is in what it says");
+    });
+
+    it("exits with 1 for a machine that was edited by hand", async () => {
+        const { code, said } = await examined("echo 'wrong  files         edited by hand: server.conf'; exit 1");
+        assert.equal(code, 1);
+        assert.match(said, /^FAIL {2}machine: files .*edited by hand: server\.conf$/m);
+    });
+
+    it("says when there is no Pulumi to ask for the stack", async () => {
+        const programs = new Programs({});
+        const { code, stderr } = await run("doctor.ts", programs);
+        assert.equal(code, 1);
+        assert.match(stderr, /there is no pulumi on this machine yet/);
+        programs.remove();
+    });
+});
