@@ -10,6 +10,12 @@ export class Metrics {
     readonly relayFailures = this.counter("relay_failures_total", "Failures that rested a relay", ["relay", "kind"]);
     readonly wrongBytes = this.counter("wrong_bytes_total", "Contents of a relay that had a wrong digest", ["relay"]);
     readonly relayUsable = this.gauge("relay_usable", "1 when the relay is used, 0 while it rests", ["relay"]);
+    /** Unix time; a relay whose certificate was not seen yet has none. */
+    readonly certificateExpires = this.gauge(
+        "relay_certificate_expires_seconds",
+        "When the certificate that the relay showed last expires",
+        ["relay"],
+    );
     readonly requests = this.counter("requests_total", "Requests answered", ["kind", "status"]);
     readonly servedBytes = this.counter("served_bytes_total", "Blob bytes given out, by where they were", ["source"]);
     readonly spoolBytes = this.gauge("spool_bytes", "Bytes in the spool", []);

@@ -1,7 +1,8 @@
 /** One relay: its connections, its key, its health, and what it has carried. */
 import { createSecureContext, rootCertificates } from "node:tls";
-import { type Dispatcher, Pool } from "undici";
+import { buildConnector, type Dispatcher, Pool } from "undici";
 import { pinnedLookup, rememberingLookup } from "./address";
+import { ShownCertificate } from "./certificate";
 import type { RelayConfig } from "./config";
 import { asRelayFailure, RelayFailure } from "./failure";
 import { type Condition, Health, type RestTimes, type Scope } from "./health";
@@ -25,6 +26,9 @@ export interface RelayTimes extends RestTimes {
     readonly crawlBytes: number;
     /** Rest after a 429 that names no time. */
     readonly throttleMs: number;
+    /** A relay whose certificate was not seen for `certificateMs` is probed; looked after every `lookMs`. */
+    readonly certificateMs: number;
+    readonly lookMs: number;
 }
 
 export const RELAY_TIMES: RelayTimes = {
@@ -36,6 +40,8 @@ export const RELAY_TIMES: RelayTimes = {
     crawlMs: 10_000,
     crawlBytes: 64 * 1024,
     throttleMs: 60_000,
+    certificateMs: 6 * 60 * 60 * 1000,
+    lookMs: 15 * 60 * 1000,
     restMs: 1_000,
     restMaxMs: 30_000,
     forgiveMs: 120_000,
@@ -82,6 +88,7 @@ export class Relay {
     ranges: boolean | undefined;
     readonly health: Health;
     readonly failures: NotedFailure[] = [];
+    private readonly certificate: ShownCertificate;
     private pool: Pool;
     private lastByte = Number.NEGATIVE_INFINITY;
     private received = 0;
@@ -92,6 +99,7 @@ export class Relay {
     private badAnswers = 0;
     private probing: Promise<void> | undefined;
     private probeTimer: NodeJS.Timeout | undefined;
+    private readonly lookTimer: NodeJS.Timeout;
     private closed = false;
     private readonly makePool: () => Pool;
 
@@ -109,14 +117,22 @@ export class Relay {
         // Without a CA of the relay's own Node's default stays, which has what NODE_EXTRA_CA_CERTS adds.
         const secureContext = createSecureContext(config.ca ? { ca: [...rootCertificates, config.ca] } : {});
         const lookup = config.address ? pinnedLookup(config.address) : rememberingLookup();
+        this.certificate = new ShownCertificate(config.name, log, metrics);
+        // A resumed session shows the certificate of the first one. To resume saves no round trip in TLS 1.3.
+        const connecting = { secureContext, lookup, timeout: times.connectMs, maxCachedSessions: 0 };
+        const connect = this.certificate.noting(buildConnector(connecting));
         this.makePool = () =>
             new Pool(config.url, {
                 connections: CONNECTIONS,
                 pipelining: 1,
                 keepAliveTimeout: KEEP_ALIVE_MS,
-                connect: { secureContext, lookup, timeout: times.connectMs },
+                connect,
             });
         this.pool = this.makePool();
+        // Nobody pulls through a relay that stands by, and that one's certificate is forgotten most easily.
+        this.lookTimer = setInterval(() => {
+            if (this.certificate.unseenFor(Date.now()) >= times.certificateMs) this.startProbe();
+        }, times.lookMs).unref();
     }
 
     /**
@@ -360,6 +376,8 @@ export class Relay {
             /** Body bytes a second, smoothed over the last seconds in which there were any. */
             bytesPerSecond: Math.round(this.rate),
             ranges: this.ranges,
+            /** Of the certificate that it showed last. */
+            certificateExpires: this.certificate.expires,
             failures: this.failures,
         };
     }
@@ -371,6 +389,7 @@ export class Relay {
 
     async close(): Promise<void> {
         this.closed = true;
+        clearInterval(this.lookTimer);
         clearTimeout(this.probeTimer);
         await this.pool.destroy();
     }

@@ -2,12 +2,12 @@
  * Relays that misbehave on command, over real TLS on 127.0.0.1: for the uplink's promises. They prove nothing about our
  * own relays; the contract suite and the rehearsal do that.
  */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes as cryptoRandomBytes } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer as createHttpsServer, type Server as HttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
-import { type Ca, issue, makeCa } from "../../rehearsal/pki";
+import { type Ca, issue, type Life, makeCa } from "../../rehearsal/pki";
 import type { RelayConfig } from "../../services/uplink/config";
 
 /** What all relays of a test have to give. */
@@ -100,14 +100,23 @@ export class FakeRelay {
     private tcp: TcpServer | undefined;
     private readonly sockets = new Set<Socket>();
     private readonly https: HttpsServer;
+    /** The same for all its certificates, as where a server keeps sessions across a reload. */
+    private readonly ticketKeys = cryptoRandomBytes(48);
 
     private constructor(
         readonly name: string,
         private readonly ca: Ca,
         private readonly content: FakeContent,
     ) {
-        const { key, cert } = issue(ca, [this.hostname]);
-        this.https = createHttpsServer({ key, cert }, (request, response) => this.answer(request, response));
+        const { ticketKeys } = this;
+        const options = { ...issue(ca, [this.hostname]), ticketKeys };
+        this.https = createHttpsServer(options, (request, response) => this.answer(request, response));
+    }
+
+    /** Shows another certificate from now on, and hangs up. */
+    renew(life: Life): void {
+        this.https.setSecureContext({ ...issue(this.ca, [this.hostname], life), ticketKeys: this.ticketKeys });
+        for (const socket of this.sockets) socket.destroy();
     }
 
     static async start(name: string, content: FakeContent, ca: Ca = testCa()): Promise<FakeRelay> {
