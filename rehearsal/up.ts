@@ -145,8 +145,8 @@ function machinery({ images }: UpRequest, state: State): Machinery & Pick<Rehear
     };
 }
 
-/** In a trial container and in the real one alike. */
-function breakFile({ name, inputs }: Wanted, { resource, file }: BrokenFile): void {
+/** Breaks a file in what a resource is made from: in a trial container and in the real one alike. */
+export function breakFile({ name, inputs }: Wanted, { resource, file }: BrokenFile): void {
     if (!name.includes(resource)) return;
     for (const upload of inputs.uploads ?? []) if (upload.file === file) upload.content = NONSENSE + upload.content;
     if (typeof inputs.stdin !== "string") return;
