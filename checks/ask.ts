@@ -1,5 +1,6 @@
 /** One question over HTTP, with an answer or a reason that a person understands. */
 import { fetch } from "undici";
+import type { Check } from "./finding";
 import type { Surroundings } from "./surroundings";
 
 /** What is asked. */
@@ -37,6 +38,13 @@ export async function ask({ dispatcher, seconds }: Surroundings, question: Quest
     } catch (error) {
         throw new Error(reason(error, seconds));
     }
+}
+
+/** Says that there is a proxy: whatever cannot be reached may be its doing. */
+export function proxyChecks({ env }: Surroundings): Check[] {
+    const proxy = env.https_proxy ?? env.HTTPS_PROXY;
+    if (!proxy) return [];
+    return [{ what: "proxy", where: new URL(proxy).host, ask: async () => "HTTPS goes through it (HTTPS_PROXY)" }];
 }
 
 const REASONS: Readonly<Record<string, string>> = {

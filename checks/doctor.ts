@@ -5,7 +5,7 @@ import { containerChecks, dockerCheck } from "./docker-host";
 import { type Check, type Finding, lookAll } from "./finding";
 import { examineMachine } from "./machine";
 import { pulumi } from "./pulumi-cli";
-import { report } from "./report";
+import { report, runProgram } from "./report";
 import type { SshTarget } from "./ssh";
 import { readStackSettings } from "./stack";
 import { type Surroundings, theWorld } from "./surroundings";
@@ -30,17 +30,11 @@ interface Outputs {
     readonly mirrorCa?: string;
 }
 
-main().then(
-    (code) => process.exit(code),
-    (error: Error) => {
-        console.error(error.message);
-        process.exit(1);
-    },
-);
+runProgram(main);
 
 async function main(): Promise<number> {
     const flags = readFlags();
-    if (!flags) return process.exitCode === undefined ? 0 : Number(process.exitCode);
+    if (typeof flags === "number") return flags;
     const where = theWorld(process.env);
     const name = flags.stack ?? (await pulumi(where, ["stack", "--show-name"])).trim();
     const outputs = JSON.parse(
@@ -72,16 +66,17 @@ function mirror({ seconds }: Surroundings, { mirrorUrl, mirrorCa }: Outputs): Ch
     return mirrorUrl === undefined ? [] : [mirrorCheck({ url: mirrorUrl, ca: mirrorCa, seconds })];
 }
 
-function readFlags(): { readonly stack?: string; readonly json?: string } | undefined {
+/** The flags, or the exit code when that is all. */
+function readFlags(): { readonly stack?: string; readonly json?: string } | number {
     try {
         const { values } = parseArgs({
             options: { stack: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
         });
         if (!values.help) return values;
         console.log(USAGE);
+        return 0;
     } catch (error) {
         console.error(`${(error as Error).message}\n\n${USAGE}`);
-        process.exitCode = 2;
+        return 2;
     }
-    return undefined;
 }

@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { fetchPlugins, listPlugins } from "./fetch-plugins";
 import { type Finding, lookAll } from "./finding";
 import { PLATFORMS, type Platform, thisPlatform } from "./plugins";
-import { report } from "./report";
+import { report, runProgram } from "./report";
 import { preflightChecks, readStackSettings } from "./stack";
 import { theWorld } from "./surroundings";
 
@@ -28,17 +28,11 @@ interface Flags {
     readonly platform: Platform;
 }
 
-main().then(
-    (code) => process.exit(code),
-    (error: Error) => {
-        console.error(error.message);
-        process.exit(1);
-    },
-);
+runProgram(main);
 
 async function main(): Promise<number> {
     const flags = readFlags();
-    if (!flags) return process.exitCode === undefined ? 0 : Number(process.exitCode);
+    if (typeof flags === "number") return flags;
     const where = theWorld(process.env);
     if (flags.list) {
         console.log(listPlugins(where.services, flags.platform).join("\n"));
@@ -56,7 +50,8 @@ async function main(): Promise<number> {
     return report(findings, flags.json);
 }
 
-function readFlags(): Flags | undefined {
+/** The flags, or the exit code when that is all. */
+function readFlags(): Flags | number {
     try {
         const { values } = parseArgs({
             options: {
@@ -73,11 +68,11 @@ function readFlags(): Flags | undefined {
             return { stack, json, list, fetch, platform: readPlatform(values.platform) };
         }
         console.log(USAGE);
+        return 0;
     } catch (error) {
         console.error(`${(error as Error).message}\n\n${USAGE}`);
-        process.exitCode = 2;
+        return 2;
     }
-    return undefined;
 }
 
 function readPlatform(name: string | undefined): Platform {

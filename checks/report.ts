@@ -1,4 +1,4 @@
-/** Findings as a table for people, and as JSON for programs. */
+/** How the programs of this folder end: findings as a table and as JSON, and an exit code. */
 import { writeFileSync } from "node:fs";
 import type { Finding } from "./finding";
 
@@ -24,7 +24,9 @@ export function table(findings: readonly Finding[]): string {
     const [head = [], ...body] = rows;
     const lines = body.flatMap((row, index) => {
         const { state, todo } = findings[index] ?? {};
-        return [line(row), ...(todo && state !== "ok" ? [`      → ${todo}`] : [])];
+        // Said once, below the last of several rows that have it in common.
+        const isSaid = todo === undefined || state === "ok" || todo === findings[index + 1]?.todo;
+        return [line(row), ...(isSaid ? [] : [`      → ${todo}`])];
     });
     const count = (state: Finding["state"]) => findings.filter((each) => each.state === state).length;
     const sum = `${count("ok")} ok, ${count("failed")} failed, ${count("warning")} to be known, ${count("skipped")} skipped`;
@@ -40,4 +42,16 @@ export function report(findings: readonly Finding[], file?: string): number {
     console.log(table(findings));
     if (file) writeFileSync(file, `${JSON.stringify({ findings }, undefined, 2)}\n`);
     return findings.some(({ state }) => state === "failed") ? 1 : 0;
+}
+
+/** Runs a program to its exit code; an error that it did not expect is told without a stack. */
+export function runProgram(main: () => Promise<number>): void {
+    main().then(
+        // Connections that are kept alive would keep the process.
+        (code) => process.exit(code),
+        (error: Error) => {
+            console.error(error.message);
+            process.exit(1);
+        },
+    );
 }

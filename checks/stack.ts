@@ -3,6 +3,7 @@ import { basename } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { readStack, type StackConfig } from "../rehearsal/stack-file";
 import { readSettings, type Settings } from "../stacks/settings";
+import { proxyChecks } from "./ask";
 import { ec2Check, identityCheck, lightsailCheck } from "./aws";
 import { cloudflareCheck } from "./cloudflare";
 import { dockerCheck } from "./docker-host";
@@ -82,7 +83,11 @@ async function decrypted(where: Surroundings, name: string): Promise<StackConfig
 
 /** Everything that can be known before `pulumi up` makes anything; without a stack, what every stack needs. */
 export function preflightChecks(where: Surroundings, stack: Stack | undefined): Check[] {
-    return [...downloadChecks(where), ...(stack ? stackChecks(where, stack) : anyStackChecks(where))];
+    return [
+        ...proxyChecks(where),
+        ...downloadChecks(where),
+        ...(stack ? stackChecks(where, stack) : anyStackChecks(where)),
+    ];
 }
 
 function anyStackChecks(where: Surroundings): Check[] {

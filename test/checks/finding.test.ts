@@ -104,4 +104,17 @@ describe("The table", () => {
             "1 ok, 1 failed, 1 to be known, 1 skipped",
         ]);
     });
+
+    it("says once what several rows have in common", () => {
+        const row = { where: "there", state: "failed", note: "gone", todo: "mend it" } as const;
+        const lines = table([
+            { what: "one", ...row },
+            { what: "two", ...row },
+        ]).split("\n");
+        assert.deepEqual(
+            lines.filter((line) => line.includes("mend it")),
+            ["      → mend it"],
+        );
+        assert.equal(lines[3], "      → mend it");
+    });
 });

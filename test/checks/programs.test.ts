@@ -73,6 +73,7 @@ describe("preflight", () => {
         ]);
         const states = Object.fromEntries(findings().map(({ what, state }) => [what, state]));
         assert.equal(states.settings, "ok");
+        assert.equal(states.proxy, "ok");
         assert.equal(states["Pulumi CLI"], "ok");
         assert.equal(states["Cloudflare's API"], "failed");
         assert.equal(states["AWS credentials"], "failed");
