@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { checkPrivateAccounts, type PrivateAccount } from "../../services/registry/accounts";
 import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
-import { PrivateCa, type TlsArgs } from "../private-ca";
+import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
 import { RelayGate } from "../relay-gate";
 import { quote } from "../shell";
 import { child, type Transform } from "../transform";
@@ -31,12 +31,9 @@ export interface AcmeArgs {
     readonly server: string;
     /** Where the server may write to. @default hostmaster@ the host name */
     readonly email?: string;
-    /** `http-01` needs port 80 open to the world; `dns-01` the zone at Cloudflare and `dnsToken`. */
+    /** `http-01` needs port 80 open to the world; `dns-01` a zone at Cloudflare and `dnsToken`. */
     readonly challenge: "http-01" | "dns-01";
-    /**
-     * Cloudflare API token with Zone Read and DNS Edit for the one zone
-     * (https://go-acme.github.io/lego/dns/cloudflare/, "API tokens"). Lies on the machine, for root alone. Secret.
-     */
+    /** Cloudflare API token with the permission DNS Edit for the one zone. Lies on the machine, for root alone. Secret. */
     readonly dnsToken?: pulumi.Input<string>;
 }
 
@@ -181,14 +178,25 @@ export class NginxRelay extends pulumi.ComponentResource {
 }
 
 function releaseOf(
-    { hostname, upstreams, access, keys, hubAccount, privateAccounts = [], host, tls }: NginxRelayArgs,
+    args: NginxRelayArgs,
     privateCa: PrivateCa | undefined,
 ): pulumi.Output<ReturnType<typeof relayFiles>> {
+    const { hostname, upstreams, access, keys, hubAccount, privateAccounts = [], host } = args;
     checkPrivateAccounts(privateAccounts);
-    const laid = privateCa && { certificate: privateCa.certificate, key: privateCa.key, ca: privateCa.ca };
-    const secrets = pulumi.output({ keys, hubAccount, privateAccounts, tls: laid ?? tls });
+    const secrets = pulumi.output({ keys, hubAccount, privateAccounts, tls: tlsOf(args, privateCa) });
     const ipv6 = host.ipv6Address !== undefined;
     return secrets.apply((values) => relayFiles({ hostname, ipv6, upstreams, access, ...(values as ReleaseSecrets) }));
+}
+
+function tlsOf({ tls, zone }: NginxRelayArgs, privateCa: PrivateCa | undefined): object {
+    if (privateCa) return { certificate: privateCa.certificate, key: privateCa.key, ca: privateCa.ca };
+    if (typeof tls !== "object" || !("acme" in tls)) return { ...(tls as OwnCertificate) };
+    const { server, email, challenge, dnsToken } = tls.acme;
+    if (challenge === "http-01") return { acme: { server, email } };
+    if (zone === undefined || dnsToken === undefined) {
+        throw new Error(`acme.challenge "dns-01" needs zone and acme.dnsToken: give both, or use "http-01"`);
+    }
+    return { acme: { server, email, dns: { zoneId: zone.id, token: dnsToken } } };
 }
 
 type ReleaseSecrets = Pick<RelayFilesArgs, "keys" | "hubAccount" | "privateAccounts" | "tls">;

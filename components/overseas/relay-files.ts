@@ -49,9 +49,8 @@ export interface AcmeClient {
     readonly server: string;
     /** Contact of the account. @default hostmaster@ the host name (RFC 2142, 7): lego 4.9 registers nobody without one (cmd/setup.go, `getEmail`) */
     readonly email?: string;
-    readonly challenge: "http-01" | "dns-01";
-    /** Cloudflare API token for DNS-01. */
-    readonly dnsToken?: string;
+    /** The zone at Cloudflare and a token that may edit it: then by DNS-01. @default by HTTP-01 */
+    readonly dns?: { readonly zoneId: string; readonly token: string };
 }
 
 /** Paths on the relay's machine that are not the release's own. */
@@ -91,8 +90,8 @@ export const MACHINE: Machine = {
 
 /** One file of a release. */
 export interface ReleaseFile {
-    /** Octal: `0600` for what is secret, `0644` for the rest. */
-    readonly mode: "0600" | "0644";
+    /** Octal: `0600` for what is secret, `0755` for what others than a shell run, `0644` for the rest. */
+    readonly mode: "0600" | "0644" | "0755";
     /** Path within the release. */
     readonly path: string;
     readonly content: string;
@@ -108,7 +107,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             modules: machine.modules,
             pid: machine.pid,
             errorLog: machine.errorLog,
-            challenges: answersChallenges(args) ? "    include relay/challenge.conf;" : "",
+            challenges: "acme" in tls && !tls.acme.dns ? "    include relay/challenge.conf;" : "",
         }),
         plain("names.conf", "nginx/names.conf", namesView(upstreams)),
         plain("table.conf", "nginx/relay/table.conf", tableView(upstreams)),
@@ -199,26 +198,29 @@ function acmeFiles(args: RelayFilesArgs, acme: AcmeClient, machine: Machine): Re
         plain("acme.sh", "vm/acme.sh", {
             server: quote(acme.server),
             email: quote(acme.email ?? `hostmaster@${hostname}`),
-            challenge: acme.challenge,
+            challenge: quote(acme.dns ? "dns-01" : "http-01"),
             metrics: quote(machine.metrics),
         }),
         plain("dockermirror-renew.service", "vm/dockermirror-renew.service", { nginx: machine.nginx }),
         plain("dockermirror-renew.timer", "vm/dockermirror-renew.timer", {}),
-        ...(answersChallenges(args)
-            ? [
+        ...(acme.dns
+            ? dnsFiles(acme.dns)
+            : [
                   plain("challenge.conf", "nginx/relay/challenge.conf", {
                       hostname,
                       ...ports,
                       challenges: `${machine.state}/challenges`,
                   }),
-              ]
-            : []),
-        ...(acme.dnsToken === undefined ? [] : [{ mode: "0600", path: "dns-token", content: acme.dnsToken } as const]),
+              ]),
     ];
 }
 
-function answersChallenges({ tls }: RelayFilesArgs): boolean {
-    return "acme" in tls && tls.acme.challenge === "http-01";
+function dnsFiles({ zoneId, token }: NonNullable<AcmeClient["dns"]>): ReleaseFile[] {
+    return [
+        { ...plain("cloudflare-dns.sh", "vm/cloudflare-dns.sh", {}), mode: "0755" },
+        plain("dns.sh", "vm/dns.sh", { zoneId: quote(zoneId) }),
+        { mode: "0600", path: "dns-token", content: token },
+    ];
 }
 
 function certificateFolder({ tls }: RelayFilesArgs, machine: Machine): string {

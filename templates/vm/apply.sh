@@ -75,7 +75,7 @@ write_sums() {
     (
         cd "$release_dir"
         mkdir as-laid
-        find . -type f -perm 0644 ! -path './as-laid/*' -printf '%P\n' | xargs cp --parents -t as-laid
+        find . -type f -perm -004 ! -path './as-laid/*' -printf '%P\n' | xargs cp --parents -t as-laid
         find . -type f ! -path './as-laid/*' ! -name sums ! -name key.curl -printf '%P\n' | xargs sha256sum >sums
     )
 }

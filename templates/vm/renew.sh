@@ -129,8 +129,7 @@ check_nginx() {
 run_lego() {
     case $challenge in
         http-01) set -- --http --http.webroot "$state/challenges" ;;
-        # By a file: neither an argument list nor an environment shows the token.
-        dns-01) set -- --dns cloudflare && export CLOUDFLARE_DNS_API_TOKEN_FILE="$here/dns-token" ;;
+        dns-01) set -- --dns exec && export EXEC_PATH="$here/cloudflare-dns.sh" EXEC_PROPAGATION_TIMEOUT=300 ;;
     esac
     rm -rf "$lego/certificates"
     # nginx' workers read the challenges; the folder of the keys is root's alone.
@@ -138,9 +137,10 @@ run_lego() {
         >"$log" 2>&1 </dev/null
 }
 
-# The lines from "Could not …" on, without time and tabs.
+# From "Could not …" on, and what cloudflare-dns.sh said before; without times and steps.
 reason_of_lego() {
-    awk '/ Could not /{ told = 1 } told' "$log" | sed 's|^[0-9/]* [0-9:]* ||' | grep . || tail -n 3 "$log"
+    awk '/ Could not (obtain|complete|create|load)/{ told = 1 } told || / cloudflare: /' "$log" | grep . >"$log.reason" || tail -n 1 "$log" >"$log.reason"
+    sed 's|^[0-9/]* [0-9:]* ||' "$log.reason"
 }
 
 obtain() {
