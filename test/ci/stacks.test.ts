@@ -90,7 +90,7 @@ describe(".ci/stacks", () => {
             [],
         ],
         "the rehearsal": [["rehearsal/main.ts", stackFile("local")], []],
-        "the numbers of an office": [["plan/prices.ts"], []],
+        "the numbers of an office and what checks it": [["plan/prices.ts", "checks/doctor.ts"], []],
         "the example": [[stackFile("example")], []],
         "another example": [[stackFile("example-one-vps")], []],
     };
