@@ -2,7 +2,7 @@
 import { BlockList, connect, isIPv6 } from "node:net";
 import { ask, reason } from "./ask";
 import { type Check, Remark } from "./finding";
-import { overSsh, type SshTarget } from "./ssh";
+import { LIKE_THE_PROVIDER, overSsh, type SshTarget } from "./ssh";
 import type { Surroundings } from "./surroundings";
 
 /** What the relay's machine must be: Debian 12 or newer, with root's rights for the user. */
@@ -52,7 +52,7 @@ export function machineCheck(where: Surroundings, target: SshTarget, keyMissing:
 
 async function login(where: Surroundings, target: SshTarget, keyMissing: boolean): Promise<string> {
     if (keyMissing) throw new Remark("skipped", "the secret sshPrivateKey cannot be read here");
-    const { code, stdout, stderr } = await overSsh(target, LOOK, where.env);
+    const { code, stdout, stderr } = await overSsh(target, LOOK, where.env, LIKE_THE_PROVIDER);
     if (code === 255) throw new Error(stderr.trim());
     const [id = "", version = ""] = stdout.trim().split(" ");
     if (id !== "debian" || Number(version) < OLDEST_DEBIAN) {

@@ -1,4 +1,4 @@
-/** SSH by this machine's own `ssh`, with the key and the host key that are handed in, and no configuration of anybody's. */
+/** SSH by this machine's own `ssh`, with the key and the host key that are handed in. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,14 +11,26 @@ export interface SshTarget {
     readonly user: string;
     /** A line of `/etc/ssh/ssh_host_*_key.pub`. @default whatever key it shows is taken */
     readonly hostKey?: string;
-    /** @default the keys of the agent: neither the provider nor this looks into ~/.ssh */
+    /** @default whatever `ssh` finds: the agent's keys, ~/.ssh */
     readonly privateKey?: string;
 }
 
 const DIAL_SECONDS = 15;
 
-/** Runs a shell command on the machine. Code 255: ssh itself failed, and standard error says why. */
-export async function overSsh(target: SshTarget, command: string, env: NodeJS.ProcessEnv): Promise<Ran> {
+/** For logging in as @pulumi/command does: nothing of ~/.ssh counts, so without a private key the agent's keys alone. */
+export const LIKE_THE_PROVIDER = ["-F", "none", "-o", "IdentityFile=none"];
+
+/**
+ * Runs a shell command on the machine. Code 255: ssh itself failed, and standard error says why.
+ *
+ * @param flags More of them for `ssh`.
+ */
+export async function overSsh(
+    target: SshTarget,
+    command: string,
+    env: NodeJS.ProcessEnv,
+    flags: readonly string[] = [],
+): Promise<Ran> {
     const { host, port, user, hostKey, privateKey } = target;
     const folder = mkdtempSync(join(tmpdir(), "dockermirror-ssh-"));
     try {
@@ -33,10 +45,10 @@ export async function overSsh(target: SshTarget, command: string, env: NodeJS.Pr
             `UserKnownHostsFile=${known}`,
             "GlobalKnownHostsFile=none",
             `StrictHostKeyChecking=${hostKey === undefined ? "no" : "yes"}`,
-            ...(privateKey === undefined ? ["IdentityFile=none"] : [`IdentityFile=${identity}`, "IdentitiesOnly=yes"]),
+            ...(privateKey === undefined ? [] : [`IdentityFile=${identity}`, "IdentitiesOnly=yes"]),
         ];
-        const flags = ["-F", "none", "-T", ...options.flatMap((option) => ["-o", option])];
-        return await attempt("ssh", [...flags, "-p", String(port), "-l", user, "--", host, command], { env });
+        const all = [...flags, "-T", ...options.flatMap((option) => ["-o", option])];
+        return await attempt("ssh", [...all, "-p", String(port), "-l", user, "--", host, command], { env });
     } finally {
         rmSync(folder, { recursive: true });
     }
