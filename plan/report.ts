@@ -25,8 +25,8 @@ export interface Plan {
 /** The text, several tables. */
 export function report({ office, numbers, costs, thresholds }: Plan): string {
     const { machines, pulls, imageBytes, hit, layers, offices } = office;
-    const each = offices === 1 ? "" : " each office";
-    const all = offices === 1 ? "" : " all offices";
+    const each = offices === 1 ? "" : ", each office";
+    const all = offices === 1 ? "" : ", all offices";
     const relays = [
         ["pulls a day", number(numbers.pullsPerDay), `${number(numbers.coldPullsPerDay)} need the relays${each}`],
         [
@@ -87,7 +87,7 @@ export function report({ office, numbers, costs, thresholds }: Plan): string {
         `One VM for all of it, USD a month (${REGION})`,
         ...table([...machineRows, ["host", "", "what your provider asks"], worker], [1]),
         "",
-        `What to add, and from how many machines${each} on`,
+        `What to add, and from how many machines on${each}`,
         ...table([["needed", "machines", "", "now"], ...limits], [1]),
         "",
         ...thresholds.filter(({ needed }) => needed).map(({ add, because }) => `${add}: ${because}.`),

@@ -37,8 +37,8 @@ describe("npm run plan", () => {
     it("says what is each office's and what is all offices'", async () => {
         const { stdout } = await plan(...ARGS, "--offices", "3");
         assert.match(stdout, /3 offices alike$/m);
-        assert.match(stdout, /^relay requests a day +223,200 .* all offices$/m);
-        assert.match(stdout, /^thin link, GB a day +480 .* each office$/m);
+        assert.match(stdout, /^relay requests a day +223,200 .*, all offices$/m);
+        assert.match(stdout, /^thin link, GB a day +480 .*, each office$/m);
     });
 
     it("prints the same as JSON, for programs", async () => {
