@@ -13,6 +13,8 @@ export interface Listening {
     readonly hostname: string;
     /** PEM of the CA to trust; absent without TLS. */
     readonly ca?: string;
+    /** Address to come from. @default the system's choice */
+    readonly localAddress?: string;
 }
 
 /** One running relay in front of the Hub double. */
@@ -98,7 +100,7 @@ function ask(
 ): Promise<http.IncomingMessage> {
     const { protocol, hostname: host, port } = new URL(relay.origin);
     const all = { host: relay.hostname, ...headers };
-    const options = { agent: false, method, host, port, path, headers: all, signal };
+    const options = { agent: false, method, host, port, path, headers: all, signal, localAddress: relay.localAddress };
     return new Promise((resolve, reject) => {
         const request =
             protocol === "https:"

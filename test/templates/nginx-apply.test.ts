@@ -3,8 +3,16 @@
  * systemd, sudo and SSH; the rehearsal runs it over SSH on a machine of its own.
  */
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
+import {
+    appendFileSync,
+    existsSync,
+    readdirSync,
+    readFileSync,
+    readlinkSync,
+    rmSync,
+    statSync,
+    writeFileSync,
+} from "node:fs";
 import { get } from "node:https";
 import { join } from "node:path";
 import { type RelayFilesArgs, type ReleaseFile, relayFiles, releaseLines } from "../../components/overseas/relay-files";
@@ -12,41 +20,30 @@ import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { UPSTREAMS } from "../../services/registry/upstreams";
 import { eventually } from "../support/eventually";
 import { freePort } from "../support/free-port";
-import { machineIn, nginxFolder, remove, textOf } from "../support/nginx";
+import { makeRelayMachine, type RelayMachine } from "../support/relay-machine";
 
-const SCRIPT = join(__dirname, "../../templates/vm/apply.sh");
 const HOSTNAME = "vm.example.com";
 const KEY = "K3yOfAcmeSecondGenerationSentinel0123456789ab";
 
 describe("apply.sh", function () {
     this.timeout(60_000);
 
+    let machine: RelayMachine;
     let folder: string;
     let ca: KeyPair;
     let leaf: KeyPair;
     let port: number;
-    /** What the machine had before. */
-    let original: string;
 
     before(() => {
         ca = makeCa("apply");
         leaf = issue(ca, [HOSTNAME]);
     });
     beforeEach(async () => {
-        folder = nginxFolder();
+        machine = makeRelayMachine();
+        folder = machine.folder;
         port = await freePort();
-        original = `pid ${join(folder, "nginx.pid")};\nevents {}\n`;
-        writeFileSync(join(folder, "nginx.conf"), original);
-        writeFileSync(join(folder, "resolv.conf"), "# a comment\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n");
     });
-    afterEach(async () => {
-        const pid = Number(await textOf(join(folder, "nginx.pid")));
-        if (pid > 0) {
-            process.kill(pid, "SIGTERM");
-            await eventually("nginx ends", () => !existsSync(join(folder, "nginx.pid")) || undefined);
-        }
-        remove(folder);
-    });
+    afterEach(() => machine.remove());
 
     const filesOf = (change: Partial<RelayFilesArgs> = {}): ReleaseFile[] =>
         relayFiles({
@@ -56,26 +53,11 @@ describe("apply.sh", function () {
             keys: { "acme.2": KEY },
             hubAccount: { username: "acme", token: "dckr_pat_sentinel" },
             tls: { certificate: leaf.cert, key: leaf.key, ca: ca.cert },
-            machine: machineIn(folder, "/etc/ssl/certs/ca-certificates.crt"),
+            machine: machine.paths,
             ...change,
         });
 
-    const apply = (input: string, patience = "15") =>
-        new Promise<{ status: number | null; out: string; err: string }>((resolve, reject) => {
-            const env = {
-                ...process.env,
-                DOCKERMIRROR_NGINX: folder,
-                DOCKERMIRROR_HOME: join(folder, "home"),
-                DOCKERMIRROR_RESOLV: join(folder, "resolv.conf"),
-                DOCKERMIRROR_PATIENCE: patience,
-            };
-            const child = spawn("sh", [SCRIPT], { env });
-            let [out, err] = ["", ""];
-            child.stdout.on("data", (data) => (out += data));
-            child.stderr.on("data", (data) => (err += data));
-            child.once("error", reject).once("close", (status) => resolve({ status, out, err }));
-            child.stdin.end(input);
-        });
+    const apply = (input: string, patience?: number) => machine.apply(input, patience);
 
     const answeringRelease = () =>
         new Promise<string | undefined>((resolve, reject) => {
@@ -95,7 +77,7 @@ describe("apply.sh", function () {
         const { status, out, err } = await apply(releaseLines(files));
         assert.deepEqual({ status, out, err }, { status: 0, out: `relay release ${hashOf(files)} answers\n`, err: "" });
         assert.equal(await answeringRelease(), hashOf(files));
-        assert.equal(readFileSync(join(folder, "nginx.conf.before-dockermirror"), "utf8"), original);
+        assert.equal(readFileSync(join(folder, "nginx.conf.before-dockermirror"), "utf8"), machine.original);
         assert.equal(
             readFileSync(join(folder, "relay/resolver.conf"), "utf8"),
             "resolver 192.0.2.53 [2001:db8::53] ipv6=off;\n",
@@ -129,7 +111,7 @@ describe("apply.sh", function () {
             assert.equal(await answeringRelease(), hashOf(second));
         }
         assert.equal(readdirSync(join(folder, "home/releases")).length, 2);
-        assert.equal(readFileSync(join(folder, "nginx.conf.before-dockermirror"), "utf8"), original);
+        assert.equal(readFileSync(join(folder, "nginx.conf.before-dockermirror"), "utf8"), machine.original);
     });
 
     it("does not touch anything when nginx refuses the configuration, and says what nginx says", async () => {
@@ -146,13 +128,39 @@ describe("apply.sh", function () {
         assert.equal(readdirSync(join(folder, "home/releases")).length, 1);
     });
 
+    it("tells what was edited by hand before it replaces it, but not what is in a secret file", async () => {
+        await apply(releaseLines(filesOf()));
+        const before = readlinkSync(join(folder, "relay"));
+        appendFileSync(join(folder, "relay/server.conf"), "# tried something\n");
+        appendFileSync(join(folder, "relay/account.conf"), "# another-sentinel\n");
+        writeFileSync(join(folder, "relay/mine.conf"), "");
+        rmSync(join(folder, "nginx.conf"));
+        writeFileSync(join(folder, "nginx.conf"), `include relay/nginx.conf;\n`);
+        const { status, err } = await apply(releaseLines(filesOf({ keys: { "acme.3": KEY } })));
+        assert.equal(status, 0);
+        for (const line of [
+            `edited by hand: ${folder}/nginx.conf, a file where a link was`,
+            "+include relay/nginx.conf;",
+            `edited by hand: ${folder}/relay/server.conf`,
+            "+# tried something",
+            `edited by hand: ${folder}/relay/account.conf`,
+            `edited by hand: ${folder}/relay/mine.conf`,
+            `replaced now, kept until the next update in ${before}`,
+        ]) {
+            assert.ok(err.split("\n").includes(line), `${line}\nis not in\n${err}`);
+        }
+        assert.ok(!err.includes("another-sentinel"));
+        assert.equal(readlinkSync(join(folder, "nginx.conf")), "relay/nginx.conf");
+        assert.deepEqual((await apply(releaseLines(filesOf()))).err, "");
+    });
+
     it("puts the release before back when the new one does not answer", async () => {
         const before = filesOf();
         await apply(releaseLines(before));
         const elsewhere = issue(ca, ["other.example.com"]);
         const { status, err } = await apply(
             releaseLines(filesOf({ tls: { certificate: elsewhere.cert, key: elsewhere.key, ca: ca.cert } })),
-            "2",
+            2,
         );
         assert.equal(status, 1);
         assert.match(err, /^relay not changed: put back, because curl: .*vm\.example\.com/);
@@ -165,10 +173,10 @@ describe("apply.sh", function () {
         const elsewhere = issue(ca, ["other.example.com"]);
         const { status } = await apply(
             releaseLines(filesOf({ tls: { certificate: elsewhere.cert, key: elsewhere.key, ca: ca.cert } })),
-            "2",
+            2,
         );
         assert.equal(status, 1);
-        assert.equal(readFileSync(join(folder, "nginx.conf"), "utf8"), original);
+        assert.equal(readFileSync(join(folder, "nginx.conf"), "utf8"), machine.original);
         assert.ok(!existsSync(join(folder, "relay")));
     });
 

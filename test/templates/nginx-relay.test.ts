@@ -1,5 +1,6 @@
 /** The relay's configuration in real nginx, beyond the relay contract: what only Nginx can get wrong. */
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -71,6 +72,13 @@ describe("The relay's nginx", function () {
                 ],
             },
             "public access and no key": { access: "public", keys: {} },
+            "IPv6 too": { ipv6: true },
+            "a certificate by HTTP-01": { tls: { acme: { server: "https://acme.example.com/directory" } }, ipv6: true },
+            "a certificate by DNS-01": {
+                tls: {
+                    acme: { server: "https://acme.example.com/directory", dns: { zoneId: "zone", token: "token" } },
+                },
+            },
             "many keys": {
                 keys: Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`office${i}.1`, `${i}`.repeat(40)])),
             },
@@ -87,6 +95,10 @@ describe("The relay's nginx", function () {
                     machine: machineIn(place, "/etc/ssl/certs/ca-certificates.crt"),
                     ...change,
                 }).map((file) => (file.path === "tls.conf" ? { ...file, content: file.content + spoil } : file));
+                // Where renew.sh would have put it.
+                mkdirSync(join(place, "home/certificate"), { recursive: true });
+                writeFileSync(join(place, "home/certificate/certificate.pem"), certificate);
+                writeFileSync(join(place, "home/certificate/key.pem"), key);
                 return await checkNginx(layRelease(place, files, "127.0.0.1"));
             } finally {
                 remove(place);
@@ -145,6 +157,21 @@ describe("The relay's nginx", function () {
         assert.equal(await protocol(relay), "TLSv1.3");
         assert.equal(await protocol(relay, "TLSv1.2"), "TLSv1.2");
         await assert.rejects(protocol(relay, "TLSv1.1"), /protocol/i);
+    });
+
+    it("hands out no session tickets, whose key would be kept until the next reload", async () => {
+        assert.equal(await ticket(relay), undefined);
+    });
+
+    it("tells its release to callers with a key, and on its own machine", async () => {
+        for (const headers of [{}, PULL]) {
+            const answer = await send(relay, "GET", "/v2/", headers);
+            assert.match(String(answer.headers["x-dockermirror-release"]), /^[0-9a-f]{32}$/);
+        }
+        const elsewhere = { ...relay, origin: relay.origin.replace("127.0.0.1", "127.0.0.2") };
+        const stranger = await send({ ...elsewhere, localAddress: "127.0.0.2" }, "GET", "/v2/");
+        assert.equal(stranger.status, 401);
+        assert.equal(stranger.headers["x-dockermirror-release"], undefined);
     });
 
     it("does not talk to an upstream whose certificate is not of a CA that it trusts", async () => {
@@ -242,6 +269,19 @@ function protocol(relay: RelayUnderTest, maxVersion: SecureVersion = "TLSv1.3"):
         const old = { minVersion: "TLSv1" as const, maxVersion, ciphers: "DEFAULT@SECLEVEL=0" };
         const socket = connect({ host: "127.0.0.1", port, servername: relay.hostname, ca: relay.ca, ...old }, () => {
             resolve(socket.getProtocol());
+            socket.destroy();
+        });
+        socket.once("error", reject);
+    });
+}
+
+/** The ticket that a client of TLS 1.2, which gets one in the handshake, could come back with. */
+function ticket(relay: RelayUnderTest): Promise<Buffer | undefined> {
+    return new Promise((resolve, reject) => {
+        const port = Number(new URL(relay.origin).port);
+        const tls = { servername: relay.hostname, ca: relay.ca, maxVersion: "TLSv1.2" as const };
+        const socket = connect({ host: "127.0.0.1", port, ...tls }, () => {
+            resolve(socket.getTLSTicket());
             socket.destroy();
         });
         socket.once("error", reject);

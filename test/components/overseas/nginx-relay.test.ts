@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { NginxRelay, type NginxRelayArgs } from "../../../components/overseas/nginx-relay";
 import { selectUpstreams } from "../../../services/registry/upstreams";
 import { readTemplate } from "../../../templates/render";
-import { type Deployed, deploy, isSecret, only, plainOccurrences, reveal } from "../../support/deploy";
+import { type Deployed, deploy, isSecret, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
 
 const COMMAND = "command:remote:Command";
 const RECORD = "cloudflare:index/dnsRecord:DnsRecord";
@@ -46,7 +46,7 @@ function deployRelay(args: Partial<NginxRelayArgs> = {}): Promise<Deployed> {
 
 /** The files that go to the machine, by path. */
 async function filesOf(args: Partial<NginxRelayArgs> = {}): Promise<Record<string, { mode: string; content: string }>> {
-    const stdin: string = reveal(only(await deployRelay(args), COMMAND).inputs.stdin);
+    const stdin: string = reveal(only(await deployRelay(args), COMMAND, "apply").inputs.stdin);
     const lines = stdin
         .trimEnd()
         .split("\n")
@@ -184,6 +184,90 @@ describe("NginxRelay", () => {
             dependencies.some((urn) => urn.endsWith("::nginx-apply")),
             dependencies.join(),
         );
+    });
+
+    describe("with ACME", () => {
+        const ZONE = { id: "zone", nameServers: ["ns.example.com"] };
+        const SERVER = "https://acme.example.com/directory";
+        const http = { acme: { server: SERVER, challenge: "http-01" } } as const;
+        const dns = { acme: { server: SERVER, challenge: "dns-01", dnsToken: "sEntiNelDnsToken" } } as const;
+        const waitsFor = ({ dependencies }: Resource) =>
+            dependencies.map((urn) => urn.split("::").at(-1)).filter((name) => name !== "nginx");
+
+        it("gets its first certificate once its name is entered, and the gate comes after it", async () => {
+            const deployed = await deployRelay({ tls: http, zone: ZONE });
+            const certificate = only(deployed, COMMAND, "certificate");
+            assert.deepEqual(waitsFor(only(deployed, RECORD)), ["nginx-apply"]);
+            assert.deepEqual(waitsFor(certificate).sort(), ["nginx-apply", "nginx-record"]);
+            const gate = only(deployed, "dockermirror:index:RelayGate");
+            assert.ok(waitsFor(gate).includes("nginx-certificate"), waitsFor(gate).join());
+            const { stdin } = only(deployed, "command:local:Command").inputs;
+            assert.equal(JSON.parse(reveal(stdin)).ca, undefined);
+            assert.equal(
+                execFileSync("sh", [
+                    "-c",
+                    `${certificate.inputs.create.split("; if ")[0]}; printf %s "$script"`,
+                ]).toString(),
+                "exec sh /etc/nginx/relay/renew.sh --for '198.51.100.7'",
+            );
+            assert.deepEqual(certificate.inputs.triggers, only(deployed, COMMAND, "apply").inputs.triggers);
+        });
+
+        it("gets it before its name is entered by DNS-01, so that nobody meets the placeholder", async () => {
+            const deployed = await deployRelay({ tls: dns, zone: ZONE });
+            assert.deepEqual(waitsFor(only(deployed, COMMAND, "certificate")), ["nginx-apply"]);
+            assert.deepEqual(waitsFor(only(deployed, RECORD)), ["nginx-certificate"]);
+        });
+
+        it("hands the zone's token over as a secret file, and port 80 only to HTTP-01", async () => {
+            const byDns = await filesOf({ tls: dns, zone: ZONE });
+            assert.deepEqual(byDns["dns-token"], { mode: "0600", content: "sEntiNelDnsToken" });
+            assert.match(byDns["dns.sh"]?.content ?? "", /^zone_id='zone'$/m);
+            assert.equal(byDns["challenge.conf"], undefined);
+            const byHttp = await filesOf({ tls: http });
+            assert.match(byHttp["challenge.conf"]?.content ?? "", /^ {4}listen 80;$/m);
+            assert.equal(byHttp["dns-token"], undefined);
+            for (const files of [byDns, byHttp]) {
+                assert.equal(files["key.pem"], undefined);
+                assert.match(files["tls.conf"]?.content ?? "", /^ssl_certificate \/etc\/dockermirror\/certificate\//m);
+                assert.match(files["acme.sh"]?.content ?? "", /^email='hostmaster@vm\.example\.com'$/m);
+            }
+            const own = await filesOf({ tls: { acme: { ...http.acme, email: "o'ps@example.com" } } });
+            assert.match(own["acme.sh"]?.content ?? "", /^email='o'\\''ps@example\.com'$/m);
+        });
+
+        it("refuses DNS-01 without a zone or a token", async () => {
+            const refusal = /"dns-01" needs zone and acme\.dnsToken/;
+            await assert.rejects(deployRelay({ tls: dns }), refusal);
+            const { dnsToken: _, ...acme } = dns.acme;
+            await assert.rejects(deployRelay({ tls: { acme }, zone: ZONE }), refusal);
+        });
+    });
+
+    it("is laid again on another machine", async () => {
+        const triggers = async (id: string) =>
+            only(await deployRelay({ host: { ...HOST, id } }), COMMAND).inputs.triggers;
+        assert.notDeepEqual(await triggers("i-1"), await triggers("i-2"));
+    });
+
+    it("listens on IPv6 and enters it where the machine has it", async () => {
+        const host = { ...HOST, ipv6Address: "2001:db8::7" };
+        const deployed = await deployRelay({ host, zone: { id: "zone", nameServers: ["ns.example.com"] } });
+        const { inputs } = only(deployed, RECORD, "ipv6Record");
+        assert.deepEqual([inputs.type, inputs.content, inputs.ttl], ["AAAA", "2001:db8::7", 60]);
+        assert.equal(
+            deployed.outputs.dnsRecord,
+            "vm.example.com. 60 IN A 198.51.100.7\nvm.example.com. 60 IN AAAA 2001:db8::7",
+        );
+        const listening = async (args: Partial<NginxRelayArgs>) =>
+            (await filesOf(args))["server.conf"]?.content.match(/listen .*/g);
+        assert.deepEqual(await listening({ host }), [
+            "listen 443 ssl default_server;",
+            "listen [::]:443 ssl default_server;",
+            "listen 443 ssl;",
+            "listen [::]:443 ssl;",
+        ]);
+        assert.deepEqual(await listening({}), ["listen 443 ssl default_server;", "listen 443 ssl;"]);
     });
 
     it("lets the user change what it makes", async () => {
