@@ -24,7 +24,9 @@ export type ProofImage =
     | "sharedBase"
     | "hubTool"
     | "ghcrTool"
-    | "child";
+    | "child"
+    | "meanwhile"
+    | "replaced";
 
 /** An image of the proof with what was made of it. */
 export interface CatalogueEntry {
@@ -143,6 +145,8 @@ function proofImages(): Record<ProofImage, ImageArgs> {
         lied: image("acme/lied", [noise("lied", 24 * MB)]),
         sharedBase: { ...image("acme/base", []), layers: shared },
         child: { ...image("acme/child", []), layers: [...shared, ...small("child", 1)] },
+        meanwhile: image("acme/meanwhile", small("meanwhile", 1)),
+        replaced: image("acme/replaced", small("replaced", 2)),
         hubTool: image("acme/tool", small("hub tool", 1)),
         ghcrTool: image("acme/tool", small("ghcr tool", 1), { upstream: "ghcr.io" }),
     };

@@ -6,7 +6,8 @@ import { makeCatalogue } from "./catalogue";
 import { Docker, removeRehearsal } from "./docker";
 import type { Properties } from "./engine";
 import type { BaseImages } from "./images";
-import { prove, type Step } from "./proof";
+import { prove } from "./proof/proof";
+import type { Need, Step } from "./proof/step";
 import { Scene, type SceneRelay } from "./scene";
 import { setup } from "./setup";
 import { adapted, hubAccounts, type OverseasMachine, readStack, type StackNames, stackNames } from "./stack-file";
@@ -96,7 +97,7 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
     tell("the proof:");
     const relayKey = Object.values(outputs.relayKeys as Record<string, string>).at(-1) ?? "";
     const steps = await prove(
-        { scene, catalogue, relayKey, program },
+        { scene, catalogue, program, outputs, relayKey, has: needsMet(flags, stackNames(stackConfig), outputs) },
         {
             row: ({ ok, name, note }) => tell(`  ${ok ? "ok  " : "FAIL"}  ${name}${ok ? "" : `\n${note}`}`),
             leftOut: (name, needs) => tell(`  left out  ${name}: needs ${needs}`),
@@ -110,6 +111,20 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
         );
     if (!flags.once) console.log(howToPull(mirror, relays[0]?.hostname ?? ""));
     return steps;
+}
+
+/** What this stack and this rehearsal have of what steps of the proof need. */
+function needsMet({ once }: Flags, { edge, overseas, onprem }: StackNames, outputs: Properties): Set<Need> {
+    const ownCa = Object.keys(outputs.relayClients ?? {}).length > 0;
+    const met: Record<Need, boolean> = {
+        "an on-prem site": onprem !== undefined,
+        "two relays": overseas !== undefined && edge !== undefined,
+        "a VM": overseas !== undefined,
+        "a VM that the stack makes": overseas !== undefined && overseas.kind !== "host",
+        "a certificate by ACME": overseas !== undefined && !ownCa,
+        "a last step (--once)": once,
+    };
+    return new Set((Object.keys(met) as Need[]).filter((need) => met[need]));
 }
 
 /** Makes the machines that the program does not. Returns what it must know of the overseas one. */

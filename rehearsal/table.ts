@@ -1,5 +1,5 @@
 /** The proof as a table for people. */
-import type { Step } from "./proof";
+import type { Step } from "./proof/step";
 
 const COLUMNS: readonly [string, (step: Step) => string][] = [
     ["", ({ ok }) => (ok ? "ok" : "FAIL")],

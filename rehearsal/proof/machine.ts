@@ -1,0 +1,212 @@
+/** The steps of the proof that are about the VM: its certificate, its changes, its ports, its replacement. */
+import { strict as assert } from "node:assert";
+import { examineMachine } from "../../checks/machine";
+import { eventually } from "../run";
+import { reference } from "../scene";
+import { containerName } from "../topology";
+import { Load } from "./load";
+import type { Finding, ProofInputs, StepOf } from "./step";
+
+/** Requests that must all be answered while something changes: issue 4, "Measured". */
+const REQUESTS = 1000;
+const SECONDS = 180;
+/** A pull that takes as long as the change that it must survive. */
+const SLOW_BYTES_PER_SECOND = 8_000_000;
+/** What `timeout` says of a program that it has ended. */
+const TIMED_OUT = 124;
+
+/** A certificate as a client is shown it. */
+interface Shown {
+    readonly serial: string;
+    readonly issuer: string;
+}
+
+/** What the relay's VM goes through, from the first certificate to its replacement; each step leaves it serving. */
+export function machineSteps({ scene, catalogue, program, outputs, relayKey }: ProofInputs): Record<string, StepOf> {
+    const { images } = catalogue;
+    const relay = scene.relays.find(({ role }) => role === "vm");
+    if (!relay) return {};
+    const { hostname, name } = relay;
+    const config = images.cold.made.platforms[0]?.config.digest;
+    const blob = `https://${hostname}/v2/library/cold/blobs/${config}`;
+
+    const onMachine = async (command: string) => {
+        const { code, stdout, stderr } = await scene.machine(command);
+        assert.equal(code, 0, `${command}: ${stderr}`);
+        return stdout.trim();
+    };
+    /** As a client that trusts the public CAs and no other. */
+    const shown = async (): Promise<Shown> => {
+        const ask = `openssl s_client -connect ${hostname}:443 -servername ${hostname} -verify_hostname ${hostname} -verify_return_error </dev/null 2>/dev/null | openssl x509 -noout -serial -issuer`;
+        const text = await scene.exec("direct", ["sh", "-c", ask]);
+        const field = (label: string) => new RegExp(`^${label} ?= ?(.*)$`, "m").exec(text)?.[1] ?? "";
+        return { serial: field("serial"), issuer: field("issuer") };
+    };
+    const status = (key: string) =>
+        scene.exec(
+            "direct",
+            ["curl", "-q", "-sS", "--output", "/dev/null", "--write-out", "%{http_code}", "--config", "-"],
+            `url = "https://${hostname}/v2/"\nheader = "X-Relay-Key: ${key}"\n`,
+        );
+    /** Does `work` while the relay is asked all the time. */
+    const underLoad = async (key: string, work: () => Promise<unknown>): Promise<Finding> => {
+        const load = await Load.start(scene, blob, key);
+        const started = Date.now();
+        const ended = await work().then(
+            () => undefined,
+            (error: Error) => error,
+        );
+        const seconds = (Date.now() - started) / 1000;
+        const { asked, failed } = await load.end(REQUESTS);
+        if (ended) throw ended;
+        assert.deepEqual(failed.slice(0, 3), [], `${failed.length} of ${asked} requests failed`);
+        return { relay: name, seconds, note: `0 of ${asked} requests failed` };
+    };
+    const withAcme = (step: () => Promise<Finding>): StepOf => ({ needs: ["a VM", "a certificate by ACME"], step });
+    const withMade = (step: () => Promise<Finding>): StepOf => ({ needs: ["a VM that the stack makes"], step });
+    let newKey = relayKey;
+
+    return {
+        "certificate issued by ACME, for anybody's trust": withAcme(async () => {
+            const { issuer, serial } = await shown();
+            assert.match(issuer, /Pebble Intermediate/);
+            assert.notEqual(serial, "");
+            assert.equal(await onMachine("systemctl is-active dockermirror-renew.timer"), "active");
+            return { relay: name, note: issuer };
+        }),
+        "renewal forced, during a pull and under load": withAcme(async () => {
+            const before = await shown();
+            const slow = { kind: "throttle", bytesPerSecond: SLOW_BYTES_PER_SECOND } as const;
+            const layer = images.cut.made.platforms[0]?.layers.reduce((most, next) =>
+                next.size > most.size ? next : most,
+            );
+            await scene.hub.setFaults([{ match: { role: "cdn", path: layer?.digest.slice(7) }, action: slow }]);
+            const found = await underLoad(relayKey, async () => {
+                let pulled = false;
+                const pull = scene.pull("direct", `${hostname}/acme/cut:1.0`).finally(() => {
+                    pulled = true;
+                });
+                // Its rejection is looked at below; without this Node would end the process first.
+                pull.catch(() => {});
+                const asked = async () =>
+                    (await scene.hub.requests()).some(({ path }) => path.includes(layer?.digest.slice(7) ?? ""));
+                await scene.hub.clearRequests();
+                await eventually("the slow layer is on its way", SECONDS, async () =>
+                    (await asked()) ? true : undefined,
+                );
+                await onMachine("sh /etc/nginx/relay/renew.sh --force");
+                assert.equal(pulled, false, "the pull was over before the renewal");
+                await scene.hub.clearFaults();
+                assert.equal(await pull, images.cut.made.platforms[0]?.config.digest, "config digest");
+            });
+            const after = await shown();
+            assert.match(after.issuer, /Pebble Intermediate/);
+            assert.notEqual(after.serial, before.serial, "the certificate is the one from before");
+            return found;
+        }),
+        "port 22 from an address outside sshFrom": withMade(async () => {
+            const { code } = await scene.sshFromElsewhere();
+            assert.equal(code, TIMED_OUT, "port 22 answers");
+            assert.equal(await status(relayKey), "200", "port 443 from the same address");
+            return { relay: name, note: "no answer; port 443 answers" };
+        }),
+        "a changed conf under load": {
+            needs: ["a VM"],
+            step: async () => {
+                const before = await scene.topology.docker.run(["inspect", "--format", "{{.Id}}", containerName("vm")]);
+                const keys = [...keyNames(outputs), { name: "guest" }];
+                const found = await underLoad(relayKey, () => program.up({ keys }));
+                const after = await scene.topology.docker.run(["inspect", "--format", "{{.Id}}", containerName("vm")]);
+                assert.equal(after, before, "the VM is another one");
+                return found;
+            },
+        },
+        "a conf broken on purpose is refused, under load": {
+            needs: ["a VM"],
+            step: async () => {
+                const release = await onMachine("cat /etc/nginx/relay/release");
+                let message = "";
+                const found = await underLoad(relayKey, async () => {
+                    message = await program.refusal({ resource: "nginx-apply", file: "server.conf" });
+                });
+                assert.match(message, /relay not changed: .*unknown directive/s);
+                assert.equal(await onMachine("cat /etc/nginx/relay/release"), release, "the release in use");
+                return { ...found, note: `${found.note} | ${firstLine(message)}` };
+            },
+        },
+        "a relay key rotated: the old one and the new one": {
+            needs: ["a VM"],
+            step: async () => {
+                const started = Date.now();
+                const [first, ...others] = keyNames(outputs);
+                const rotated = await program.up({ keys: [{ ...first, generation: 2 }, ...others] });
+                newKey = rotated.relayKeys[`${first?.name}.2`];
+                assert.notEqual(newKey, relayKey);
+                assert.deepEqual([await status(relayKey), await status(newKey)], ["200", "200"]);
+                assert.equal(await status("0".repeat(48)), "401", "a wrong key");
+                return { relay: name, seconds: (Date.now() - started) / 1000 };
+            },
+        },
+        "a file edited by hand is noticed by npm run doctor": {
+            needs: ["a VM"],
+            step: async () => {
+                const examine = async () =>
+                    (await examineMachine(outputs.relaySsh, scene.topology.env)).filter(
+                        ({ state }) => state === "failed",
+                    );
+                assert.deepEqual(await examine(), [], "before the edit");
+                await onMachine("echo '# by hand' >>/etc/nginx/relay/server.conf");
+                const notes = (await examine()).map(({ note }) => note ?? "");
+                assert.ok(
+                    notes.some((note) => note.includes("server.conf")),
+                    `the doctor says: ${notes.join(" | ")}`,
+                );
+                await onMachine("sed -i '/^# by hand$/d' /etc/nginx/relay/server.conf");
+                return { relay: name, note: notes[0] };
+            },
+        },
+        "the VM replaced under a running cache": {
+            needs: ["a VM that the stack makes", "an on-prem site", "two relays"],
+            step: async () => {
+                const container = async () =>
+                    (await scene.topology.docker.run(["inspect", "--format", "{{.Id}}", containerName("vm")])).trim();
+                const [before, address] = [await container(), await scene.topology.address("vm", "link")];
+                const started = Date.now();
+                const replaced = program.replaceMachine();
+                replaced.catch(() => {});
+                await eventually("the address is at the new VM", SECONDS, async () =>
+                    (await container()) === before ? undefined : true,
+                );
+                await scene.forget("client-2");
+                const pull = async (image: "cold" | "meanwhile" | "replaced") => {
+                    const digest = images[image].made.platforms[0]?.config.digest;
+                    assert.equal(await scene.pull("client-2", reference(images[image])), digest, image);
+                };
+                // What is cached, and what is not, while this relay is a machine that was just born.
+                await pull("cold");
+                await pull("meanwhile");
+                await replaced;
+                const seconds = (Date.now() - started) / 1000;
+                assert.equal(await scene.topology.address("vm", "link"), address, "the relay's address");
+                assert.match((await shown()).issuer, /Pebble Intermediate/);
+                await scene.noteAddresses();
+                await scene.healthy(relay);
+                const through = await scene.bytesThrough(relay);
+                await pull("replaced");
+                const size = images.replaced.made.platforms[0]?.size ?? 0;
+                assert.ok((await scene.bytesThrough(relay)) - through >= size, "the image came through another relay");
+                return { relay: name, seconds };
+            },
+        },
+    };
+}
+
+/** The names in the settings, from the ids of the keys (`acme.1`). */
+function keyNames(outputs: ProofInputs["outputs"]): { name: string; generation?: number }[] {
+    const names = Object.keys(outputs.relayKeys).map((id) => id.replace(/\.\d+$/, ""));
+    return [...new Set(names)].map((name) => ({ name }));
+}
+
+function firstLine(text: string): string {
+    return text.trim().split("\n")[0] ?? "";
+}

@@ -1,0 +1,77 @@
+/** What the proof is made of: steps that judge themselves, and the one loop that takes them. */
+import type { Catalogue } from "../catalogue";
+import type { Properties } from "../engine";
+import type { Scene } from "../scene";
+import type { Program } from "../up";
+
+/** One row of the proof. A field that a step has no value for is left out. */
+export interface Step {
+    readonly name: string;
+    readonly ok: boolean;
+    readonly relay?: string;
+    readonly linkBytes?: number;
+    readonly imageBytes?: number;
+    readonly linkRequests?: number;
+    readonly seconds?: number;
+    /** Why not, or what else is worth knowing. */
+    readonly note?: string;
+}
+
+/** What a step found; it throws when something does not hold. */
+export type Finding = Omit<Step, "name" | "ok">;
+
+/** What a step can only be taken with. */
+export type Need =
+    | "an on-prem site"
+    | "two relays"
+    | "a VM"
+    | "a VM that the stack makes"
+    | "a certificate by ACME"
+    | "a last step (--once)";
+
+/** A step by its name; without needs it is always taken. */
+export type StepOf =
+    | (() => Promise<Finding>)
+    | { readonly needs: readonly Need[]; readonly step: () => Promise<Finding> };
+
+/** What the proof needs besides the machines. */
+export interface ProofInputs {
+    readonly scene: Scene;
+    readonly catalogue: Catalogue;
+    /** Runs the program again. */
+    readonly program: Program;
+    /** Of the program's first run. */
+    readonly outputs: Properties;
+    /** Key for `docker login <relay>`. */
+    readonly relayKey: string;
+    /** What this stack and this rehearsal have. */
+    readonly has: ReadonlySet<Need>;
+}
+
+/** What a proof tells as it goes. */
+export interface Told {
+    readonly row: (step: Step) => void;
+    readonly leftOut: (name: string, needs: string) => void;
+}
+
+/** Takes every step whose needs are there, in order. */
+export async function take(all: Readonly<Record<string, StepOf>>, has: ReadonlySet<Need>, told: Told): Promise<Step[]> {
+    const steps: Step[] = [];
+    for (const [name, entry] of Object.entries(all)) {
+        const { needs, step } = typeof entry === "object" ? entry : { needs: [], step: entry };
+        const missing = needs.filter((need) => !has.has(need));
+        if (missing.length > 0) {
+            told.leftOut(name, missing.join(", "));
+            continue;
+        }
+        let row: Step;
+        try {
+            row = { name, ok: true, ...(await step()) };
+        } catch (error) {
+            row = { name, ok: false, note: error instanceof Error ? error.message : String(error) };
+        }
+        steps.push(row);
+        told.row(row);
+    }
+    return steps;
+}
