@@ -42,15 +42,22 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
         const field = (label: string) => new RegExp(`^${label} ?= ?(.*)$`, "m").exec(text)?.[1] ?? "";
         return { serial: field("serial"), issuer: field("issuer") };
     };
+    /** As curl reads it: the key, and the relay's private CA where it has one, which is laid already. */
+    const caller = (key: string) =>
+        [
+            `header = "X-Relay-Key: ${key}"`,
+            ...Object.keys(outputs.relayClients ?? {}).map((file) => `cacert = "${file}"`),
+            "",
+        ].join("\n");
     const status = (key: string) =>
         scene.exec(
             "direct",
             ["curl", "-q", "-sS", "--output", "/dev/null", "--write-out", "%{http_code}", "--config", "-"],
-            `url = "https://${hostname}/v2/"\nheader = "X-Relay-Key: ${key}"\n`,
+            `url = "https://${hostname}/v2/"\n${caller(key)}`,
         );
     /** Does `work` while the relay is asked all the time. */
-    const underLoad = async (key: string, work: () => Promise<unknown>): Promise<Finding> => {
-        const load = await Load.start(scene, blob, key);
+    const underLoad = async (work: () => Promise<unknown>): Promise<Finding> => {
+        const load = await Load.start(scene, blob, caller(relayKey));
         const started = Date.now();
         const ended = await work().then(
             () => undefined,
@@ -83,7 +90,7 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
                 next.size > most.size ? next : most,
             );
             await scene.hub.setFaults([{ match: { role: "cdn", path: layer?.digest.slice(7) }, action: slow }]);
-            const found = await underLoad(relayKey, async () => {
+            const found = await underLoad(async () => {
                 await scene.hub.clearRequests();
                 let pulled = false;
                 const pull = scene.pull("direct", `${hostname}/acme/cut:1.0`).finally(() => {
@@ -116,7 +123,7 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
             needs: ["a VM"],
             step: async () => {
                 const before = await container();
-                const found = await underLoad(relayKey, () => program.up({ keys: [...keys, { name: "guest" }] }));
+                const found = await underLoad(() => program.up({ keys: [...keys, { name: "guest" }] }));
                 assert.equal(await container(), before, "the VM is another one");
                 return found;
             },
@@ -126,7 +133,7 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
             step: async () => {
                 const release = await onMachine("cat /etc/nginx/relay/release");
                 let message = "";
-                const found = await underLoad(relayKey, async () => {
+                const found = await underLoad(async () => {
                     message = await program.refusal({ resource: "nginx-apply", file: "server.conf" });
                 });
                 assert.match(message, /relay not changed: .*unknown directive/s);
