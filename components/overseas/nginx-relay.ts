@@ -6,7 +6,7 @@ import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
 import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
 import { RelayGate } from "../relay-gate";
-import { quote } from "../shell";
+import { asRoot, quote } from "../shell";
 import { child, type Transform } from "../transform";
 import { MACHINE, type RelayFilesArgs, relayFiles, releaseHash, releaseLines } from "./relay-files";
 
@@ -209,9 +209,4 @@ function firstCertificate(address: string): string {
 function zoneLines(hostname: string, [ipv4, ipv6]: readonly [string, string | undefined]): string {
     const lines = [`A ${ipv4}`, ...(ipv6 === undefined ? [] : [`AAAA ${ipv6}`])];
     return lines.map((line) => `${hostname}. ${DNS_TTL} IN ${line}`).join("\n");
-}
-
-/** A command line that runs `script` as root, whoever the SSH user is, and leaves standard input to it. */
-function asRoot(script: string): string {
-    return `script=${quote(script)}; if [ "$(id -u)" = 0 ]; then exec sh -c "$script"; else exec sudo -n sh -c "$script"; fi`;
 }

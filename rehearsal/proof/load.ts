@@ -24,10 +24,14 @@ export class Load {
         private readonly asking: Promise<unknown>,
     ) {}
 
-    /** Starts to ask, and waits for the first answers. */
-    static async start(scene: Scene, url: string, key: string): Promise<Load> {
+    /**
+     * Starts to ask, and waits for the first answers.
+     *
+     * @param options Lines of a configuration file of curl's: how a caller is let in, and whom it trusts.
+     */
+    static async start(scene: Scene, url: string, options: string): Promise<Load> {
         await scene.exec("direct", ["sh", "-c", `rm -rf ${FOLDER}; mkdir -m 700 ${FOLDER}; touch ${FOLDER}/answers`]);
-        await scene.exec("direct", ["sh", "-c", `cat >${FOLDER}/request`], `header = "X-Relay-Key: ${key}"\n`);
+        await scene.exec("direct", ["sh", "-c", `cat >${FOLDER}/request`], options);
         const load = new Load(scene, scene.attempt("direct", ["sh", "-c", ASK, url]));
         await load.asked(BATCH);
         return load;

@@ -226,6 +226,8 @@ export function pullSteps({ scene, catalogue, relayKey, program }: ProofInputs):
             for (const broken of BROKEN) messages.push(firstLine(await program.refusal(broken)));
             await scene.forget("client-2");
             await pullsRight("client-2", "cold");
+            // The trial containers that failed are made again.
+            await program.up();
             return { note: messages.join(" | ") };
         }),
         "every relay stopped, cached image by tag and by digest": atHome(async () => {

@@ -1,11 +1,14 @@
 /** @pulumi/cloudflare: the Worker in a real workerd behind its custom domain; zones and records as the settings say. */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Made, Properties, StandIn, Wanted } from "../engine";
 import { issue } from "../pki";
 import { containerName, RUN, type Topology } from "../topology";
 import { type WorkerScript, workerdConfig } from "./workerd";
 
+const FOLDER = join(RUN, "worker");
+/** The host name that leads to the Worker: a later run of the program deploys there again. */
+const DOMAIN_FILE = join(FOLDER, "domain");
 const WORKERD = join(__dirname, "..", "..", "node_modules", "@cloudflare", "workerd-linux-64", "bin", "workerd");
 
 /** What @pulumi/cloudflare is in a rehearsal. */
@@ -18,10 +21,19 @@ export interface CloudflareStandIn {
 /** The zone's name server is a real one, on this machine, that knows what records and custom domains were made. */
 export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
     const scripts = new Map<string, WorkerScript>();
+    const upload = async ({ inputs }: Wanted): Promise<Made> => {
+        scripts.set(inputs.scriptName, inputs as unknown as WorkerScript);
+        return { id: inputs.scriptName, outputs: {} };
+    };
     const script: StandIn = {
-        create: async ({ inputs }) => {
-            scripts.set(inputs.scriptName, inputs as unknown as WorkerScript);
-            return { id: inputs.scriptName, outputs: {} };
+        create: upload,
+        replaceOn: ["accountId", "scriptName"],
+        update: async (wanted) => {
+            if (existsSync(DOMAIN_FILE)) {
+                writeConfig(topology, readFileSync(DOMAIN_FILE, "utf8"), wanted.inputs as unknown as WorkerScript);
+                await topology.docker.run(["restart", "--time", "2", containerName("worker")]);
+            }
+            return upload(wanted);
         },
     };
     const subdomain: StandIn = {
@@ -41,6 +53,7 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
         },
         remove: async ({ inputs }) => {
             topology.zone.remove(inputs.hostname, "A");
+            rmSync(DOMAIN_FILE, { force: true });
             await topology.docker.run(["rm", "--force", "--volumes", containerName("worker")]);
         },
     };
@@ -83,18 +96,22 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
 const ZONE_ID = "00000000000000000000000000000000";
 
 async function startWorker(topology: Topology, hostname: string, script: WorkerScript): Promise<void> {
-    const folder = join(RUN, "worker");
-    mkdirSync(folder, { recursive: true });
+    mkdirSync(FOLDER, { recursive: true });
+    writeConfig(topology, hostname, script);
+    await topology.program(
+        "worker",
+        { link: [hostname], world: [] },
+        [`${WORKERD}:/usr/local/bin/workerd:ro`, `${FOLDER}:/worker:ro`],
+        ["workerd", "serve", "/worker/config.capnp"],
+    );
+    writeFileSync(DOMAIN_FILE, hostname);
+}
+
+function writeConfig(topology: Topology, hostname: string, script: WorkerScript): void {
     const config = workerdConfig(script, {
         listen: "*:443",
         tls: issue(topology.ca, [hostname]),
         trustedCa: topology.ca.cert,
     });
-    writeFileSync(join(folder, "config.capnp"), config, { mode: 0o600 });
-    await topology.program(
-        "worker",
-        { link: [hostname], world: [] },
-        [`${WORKERD}:/usr/local/bin/workerd:ro`, `${folder}:/worker:ro`],
-        ["workerd", "serve", "/worker/config.capnp"],
-    );
+    writeFileSync(join(FOLDER, "config.capnp"), config, { mode: 0o600 });
 }

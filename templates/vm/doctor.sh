@@ -24,7 +24,7 @@ reboot_days=2
 verdict=0
 
 say() {
-    printf '%-5s  %-12s  %s\n' "$@"
+    printf '%-5s  %-13s  %s\n' "$@"
     if [ "$1" = wrong ]; then verdict=1; fi
 }
 

@@ -74,6 +74,8 @@ describe("The relay's gate", () => {
         assert.equal(await passGate(gate({ nameServers: [], address: ADDRESS })), ADDRESS);
         // Nothing listens there: the question is refused at once.
         assert.equal(await passGate(gate({ nameServers: ["127.90.0.2:9"], address: ADDRESS })), ADDRESS);
+        // Not found, like a name of the zone, but not said by the zone; no resolver asks anybody for an empty label.
+        assert.equal(await passGate(gate({ nameServers: ["ns..example.com"], address: ADDRESS })), ADDRESS);
     });
 
     it("says why when the time is over", async () => {
