@@ -74,7 +74,7 @@ const schemas = {
 };
 
 /** Optional secrets; a plain value is refused. What each is: `stacks/Pulumi.example.yaml`. */
-const SECRETS = [
+export const SECRETS = [
     "hubToken",
     "privateTokens",
     "relayKey",
