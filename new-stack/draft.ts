@@ -55,8 +55,17 @@ export function secretsOf({ zone, overseas, relays, hub }: Draft): Secret[] {
     const { kind } = (overseas ?? {}) as { readonly kind?: string };
     const isForeign = ((relays ?? []) as readonly object[]).some((relay) => "hostname" in relay);
     return [
-        ...(zone ? [secret("cloudflare:apiToken", "or by the environment variable CLOUDFLARE_API_TOKEN")] : []),
-        ...(kind === "host" ? [secret(`${PROJECT}:sshPrivateKey`, "or by your SSH agent; reads standard input")] : []),
+        ...(zone
+            ? [secret("cloudflare:apiToken", "the API token; or the environment variable CLOUDFLARE_API_TOKEN has it")]
+            : []),
+        ...(kind === "host"
+            ? [
+                  secret(
+                      `${PROJECT}:sshPrivateKey`,
+                      "the key that logs in, from standard input; or your SSH agent has it",
+                  ),
+              ]
+            : []),
         ...(hub ? [{ ...secret(`${PROJECT}:hubToken`, "the account's access token"), isNeeded: true }] : []),
         ...(isForeign ? [{ ...secret(`${PROJECT}:relayKey`, "the key that the relays ask for"), isNeeded: true }] : []),
     ];

@@ -33,7 +33,7 @@ export function nextSteps(stack: string, draft: Draft): string {
             ({ key: name, text }): Step => [`npx pulumi config set --secret ${name} --stack ${stack}`, text],
         ),
         ...(isRehearsed && !isWhole ? [rehearsal] : []),
-        [`npm run preflight -- --stack ${stack}`, "looks again, now with the secrets"],
+        [`npm run preflight -- --stack ${stack}`, "looks at all that it needs"],
         [`npx pulumi up --stack ${stack}`, "makes it"],
     ];
     const width = Math.max(...steps.map(([command]) => command.length));

@@ -209,6 +209,18 @@ describe("npm run new-stack", () => {
         const office = await run([...flags(OFFICE), "--yes"], []);
         assert.match(office.said, /config set --secret dockermirror:relayKey --stack acme-shanghai/);
         assert.doesNotMatch(office.said, /npm start|cloudflare:apiToken/);
+        const shared = { ...OFFICE, region: "chengdu", relays: "acme-relays", "relays-key": "chengdu" };
+        const { said } = await run([...flags(shared), "--yes"], []);
+        assert.match(
+            said,
+            /# In acme-relays: \{ name: chengdu \} among dockermirror:keys, and pulumi up there first\.$/m,
+        );
+        assert.match(
+            said,
+            /stack init acme-chengdu +# with the passphrase or the --secrets-provider that acme-relays has$/m,
+        );
+        assert.doesNotMatch(said, /config set --secret/);
+        assert.deepEqual(config("acme-chengdu")["dockermirror:relays"], [{ stack: "acme-relays", key: "chengdu" }]);
     });
 
     it("ends when there are no more answers, and writes nothing", async () => {

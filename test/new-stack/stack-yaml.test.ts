@@ -10,7 +10,8 @@ import { list } from "../../new-stack/questions";
 import { stackYaml } from "../../new-stack/stack-yaml";
 import { adapted, parseStack, type StackConfig } from "../../rehearsal/stack-file";
 import { readSettings, settingsProblems } from "../../stacks/settings";
-import { PROJECT } from "../support/deploy";
+import { type Deployed, type OtherStack, PROJECT } from "../support/deploy";
+import { OUTPUTS, runProgram } from "../support/program";
 
 const NAME = { company: "acme", region: "shanghai" };
 const EDGE = { "edge-account-id": "0123456789abcdef0123456789abcdef", "edge-hostname": "hub.example.com" };
@@ -51,6 +52,20 @@ for (const [kind, machine] of Object.entries(MACHINES)) {
     add("overseas", `overseas of kind ${kind} without a zone`, { ...machine, "overseas-tls": "privateCa" });
     add("edge,overseas", `edge and overseas of kind ${kind}`, { ...ZONE, ...EDGE, ...machine });
 }
+for (const relays of [
+    "acme-relays",
+    "tokyo=vm.example.com, worker=hub.example.com",
+    "acme-relays, tokyo=vm.example.net",
+]) {
+    const onprem = { "onprem-docker": DOCKERS.ssh, "onprem-hostname": "mirror.acme.lan" };
+    COMBINATIONS[`onprem, on the relays ${relays}`] = {
+        ...NAME,
+        kinds: "onprem",
+        ...onprem,
+        relays,
+        "relays-key": "shanghai",
+    };
+}
 add("edge", "edge with some upstreams and an account", {
     ...{ ...ZONE, ...EDGE, upstreams: "docker.io, ghcr.io", "hub-username": "acme" },
 });
@@ -65,6 +80,23 @@ function configs(answers: Record<string, string>): { written: StackConfig; whole
     return { text, written, whole: { config: { ...written.config, ...secrets }, secretKeys: needed } };
 }
 
+/** What `acme-relays` exports. */
+const ACME_RELAYS: OtherStack = {
+    outputs: { relays: [{ name: "worker", hostname: "hub.example.com" }], relayKeys: { "shanghai.1": "k".repeat(48) } },
+    secretOutputs: { relayKeys: true },
+};
+
+/** Runs the program on a configuration. */
+function run({ config, secretKeys }: StackConfig): Promise<Deployed> {
+    const short = (key: string) => key.slice(`${PROJECT}:`.length);
+    return runProgram({
+        config: Object.fromEntries(Object.entries(config).map(([key, value]) => [short(key), value])),
+        secretKeys: secretKeys.map(short),
+        outputs: OUTPUTS,
+        stacks: { "acme-relays": ACME_RELAYS },
+    });
+}
+
 /** The configuration, where the settings' rules read it. */
 function set({ config, secretKeys }: StackConfig): pulumi.Config {
     pulumi.runtime.setAllConfig(config, secretKeys);
@@ -73,7 +105,7 @@ function set({ config, secretKeys }: StackConfig): pulumi.Config {
 
 describe("A new stack's file", () => {
     for (const [what, answers] of Object.entries(COMBINATIONS)) {
-        it(`is accepted, and can be rehearsed, with ${what}`, () => {
+        it(`is accepted, and what a rehearsal makes of it is made, with ${what}`, async () => {
             const { written, whole } = configs(answers);
             // Nothing is missing but the secrets that it names.
             const missing = settingsProblems(set(written));
@@ -90,7 +122,50 @@ describe("A new stack's file", () => {
                 address: "198.51.100.20",
                 hostKey: `ssh-ed25519 ${"B".repeat(68)}`,
             };
-            readSettings(set(adapted(whole, machine, () => {})));
+            const { outputs } = await run(adapted(whole, machine, () => {}));
+            assert.equal(outputs.relayUrls.length, [edge, overseas].filter(Boolean).length);
+            assert.equal(outputs.mirrorUrl, onprem && "https://mirror.acme.lan");
         });
     }
+
+    it("says what each setting is, and which secrets belong to it without their values", () => {
+        const { text } = configs({
+            ...{ ...NAME, kinds: "edge,overseas", ...ZONE, ...EDGE, ...MACHINES.host },
+            ...{ keys: "shanghai, chengdu", "hub-username": "acme" },
+        });
+        assert.deepEqual(text.split("\n"), [
+            "# acme-shanghai: two relays, for offices that have stacks of their own. Begun by npm run new-stack; yours to edit.",
+            "# Every setting with its meaning: Pulumi.example.yaml. Mistakes are told all at once, by npm run preflight too.",
+            "config:",
+            "  # The zone in Cloudflare that the relays' host names are in.",
+            "  dockermirror:zone: example.com",
+            "",
+            "  # The relay at Cloudflare: a Worker, which gets the custom domain `hostname`.",
+            "  dockermirror:edge:",
+            "    accountId: 0123456789abcdef0123456789abcdef # the account in Cloudflare",
+            "    hostname: hub.example.com # host name of the relay at Cloudflare",
+            "",
+            "  # The relay overseas: Nginx on a machine.",
+            "  dockermirror:overseas:",
+            "    kind: host # kind of the machine overseas",
+            "    address: 198.51.100.9 # the machine's public IPv4 address",
+            "    user: admin # who logs in there",
+            "    port: 2222 # port of its SSH",
+            `    hostKey: ssh-ed25519 ${"A".repeat(68)} # its SSH host key`,
+            "    hostname: vm.example.com # host name of the relay on the machine",
+            "",
+            "  # Names of the relays' keys, one an office.",
+            "  dockermirror:keys: [{name: shanghai}, {name: chengdu}]",
+            "",
+            "  # Who the relays are to Docker Hub; with the account's access token in the secret hubToken.",
+            "  dockermirror:hub:",
+            "    username: acme # Docker Hub account that the relays pull with",
+            "",
+            "# Secrets, only by pulumi config set --secret:",
+            "#   cloudflare:apiToken: the API token; or the environment variable CLOUDFLARE_API_TOKEN has it",
+            "#   dockermirror:sshPrivateKey: the key that logs in, from standard input; or your SSH agent has it",
+            "#   dockermirror:hubToken: the account's access token",
+            "",
+        ]);
+    });
 });
