@@ -132,7 +132,7 @@ export class NginxRelay extends pulumi.ComponentResource {
                     `${name}-certificate`,
                     {
                         connection: host.connection,
-                        create: pulumi.output(host.address).apply(firstCertificate),
+                        create: zone ? firstCertificate() : pulumi.output(host.address).apply(firstCertificate),
                         triggers: [release, host.id],
                     },
                     { ...own, dependsOn: after },
@@ -206,9 +206,16 @@ function tlsOf({ tls, zone }: NginxRelayArgs, privateCa: PrivateCa | undefined):
 
 type ReleaseSecrets = Pick<RelayFilesArgs, "keys" | "hubAccount" | "privateAccounts" | "tls">;
 
-/** Gets the certificate of a relay that has none yet. */
-function firstCertificate(address: string): string {
-    return asRoot(`exec sh ${MACHINE.nginx}/relay/renew.sh --for ${quote(address)}`);
+/**
+ * Gets the certificate of a relay that has none yet.
+ *
+ * @param waitFor Address that the name must lead to first. Only where a person enters it: for a record that was made a
+ * moment ago the machine's resolver could be told that there is none, and would remember that for half an hour
+ * (`min_ttl` of Cloudflare's SOA records), while the ACME server asks the zone itself.
+ */
+function firstCertificate(waitFor?: string): string {
+    const first = waitFor === undefined ? "--first" : `--for ${quote(waitFor)}`;
+    return asRoot(`exec sh ${MACHINE.nginx}/relay/renew.sh ${first}`);
 }
 
 function zoneLines(hostname: string, [ipv4, ipv6]: readonly [string, string | undefined]): string {

@@ -5,8 +5,9 @@
 #
 #   renew.sh                renews what is due
 #   renew.sh --force        renews now
-#   renew.sh --for ADDRESS  gets a first certificate, once the host name leads to ADDRESS; nothing when there is one.
-#                           What `pulumi up` runs: components/overseas/nginx-relay.ts
+#   renew.sh --first        gets a first certificate; nothing when there is one. What `pulumi up` runs:
+#                           components/overseas/nginx-relay.ts
+#   renew.sh --for ADDRESS  the same, once the host name leads to ADDRESS: where a person enters it into DNS
 set -eu
 umask 077
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -36,13 +37,15 @@ log=$lego/lego.log
 # What a certificate is for: with another one of these it is not renewed but replaced.
 wanted="$server $hostname $email"
 force=no
+first=no
 address=
 
 while [ "$#" -gt 0 ]; do
     case $1 in
         --force) force=yes ;;
-        --for) address=${2:?an address belongs to --for} && shift ;;
-        *) echo "renew.sh: got $1, allowed are --force and --for ADDRESS" >&2 && exit 2 ;;
+        --first) first=yes ;;
+        --for) first=yes && address=${2:?an address belongs to --for} && shift ;;
+        *) echo "renew.sh: got $1, allowed are --force, --first and --for ADDRESS" >&2 && exit 2 ;;
     esac
     shift
 done
@@ -104,7 +107,7 @@ is_due() {
 }
 
 nothing_to_do() {
-    [ "$force" = no ] && is_wanted && { [ -n "$address" ] || ! is_due; }
+    [ "$force" = no ] && is_wanted && { [ "$first" = yes ] || ! is_due; }
 }
 
 # By DNS alone: /etc/hosts may know a machine's own name better.
@@ -115,7 +118,8 @@ wait_until_the_name_leads_here() {
         [ "$waited" -lt "$name_seconds" ] ||
             fail "$hostname leads to ${addresses:-no address} after $name_seconds seconds and has to lead to $address," \
                 "because the ACME server comes to it by its name: enter the record \"$hostname. 60 IN A $address\"" \
-                "where your DNS is kept, and run the update again"
+                "where your DNS is kept, and run the update again; this machine's resolver may remember a while, often half" \
+                "an hour, that it was not there"
         sleep "$name_pause"
         waited=$((waited + name_pause))
     done
@@ -147,7 +151,7 @@ obtain() {
     try=1
     until run_lego; do
         # Only what DNS may have to do with is worth another try; and only while someone waits for it.
-        if [ -z "$address" ] || [ "$try" = "$tries" ] ||
+        if [ "$first" = no ] || [ "$try" = "$tries" ] ||
             ! grep -Eq 'acme:error:(dns|connection|unauthorized)' "$log"; then
             fail "lego, try $try: $(reason_of_lego)"
         fi
@@ -236,7 +240,7 @@ if nothing_to_do; then
     exit
 fi
 check_nginx
-if [ -n "$address" ] && [ "$challenge" = http-01 ]; then wait_until_the_name_leads_here; fi
+if [ -n "$address" ]; then wait_until_the_name_leads_here; fi
 obtain
 check_what_came
 take_into_use

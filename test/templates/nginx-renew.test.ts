@@ -24,6 +24,8 @@ const HOSTNAME = "vm.example.com";
 const ADDRESS = "127.0.0.1";
 /** The zone's name server: lego and getent ask port 53 and no other. */
 const NAME_SERVER = "127.90.2.1";
+/** The machine's own resolver, which still remembers that there is no such name. */
+const RESOLVER = "127.90.2.2";
 const KEY = "K3yOfAcmeSecondGenerationSentinel0123456789ab";
 const ZONE_ID = "0123456789abcdef0123456789abcdef";
 const TOKEN = "t0ken-of-the-zone-sentinel-0123456789abcd";
@@ -92,9 +94,9 @@ describe("renew.sh", function () {
         const { status, err } = await machine.apply(filesOf(acme));
         assert.equal(status, 0, err);
     };
-    const renew = (args: readonly string[] = [], env: Record<string, string> = {}) => {
+    const renew = (args: readonly string[] = [], env: Record<string, string> = {}, nameServer = NAME_SERVER) => {
         const patience = { DOCKERMIRROR_NAME_SECONDS: "0", DOCKERMIRROR_TRY_PAUSE: "0" };
-        return machine.run("renew.sh", args, { LEGO_CA_CERTIFICATES: caFile, ...patience, ...env }, NAME_SERVER);
+        return machine.run("renew.sh", args, { LEGO_CA_CERTIFICATES: caFile, ...patience, ...env }, nameServer);
     };
     /** The certificate that nginx shows. */
     const served = () =>
@@ -255,6 +257,24 @@ describe("renew.sh", function () {
             assert.equal(orders(), before);
         });
 
+        it("leaves it to the ACME server whether a name that is in the zone can be found", async () => {
+            const resolver = await startDns(() => undefined, RESOLVER, 53);
+            try {
+                await lay({ email: "first@example.org" });
+                const before = orders();
+                assert.match((await renew(["--for", ADDRESS], {}, RESOLVER)).err, /leads to no address/);
+                assert.equal(orders(), before);
+                assert.deepEqual((await renew(["--first"], {}, RESOLVER)).err, "");
+                assert.equal(orders(), before + 1);
+                assert.match((await renew(["--first"], {}, RESOLVER)).out, /nothing to do/);
+                assert.equal(orders(), before + 1);
+                await lay();
+                assert.equal((await renew()).status, 0);
+            } finally {
+                await resolver.close();
+            }
+        });
+
         it("does not ask for what nginx could not take up", async () => {
             const [before, had, link] = [await serial(), orders(), join(machine.folder, "relay/tls.conf")];
             const conf = readFileSync(link, "utf8");
@@ -302,7 +322,7 @@ describe("renew.sh", function () {
         it("refuses an argument that it does not know", async () => {
             const { status, err } = await renew(["--fore"]);
             assert.equal(status, 2);
-            assert.equal(err, "renew.sh: got --fore, allowed are --force and --for ADDRESS\n");
+            assert.equal(err, "renew.sh: got --fore, allowed are --force, --first and --for ADDRESS\n");
         });
 
         it("leaves no metrics when the relay gets another kind of certificate", async () => {
@@ -351,7 +371,7 @@ describe("renew.sh", function () {
                 },
             };
             return lay({ dns: { zoneId: ZONE_ID, token } }).then(() =>
-                renew(["--for", ADDRESS], { HTTPS_PROXY: cloudflare.proxy, CURL_CA_BUNDLE: caFile }),
+                renew(["--first"], { HTTPS_PROXY: cloudflare.proxy, CURL_CA_BUNDLE: caFile }),
             );
         };
 

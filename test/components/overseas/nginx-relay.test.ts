@@ -193,6 +193,8 @@ describe("NginxRelay", () => {
         const dns = { acme: { server: SERVER, challenge: "dns-01", dnsToken: "sEntiNelDnsToken" } } as const;
         const waitsFor = ({ dependencies }: Resource) =>
             dependencies.map((urn) => urn.split("::").at(-1)).filter((name) => name !== "nginx");
+        const scriptOf = ({ inputs }: Resource) =>
+            execFileSync("sh", ["-c", `${inputs.create.split("; if ")[0]}; printf %s "$script"`]).toString();
 
         it("gets its first certificate once its name is entered, and the gate comes after it", async () => {
             const deployed = await deployRelay({ tls: http, zone: ZONE });
@@ -203,14 +205,16 @@ describe("NginxRelay", () => {
             assert.ok(waitsFor(gate).includes("nginx-certificate"), waitsFor(gate).join());
             const { stdin } = only(deployed, "command:local:Command").inputs;
             assert.equal(JSON.parse(reveal(stdin)).ca, undefined);
-            assert.equal(
-                execFileSync("sh", [
-                    "-c",
-                    `${certificate.inputs.create.split("; if ")[0]}; printf %s "$script"`,
-                ]).toString(),
-                "exec sh /etc/nginx/relay/renew.sh --for '198.51.100.7'",
-            );
+            assert.equal(scriptOf(certificate), "exec sh /etc/nginx/relay/renew.sh --first");
             assert.deepEqual(certificate.inputs.triggers, only(deployed, COMMAND, "apply").inputs.triggers);
+        });
+
+        it("waits for its name where a person enters it, and only there: a resolver remembers what was missing", async () => {
+            const argumentOf = async (args: Partial<NginxRelayArgs>) =>
+                scriptOf(only(await deployRelay(args), COMMAND, "certificate")).split("renew.sh ")[1];
+            assert.equal(await argumentOf({ tls: http }), "--for '198.51.100.7'");
+            assert.equal(await argumentOf({ tls: http, zone: ZONE }), "--first");
+            assert.equal(await argumentOf({ tls: dns, zone: ZONE }), "--first");
         });
 
         it("gets it before its name is entered by DNS-01, so that nobody meets the placeholder", async () => {
