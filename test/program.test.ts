@@ -699,7 +699,7 @@ describe("The program", () => {
 
     it("makes a machine of EC2, waits for it, and gets its certificate where its name leads to it", async () => {
         const deployed = await program("a machine of EC2");
-        const order = ["vm-instance-1", "vm-ready", "nginx-apply", "nginx-record", "nginx-certificate"];
+        const order = ["vm-instance-1-arm64", "vm-ready", "nginx-apply", "nginx-record", "nginx-certificate"];
         const gate = mustPrecede(deployed, only(deployed, LOCAL, "nginx-gate"));
         for (const each of order) assert.ok(gate.has(each), `the gate does not wait for ${each}`);
         const resource = (name: string) => deployed.resources.find((each) => each.name === name)!;
@@ -763,14 +763,15 @@ describe("The program", () => {
     });
 
     it("makes another machine and another host key of another generation, and no other resource", async () => {
-        const kinds = { EC2: EC2_INSTANCE, Lightsail: LIGHTSAIL_INSTANCE } as const;
-        for (const [kind, instance] of Object.entries(kinds) as [keyof typeof kinds, string][]) {
+        const kinds = { EC2: [EC2_INSTANCE, "-arm64"], Lightsail: [LIGHTSAIL_INSTANCE, ""] } as const;
+        for (const kind of ["EC2", "Lightsail"] as const) {
+            const [instance, suffix] = kinds[kind];
             const { gone, come } = difference(
                 await program(`a machine of ${kind}`),
                 await program(`a machine of ${kind} anew`),
             );
-            assert.deepEqual(gone.sort(), [`${instance} vm-instance-1`, `${PRIVATE_KEY} vm-host-key-1`]);
-            assert.deepEqual(come.sort(), [`${instance} vm-instance-2`, `${PRIVATE_KEY} vm-host-key-2`]);
+            assert.deepEqual(gone.sort(), [`${instance} vm-instance-1${suffix}`, `${PRIVATE_KEY} vm-host-key-1`]);
+            assert.deepEqual(come.sort(), [`${instance} vm-instance-2${suffix}`, `${PRIVATE_KEY} vm-host-key-2`]);
         }
     });
 
@@ -778,8 +779,8 @@ describe("The program", () => {
         const triggers = async (stack: StackName, name: string) =>
             reveal(only(await program(stack), REMOTE, name).inputs.triggers);
         for (const name of ["vm-ready", "nginx-apply", "nginx-certificate"]) {
-            assert.ok((await triggers("a machine of EC2", name)).includes("vm-instance-1-id"), name);
-            assert.ok((await triggers("a machine of EC2 anew", name)).includes("vm-instance-2-id"), name);
+            assert.ok((await triggers("a machine of EC2", name)).includes("vm-instance-1-arm64-id"), name);
+            assert.ok((await triggers("a machine of EC2 anew", name)).includes("vm-instance-2-arm64-id"), name);
         }
     });
 
@@ -827,7 +828,7 @@ describe("The program", () => {
 const LOCAL_RESOURCES = [
     "aws:ec2/eip:Eip vm-eip",
     "aws:ec2/eipAssociation:EipAssociation vm-association",
-    "aws:ec2/instance:Instance vm-instance-1",
+    "aws:ec2/instance:Instance vm-instance-1-arm64",
     "aws:ec2/securityGroup:SecurityGroup vm-security-group",
     "cloudflare:DnsRecord nginx-record",
     "cloudflare:WorkersCustomDomain worker-domain",

@@ -9,7 +9,7 @@ const DEBIAN = "debian-12";
 
 /** Arguments of {@link Ec2Machine}. */
 export interface Ec2MachineArgs {
-    /** Decides the architecture too. A change stops the machine for minutes, and keeps it. */
+    /** A change stops the machine for minutes, and keeps it; one of another architecture is another machine. */
     readonly instanceType: string;
     /** Size of the one disk. May grow in place, not shrink. */
     readonly diskGiB: number;
@@ -19,7 +19,7 @@ export interface Ec2MachineArgs {
     readonly sshFrom: readonly string[];
     /** Opens port 80, for certificates by HTTP-01. */
     readonly httpChallenge: boolean;
-    /** Raised by one, another machine takes this one's place; nothing else does that. */
+    /** Raised by one, another machine takes this one's place. */
     readonly generation: number;
     /** An IPv6 address too; needs {@link subnetId}, because a default VPC has no IPv6. */
     readonly ipv6: boolean;
@@ -59,6 +59,7 @@ export class Ec2Machine extends pulumi.ComponentResource {
         super("dockermirror:overseas:Ec2Machine", name, {}, opts);
         const own = { parent: this };
         const subnet = checkedSubnet(args, own);
+        const arch = architecture(args.instanceType);
 
         const securityGroup = new aws.ec2.SecurityGroup(
             ...child(
@@ -80,9 +81,9 @@ export class Ec2Machine extends pulumi.ComponentResource {
         const instance = new aws.ec2.Instance(
             ...child(
                 args.transform?.instance,
-                `${name}-instance-${args.generation}`,
+                `${name}-instance-${args.generation}-${arch}`,
                 {
-                    ami: newestImage(architecture(args.instanceType), own),
+                    ami: newestImage(arch, own),
                     instanceType: args.instanceType,
                     subnetId: subnet?.id,
                     vpcSecurityGroupIds: [securityGroup.id],
@@ -97,7 +98,9 @@ export class Ec2Machine extends pulumi.ComponentResource {
                     creditSpecification: isBurstable(args.instanceType) ? { cpuCredits: "standard" } : undefined,
                 },
                 // A new image of Debian's or a new version of dockermirror makes no new machine: the generation does,
-                // by its name. Nor does an address that was taken away by hand.
+                // by its name. Nor does an address that was taken away by hand. The architecture does, because the
+                // provider would stop the machine, be refused the other type, and leave it stopped: `modifyInstance-
+                // AttributeWithStopStart` of https://github.com/hashicorp/terraform-provider-aws, internal/service/ec2.
                 { ...own, ignoreChanges: ["ami", "userData", "associatePublicIpAddress"] },
             ),
         );

@@ -143,12 +143,12 @@ describe("RelayHost at EC2", () => {
                 "vm dockermirror:overseas:Ec2Machine",
                 `vm-association ${ASSOCIATION}`,
                 "vm-eip aws:ec2/eip:Eip",
-                `vm-instance-1 ${INSTANCE}`,
+                `vm-instance-1-arm64 ${INSTANCE}`,
                 `vm-security-group ${GROUP}`,
             ].sort(),
         );
         assert.deepEqual(outputs, {
-            id: "vm-instance-1-id",
+            id: "vm-instance-1-arm64-id",
             address: "198.51.100.7",
             ipv6Address: undefined,
             connection: {
@@ -224,11 +224,17 @@ describe("RelayHost at EC2", () => {
         await assert.rejects(deployHost({ ...EC2, ipv6: true }), /ipv6 needs subnetId: a default VPC has no IPv6/);
     });
 
+    it("is another machine for another architecture, and the same for another type of its own", async () => {
+        const named = async (instanceType: string) => only(await deployHost({ ...EC2, instanceType }), INSTANCE).name;
+        assert.equal(await named("c7g.large"), await named(EC2.instanceType));
+        assert.notEqual(await named("t3.micro"), await named(EC2.instanceType));
+    });
+
     it("moves the address to the new machine before the old one goes", async () => {
         const { inputs, deleteBeforeReplace } = only(await deployHost(EC2), ASSOCIATION);
         assert.deepEqual(inputs, {
             allocationId: "vm-eip-id",
-            instanceId: "vm-instance-1-id",
+            instanceId: "vm-instance-1-arm64-id",
             allowReassociation: true,
         });
         assert.equal(deleteBeforeReplace, false);
@@ -330,7 +336,7 @@ describe("RelayHost of a made machine", () => {
             const [first, second] = [await names(1), await names(2)];
             assert.deepEqual(
                 second.filter((name) => !first.includes(name)),
-                ["vm-host-key-2", "vm-instance-2"],
+                ["vm-host-key-2", kind === "ec2" ? "vm-instance-2-arm64" : "vm-instance-2"],
             );
         });
 
@@ -373,7 +379,7 @@ describe("RelayHost of a made machine", () => {
             const told: string[] = [];
             const deployed = await deployHost(args, (what) => told.push(what));
             const { inputs, dependencies } = only(deployed, COMMAND);
-            assert.deepEqual(inputs.triggers, ["vm-instance-1-id"]);
+            assert.deepEqual(inputs.triggers, [kind === "ec2" ? "vm-instance-1-arm64-id" : "vm-instance-1-id"]);
             assert.ok(inputs.create.includes(readTemplate("vm/wait.sh").split("'")[0]));
             for (const last of kind === "ec2" ? ["association", "security-group"] : ["attachment", "ports"]) {
                 assert.ok(

@@ -70,7 +70,7 @@ for (const [kind, [args, net]] of Object.entries(KINDS)) {
             assert.equal(await hostKeyAt(address), connection.hostKey.trim());
             assert.notEqual(connection.hostKey, before?.inputs.connection.hostKey);
             assert.match((await test.inMachine("vm", "hostname")).stdout, new RegExp(`^${id}\n`));
-            const [ready, removed] = [/^changed {2}vm-ready /, /^removed {2}vm-instance-1 /].map((pattern) =>
+            const [ready, removed] = [/^changed {2}vm-ready /, /^removed {2}vm-instance-1(-arm64)? /].map((pattern) =>
                 lines.findIndex((line) => pattern.test(line)),
             );
             assert.ok(ready !== undefined && removed !== undefined && 0 <= ready && ready < removed, lines.join("\n"));
