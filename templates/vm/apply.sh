@@ -14,6 +14,8 @@ home=${DOCKERMIRROR_HOME:-/etc/dockermirror}
 resolv=${DOCKERMIRROR_RESOLV:-/etc/resolv.conf}
 # Seconds in which the new release must answer.
 patience=${DOCKERMIRROR_PATIENCE:-15}
+# Seconds that another apt may take, as after a first boot.
+apt_seconds=300
 
 module=/usr/lib/nginx/modules/ngx_http_js_module.so
 original=$etc/nginx.conf.before-dockermirror
@@ -50,6 +52,17 @@ programs_are_there() {
     [ -e "$module" ]
 }
 
+# apt waits for the lock of dpkg by itself, and not for the one of its lists.
+update_lists() {
+    waited=0
+    until apt-get -q update; do
+        grep -q 'lists/lock' "$home/apt.log" && [ "$waited" -lt "$apt_seconds" ] || return 1
+        sleep 2
+        waited=$((waited + 2))
+        : >"$home/apt.log"
+    done
+}
+
 install_programs() {
     set --
     if with_acme; then set -- lego; fi
@@ -57,10 +70,11 @@ install_programs() {
     command -v apt-get >/dev/null ||
         fail "nginx, its njs module ($module), curl, openssl${1+ and }${1-} are needed, and this machine has no apt-get to install them"
     export DEBIAN_FRONTEND=noninteractive
+    : >"$home/apt.log"
     {
-        apt-get -q -o DPkg::Lock::Timeout=300 update &&
-            apt-get -q -y -o DPkg::Lock::Timeout=300 install nginx libnginx-mod-http-js curl openssl ca-certificates "$@"
-    } >"$home/apt.log" 2>&1 </dev/null || fail "apt-get: $(tail -n 5 "$home/apt.log")"
+        update_lists &&
+            apt-get -q -y -o "DPkg::Lock::Timeout=$apt_seconds" install nginx libnginx-mod-http-js curl openssl ca-certificates "$@"
+    } >>"$home/apt.log" 2>&1 </dev/null || fail "apt-get: $(tail -n 5 "$home/apt.log")"
 }
 
 # nginx asks DNS by itself and needs to be told where: the machine's own servers.

@@ -22,6 +22,8 @@ export interface RelayMachine {
     readonly original: string;
     /** Runs apply.sh on the lines of a release. @param patience Seconds in which nginx has to answer. */
     apply(release: readonly ReleaseFile[] | string, patience?: number): Promise<Ended>;
+    /** The same where nginx' module is not installed. @param apt The script that apt-get is there; it has {@link INSTALL}. */
+    applyBare(release: readonly ReleaseFile[], apt: string): Promise<Ended>;
     /** Runs a script of the release in use. @param nameServer Asked on port 53 in place of this machine's. */
     run(script: string, args?: readonly string[], env?: Record<string, string>, nameServer?: string): Promise<Ended>;
     /** Ends nginx, if it runs. */
@@ -30,7 +32,13 @@ export interface RelayMachine {
     remove(): Promise<void>;
 }
 
+/** Line of a shell script that installs nginx' module. */
+export const INSTALL = "umount /usr/lib/nginx/modules";
+
 const APPLY = join(__dirname, "../../templates/vm/apply.sh");
+/** In a mount namespace of its own, as root. */
+const WITHOUT_MODULE =
+    'mount --bind "$0" /usr/bin/apt-get && mount -t tmpfs none /usr/lib/nginx/modules && exec sh "$@"';
 /** In a mount namespace of its own, as root: lego and getent know no other way to another name server. */
 const WITH_OWN_DNS = 'mount --bind "$0" /etc/resolv.conf && exec sh "$@"';
 
@@ -48,6 +56,7 @@ export function makeRelayMachine(): RelayMachine {
         process.kill(pid, "SIGTERM");
         await eventually("nginx ends", () => !existsSync(paths.pid) || undefined);
     };
+    const places = { DOCKERMIRROR_NGINX: folder, DOCKERMIRROR_HOME: paths.home, DOCKERMIRROR_RESOLV: resolv };
     return {
         folder,
         paths,
@@ -56,14 +65,15 @@ export function makeRelayMachine(): RelayMachine {
             shell(
                 "sh",
                 [APPLY],
-                {
-                    DOCKERMIRROR_NGINX: folder,
-                    DOCKERMIRROR_HOME: paths.home,
-                    DOCKERMIRROR_RESOLV: resolv,
-                    DOCKERMIRROR_PATIENCE: String(patience),
-                },
+                { ...places, DOCKERMIRROR_PATIENCE: String(patience) },
                 typeof release === "string" ? release : releaseLines(release),
             ),
+        applyBare: (release, apt) => {
+            const own = join(folder, "own-apt-get");
+            writeFileSync(own, `#!/bin/sh\n${apt}\n`, { mode: 0o755 });
+            const command = ["--mount", "sh", "-c", WITHOUT_MODULE, own, APPLY];
+            return shell("unshare", command, places, releaseLines(release));
+        },
         run: (script, args = [], env = {}, nameServer) => {
             const command = [join(folder, "relay", script), ...args];
             if (nameServer === undefined) return shell("sh", command, env);

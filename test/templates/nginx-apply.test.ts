@@ -20,7 +20,7 @@ import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { UPSTREAMS } from "../../services/registry/upstreams";
 import { eventually } from "../support/eventually";
 import { freePort } from "../support/free-port";
-import { makeRelayMachine, type RelayMachine } from "../support/relay-machine";
+import { INSTALL, makeRelayMachine, type RelayMachine } from "../support/relay-machine";
 
 const HOSTNAME = "vm.example.com";
 const KEY = "K3yOfAcmeSecondGenerationSentinel0123456789ab";
@@ -71,6 +71,29 @@ describe("apply.sh", function () {
 
     const hashOf = (files: readonly ReleaseFile[]) =>
         files.find(({ path }) => path === "release")?.content.split(" ")[0];
+
+    describe("on a machine without nginx' module", () => {
+        const asked = () => readFileSync(join(folder, "asked"), "utf8").trim().split("\n");
+        const apt = (update: string) =>
+            `echo "$*" >>${folder}/asked\ncase $* in *update) ${update} ;; *) ${INSTALL} ;; esac`;
+
+        it("installs it, once nobody else holds the lock of apt's lists", async () => {
+            const [refusal, held] = ["E: Could not get lock /var/lib/apt/lists/lock.", join(folder, "held")];
+            writeFileSync(held, "");
+            const update = `if [ -e ${held} ]; then rm ${held}; echo "${refusal}" >&2; exit 100; fi`;
+            const { status, err } = await machine.applyBare(filesOf(), apt(update));
+            assert.equal(status, 0, err);
+            assert.deepEqual(asked().slice(0, 2), ["-q update", "-q update"]);
+            assert.match(asked()[2] ?? "", / install nginx libnginx-mod-http-js curl openssl ca-certificates$/);
+            assert.equal(asked().length, 3);
+        });
+
+        it("says at once what else apt has to say", async () => {
+            const { status, err } = await machine.applyBare(filesOf(), apt('echo "E: no network" >&2; exit 100'));
+            assert.deepEqual({ status, err }, { status: 1, err: "relay not changed: apt-get: E: no network\n" });
+            assert.deepEqual(asked(), ["-q update"]);
+        });
+    });
 
     it("takes a first release into use and keeps what the machine had", async () => {
         const files = filesOf();
