@@ -24,8 +24,9 @@ export interface Upstream {
 export const DEFAULT_UPSTREAM = "docker.io";
 
 /**
- * The table. A redirect host that many customers of a cloud share is named in full, never by a wildcard: `*` would let
- * a registry send a relay to anybody's bucket. None of these vendors but Docker, Red Hat and Microsoft promises its
+ * The table. A host that all customers of a cloud share (`storage.googleapis.com`) is not in it, and no domain of such a
+ * cloud as a whole (`*.cloudfront.net`): a registry could send a relay to anybody's bucket. Where the bucket's name is the
+ * vendor's and a region or an account in it changes, `*` stands for that alone. None of these vendors but Docker, Red Hat and Microsoft promises its
  * hosts; when one moves, the relay answers 502 and names the host that is missing here.
  */
 export const UPSTREAMS: readonly Upstream[] = [
@@ -64,6 +65,7 @@ export const UPSTREAMS: readonly Upstream[] = [
         // CloudFront for others (kubernetes/registry.k8s.io, cmd/archeio: docs/request-handling.md, internal/app/
         // buckets.go, main.go; kubernetes/k8s.io, infra/gcp/terraform/modules/oci-proxy/main.tf and pull request 6347).
         // No path but /v2/ asks for a token, and that one only traces.
+        // Artifact Registry's regions are everybody's, the one exception to the above: the project is in the path alone.
         name: "registry.k8s.io",
         registry: "registry.k8s.io",
         redirectHosts: [

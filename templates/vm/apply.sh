@@ -77,10 +77,11 @@ install_programs() {
     } >>"$home/apt.log" 2>&1 </dev/null || fail "apt-get: $(tail -n 5 "$home/apt.log")"
 }
 
-# nginx asks DNS by itself and needs to be told where: the machine's own servers.
+# nginx asks DNS by itself and needs to be told where: the machine's own servers, but for those that are only known on one
+# interface (fe80::1%eth0), which it refuses.
 write_resolver() {
-    servers=$(awk '$1 == "nameserver" { print $2 ~ /:/ ? "[" $2 "]" : $2 }' "$resolv" | tr '\n' ' ')
-    [ -n "$servers" ] || fail "$resolv names no nameserver"
+    servers=$(awk '$1 == "nameserver" && $2 !~ /%/ { print $2 ~ /:/ ? "[" $2 "]" : $2 }' "$resolv" | tr '\n' ' ')
+    [ -n "$servers" ] || fail "$resolv names no nameserver that nginx can ask"
     printf 'resolver %sipv6=off;\n' "$servers" >"$release_dir/resolver.conf"
 }
 

@@ -49,7 +49,7 @@ export function makeRelayMachine(): RelayMachine {
     const original = `pid ${paths.pid};\nevents {}\n`;
     const resolv = join(folder, "resolv.conf");
     writeFileSync(join(folder, "nginx.conf"), original);
-    writeFileSync(resolv, "# a comment\nnameserver 192.0.2.53\nnameserver 2001:db8::53\n");
+    writeFileSync(resolv, "# a comment\nnameserver 192.0.2.53\nnameserver fe80::1%eth0\nnameserver 2001:db8::53\n");
     const stopNginx = async () => {
         const pid = Number(await textOf(paths.pid));
         if (pid === 0) return;
