@@ -5,6 +5,7 @@ import { containerChecks, dockerCheck } from "./docker-host";
 import { type Check, type Finding, lookAll } from "./finding";
 import { examineMachine } from "./machine";
 import { pulumi } from "./pulumi-cli";
+import { relayFindings } from "./relays";
 import { report, runProgram } from "./report";
 import type { SshTarget } from "./ssh";
 import { readStackSettings } from "./stack";
@@ -45,6 +46,7 @@ async function main(): Promise<number> {
     const looked = await Promise.all([
         machine(outputs, where.env),
         lookAll([...relays(where, outputs, access), ...mirror(where, outputs)]),
+        stack ? relayFindings(where, stack) : [],
         lookAll(onprem ? [dockerCheck(where, onprem.docker, containerChecks(where, onprem.docker))] : []),
     ]);
     return report([...findings, ...looked.flat()], flags.json);
