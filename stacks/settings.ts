@@ -27,7 +27,7 @@ const imagePrefix = z
 const DEFAULT_KEYS = [{ name: "default", generation: 1 }];
 
 /** One entry a top-level key; the shape of what is not a secret. */
-const schemas = {
+export const schemas = {
     zone: hostname,
     createZone: z.strictObject({ accountId }),
     zoneReady: z.boolean(),
@@ -74,7 +74,7 @@ const schemas = {
 };
 
 /** Optional secrets; a plain value is refused. What each is: `stacks/Pulumi.example.yaml`. */
-const SECRETS = [
+export const SECRETS = [
     "hubToken",
     "privateTokens",
     "relayKey",
