@@ -38,7 +38,12 @@ export function readStack(stack: string, secrets: Readonly<Record<string, string
         const stacks = readdirSync(FOLDER).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
         throw new Error(`there is no stack "${stack}" in stacks/; there are ${stacks.join(", ")}`);
     }
-    const { config = {} } = (parse(readFileSync(file, "utf8")) ?? {}) as { config?: Record<string, unknown> };
+    return parseStack(readFileSync(file, "utf8"), secrets);
+}
+
+/** The configuration that the text of a stack's file has; `secrets` as for {@link readStack}. */
+export function parseStack(text: string, secrets: Readonly<Record<string, string>>): StackConfig {
+    const { config = {} } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
     const values: Record<string, string> = {};
     const secretKeys: string[] = [];
     for (const [key, value] of Object.entries(config)) {

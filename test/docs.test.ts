@@ -8,6 +8,7 @@ import { basename, dirname, join, relative } from "node:path";
 import { parse } from "yaml";
 import { MEANINGS } from "../stacks/meanings";
 import { settingsFields, withTables } from "../stacks/settings-table";
+import { OUTPUTS, runProgram } from "./support/program";
 
 const ROOT = join(__dirname, "..");
 const DOCS = readdirSync(join(ROOT, "docs")).filter((name) => name.endsWith(".md"));
@@ -125,8 +126,37 @@ describe("The documentation", () => {
         for (const page of PAGES) {
             for (const [, script = ""] of read(page).matchAll(/npm run ([a-z-]+)/g))
                 assert.ok(scripts[script], `${page}: npm run ${script}`);
-            for (const [, example = ""] of read(page).matchAll(/\b(example-[a-z-]+)\b/g))
+            for (const [, example = ""] of read(page).matchAll(/(?<![\w-])(example-[a-z-]+)\b/g))
                 assert.ok(existsSync(join(ROOT, `stacks/Pulumi.${example}.yaml`)), `${page}: ${example}`);
+        }
+    });
+
+    it("imports what the program makes, by its type and name", async () => {
+        const edge = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
+        const made = { hostname: "vm.example.com", region: "ap-northeast-1", sshFrom: ["203.0.113.7/32"], ipv6: true };
+        const zone = { zone: "example.com", createZone: { accountId: edge.accountId }, zoneReady: true };
+        const names = new Set<string>();
+        for (const overseas of [
+            { kind: "ec2", subnetId: "subnet-01234567", ...made },
+            { kind: "lightsail", ...made },
+        ]) {
+            const options = { config: { ...zone, edge, overseas }, outputs: OUTPUTS };
+            const { resources } = await runProgram(options);
+            for (const { type, name } of resources) names.add(`${type} ${name}`);
+        }
+        for (const page of ["docs/import.md", "docs/zh-CN/import.md"]) {
+            const rows = read(page)
+                .split("\n")
+                .filter((line) => line.startsWith("| ") && /, `|，`/.test(line));
+            let type = "";
+            const told = rows.flatMap((row) => {
+                const [, cell = ""] = row.slice(2).split(" | ");
+                type = /[\w-]+:[\w/]+:\w+/.exec(cell)?.[0] ?? type;
+                const name = /[,，] ?`([\w-]+)`$/.exec(cell)?.[1];
+                return name === undefined ? [] : [`${type} ${name}`];
+            });
+            assert.equal(told.length, 11, page);
+            for (const resource of told) assert.ok(names.has(resource), `${page}: ${resource}`);
         }
     });
 

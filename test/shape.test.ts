@@ -11,6 +11,7 @@ const FOLDERS = [
     "stacks",
     "templates",
     "checks",
+    "new-stack",
     "plan",
     "docs",
     "rehearsal",
@@ -38,6 +39,11 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "checks/": {
         project: /^(checks\/|stacks\/|components\/shell\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
         packages: /^(@pulumi\/pulumi|@aws-sdk\/credential-provider-node|aws4fetch|tar-stream|undici|node:[\w/]+)$/,
+    },
+    // It asks what the settings ask for, by their own rules, and looks with the checks before it writes.
+    "new-stack/": {
+        project: /^(new-stack\/|checks\/|stacks\/settings\.ts$|services\/registry\/upstreams\.ts$)/,
+        packages: /^(@pulumi\/pulumi|yaml|node:[\w/]+)$/,
     },
     "rehearsal/": { project: /^(?!test\/|bench\/)/, packages: /./ },
     "docs/": { project: /^stacks\/settings-table\.ts$/, packages: /^node:(fs|path)$/ },
