@@ -27,7 +27,7 @@ const imagePrefix = z
 const DEFAULT_KEYS = [{ name: "default", generation: 1 }];
 
 /** One entry a top-level key; the shape of what is not a secret. */
-const schemas = {
+export const schemas = {
     zone: hostname,
     createZone: z.strictObject({ accountId }),
     zoneReady: z.boolean(),
