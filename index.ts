@@ -5,31 +5,30 @@ import { trustFiles } from "./components/onprem/client-files";
 import { OnpremSite } from "./components/onprem/onprem-site";
 import { NginxRelay } from "./components/overseas/nginx-relay";
 import { RelayHost } from "./components/overseas/relay-host";
-import type { RelayEndpoint } from "./components/relay-endpoint";
+import { inOrder, relayOffers, withKey } from "./components/relay-endpoint";
 import { RelayKeys } from "./components/relay-keys";
+import { sharedEndpoints } from "./components/shared-relays";
 import { readSettings, warnings } from "./stacks/settings";
 
 const settings = readSettings(new pulumi.Config());
-const { edge, overseas, onprem, upstreams, access, hubAccount } = settings;
+const { edge, overseas, onprem, upstreams, access, abuseContact, publicLimit, hubAccount, privateAccounts } = settings;
 for (const warning of warnings(settings)) pulumi.log.warn(warning);
 
 const keys = new RelayKeys("keys", { keys: edge || overseas ? settings.keys : [], own: settings.ownKeys });
 const zone = settings.createZone ? new DnsZone("zone", settings.createZone) : findZone(settings.zone);
-const relay = { zone, upstreams, access, hubAccount, keys: keys.values };
+const relay = { zone, upstreams, access, abuseContact, publicLimit, hubAccount, privateAccounts, keys: keys.values };
 const host = overseas && new RelayHost("vm", overseas.machine);
 const nginx = overseas && host && new NginxRelay("nginx", { ...relay, ...overseas, host });
 const worker = edge && zone && new WorkerRelay("worker", { ...relay, ...edge, zone });
-const key = keys.current[onprem?.key ?? settings.keys[0]?.name ?? ""] ?? "";
-const relays: RelayEndpoint[] = [
-    ...(nginx ? [{ name: "nginx", hostname: nginx.hostname, ca: nginx.ca, key }] : []),
-    ...(worker ? [{ name: "worker", hostname: worker.hostname, key }] : []),
-    ...settings.relays.map((other) => ({ ...other, key: settings.relayKey ?? "" })),
-];
 const sites = [nginx, worker].filter((component) => component !== undefined);
-const site = onprem && new OnpremSite("onprem", { ...onprem, relays, upstreams }, { dependsOn: sites });
+const own = relayOffers({ nginx, worker });
+const key = keys.current[onprem?.key ?? settings.keys[0]?.name ?? ""] ?? "";
+const pulled = inOrder(withKey(own, key), sharedEndpoints("relays", settings));
+const site = onprem && new OnpremSite("onprem", { ...onprem, relays: pulled, upstreams }, { dependsOn: sites });
 
 export const zoneNameServers = zone?.nameServers;
 export const relayUrls = sites.map(({ url }) => url);
+export const relays = own;
 export const relayKeys = keys.values;
 export const relaySsh = host && pulumi.secret(host.connection.apply((ssh) => ({ port: 22, ...ssh })));
 export const relayClients = nginx && pulumi.all([nginx.hostname, nginx.ca]).apply(([host, ca]) => trustFiles(host, ca));

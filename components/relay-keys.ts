@@ -55,6 +55,26 @@ export class RelayKeys extends pulumi.ComponentResource {
     }
 }
 
+/**
+ * The current key of a name among `values` by key id: the one of the highest generation. An office of another stack knows
+ * no more of the relays' keys than this, so that it takes a new one by an `up` of its own.
+ */
+export function currentKey(values: Readonly<Record<string, string>>, name: string): string | undefined {
+    const generations = Object.keys(values)
+        .filter((id) => nameOf(id) === name)
+        .map((id) => Number(id.slice(name.length + 1)));
+    return generations.length === 0 ? undefined : values[keyId({ name, generation: Math.max(...generations) })];
+}
+
+/** The names among key ids, each once. */
+export function keyNames(values: Readonly<Record<string, string>>): string[] {
+    return [...new Set(Object.keys(values).map(nameOf))];
+}
+
+function nameOf(id: string): string {
+    return id.slice(0, id.lastIndexOf("."));
+}
+
 function keyId({ name, generation }: { readonly name: string; readonly generation: number }): string {
     return `${name}.${generation}`;
 }

@@ -1,16 +1,22 @@
 /** Reads one stack's configuration: checked, typed, every problem told at once. Imports nothing of the components. */
-import { isIP } from "node:net";
 import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { selectUpstreams, UPSTREAMS, type Upstream } from "../services/registry/upstreams";
 import { isPrivate, PRIVATE_RANGES } from "./addresses";
-import { accountId, certificate, cidr, hostname, port } from "./fields";
+import { accountId, certificate, cidr, contact, hostname, keyName, port } from "./fields";
 import { type OverseasSettings, overseas, overseasProblems, overseasSettings, type TlsSettings } from "./overseas";
+import {
+    type PrivateAccountSettings,
+    privateAccounts,
+    privateAccountsProblems,
+    privateTokens,
+    tokenName,
+} from "./private-accounts";
+import { type RelaySettings, relay, relaysProblems } from "./relays";
 
 // Public in the SDK's JavaScript, marked internal in its types.
 const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
 
-const keyName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 characters of a-z, 0-9 and -");
 const imagePrefix = z
     .string()
     .regex(
@@ -56,27 +62,21 @@ const schemas = {
             ])
             .default({ from: "relay" }),
     }),
-    relays: z.array(
-        z.strictObject({
-            name: keyName,
-            hostname,
-            address: z
-                .string()
-                .refine((text) => isIP(text) !== 0, "must be an IP address")
-                .optional(),
-            ca: certificate.optional(),
-        }),
-    ),
+    relays: z.array(relay),
     upstreams: z.array(z.enum(UPSTREAMS.map((upstream) => upstream.name))).min(1),
     publicMirrors: z.array(z.string()).max(0, "is not supported yet: leave it out"),
     keys: z.array(z.strictObject({ name: keyName, generation: z.int().min(1).default(1) })).min(1),
     access: z.enum(["keys", "public"]),
+    abuseContact: contact,
+    publicLimit: z.strictObject({ requestsPerMinute: z.int().min(10).max(100_000) }),
     hub: z.strictObject({ username: z.string().regex(/^[a-z0-9]{4,30}$/, "must be a Docker ID") }),
+    privateAccounts,
 };
 
 /** Optional secrets; a plain value is refused. What each is: `stacks/Pulumi.example.yaml`. */
 const SECRETS = [
     "hubToken",
+    "privateTokens",
     "relayKey",
     "relayKeys",
     "sshPrivateKey",
@@ -105,13 +105,20 @@ export interface Settings {
     readonly onprem?: Site<"onprem"> & { readonly tls: TlsSettings };
     readonly upstreams: Upstream[];
     readonly access: "keys" | "public";
+    /** Where whoever runs a public relay is written to: a `mailto:` or `https:` URL. */
+    readonly abuseContact?: string;
+    /** Of an address without a key, with public access. */
+    readonly publicLimit?: { readonly requestsPerMinute: number };
     readonly keys: { readonly name: string; readonly generation: number }[];
     /** Keys of the user's own, by key id (`acme.2`): they take the place of generated ones. */
     readonly ownKeys?: pulumi.Output<Record<string, string>>;
-    readonly relays: NonNullable<Plain["relays"]>;
-    /** The key that `relays` ask for. */
+    /** Relays of other stacks. */
+    readonly relays: RelaySettings[];
+    /** The key that those of `relays` ask for that are no reference to a stack. */
     readonly relayKey?: pulumi.Output<string>;
     readonly hubAccount?: { readonly username: string; readonly token: pulumi.Output<string> };
+    /** Accounts for private repositories. */
+    readonly privateAccounts: PrivateAccountSettings[];
 }
 
 /**
@@ -135,6 +142,7 @@ export function readSettings(config: pulumi.Config): Settings {
     const { zone, createZone, zoneReady = false, hub, upstreams, ...checked } = plain as Plain;
     const { edge, overseas, onprem } = createZone && !zoneReady ? {} : (checked as Partial<typeof checked>);
     const secret = (name: (typeof SECRETS)[number]) => config.getSecret(name);
+    const tokens = config.getSecretObject<Record<string, string>>("privateTokens");
     const overseasSecrets = {
         sshPrivateKey: secret("sshPrivateKey"),
         certificateKey: secret("overseasCertificateKey"),
@@ -148,11 +156,17 @@ export function readSettings(config: pulumi.Config): Settings {
         onprem: onprem && withTls(onprem, secret("onpremCertificateKey")),
         upstreams: upstreams ? selectUpstreams(upstreams) : [...UPSTREAMS],
         access: checked.access ?? "keys",
+        abuseContact: checked.abuseContact,
+        publicLimit: checked.publicLimit,
         keys: checked.keys ?? DEFAULT_KEYS,
         ownKeys: config.getSecretObject("relayKeys"),
-        relays: checked.relays ?? [],
+        relays: onprem ? (checked.relays ?? []) : [],
         relayKey: secret("relayKey"),
         hubAccount: hub && { ...hub, token: config.requireSecret("hubToken") },
+        privateAccounts: (checked.privateAccounts ?? []).map((account) => ({
+            ...account,
+            token: pulumi.secret(tokens?.apply((values) => values[tokenName(account)] ?? "") ?? ""),
+        })),
     };
 }
 
@@ -182,6 +196,7 @@ export function warnings(settings: Settings): string[] {
 
 function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
     const { zone, createZone, zoneReady, edge, overseas, onprem, relays = [], keys = DEFAULT_KEYS, hub } = plain;
+    const { access, abuseContact, publicLimit } = plain;
     const problems: string[] = [];
     const refuse = (key: string, problem: string) => problems.push(`${config.name}:${key}  ${problem}`);
     const secret = (name: (typeof SECRETS)[number]) => config.get(name) !== undefined;
@@ -190,16 +205,17 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
     if (!edge && !overseas && !onprem)
         refuse("edge", "or overseas or onprem must be set: this stack would make nothing");
     if (onprem && !edge && !overseas && relays.length === 0) {
-        refuse(
-            "onprem",
-            "needs a relay: set edge or overseas, or relays with the host names of another stack's relays",
-        );
+        refuse("onprem", "needs a relay: set edge or overseas, or relays with another stack that has one");
     }
     if (!onprem && relays.length > 0)
         refuse("relays", "are what an on-prem site pulls through: set onprem, or leave them out");
-    if (relays.length > 0 && !secret("relayKey"))
-        refuse("relays", `need the key that they ask for: ${asSecret("relayKey")}`);
-    if (relays.length === 0 && secret("relayKey")) refuse("relayKey", "is the key of relays, which are not set");
+    const literal = relays.filter((relay) => !("stack" in relay));
+    if (literal.length > 0 && !secret("relayKey"))
+        refuse("relays", `need the key that those with a hostname ask for: ${asSecret("relayKey")}`);
+    if (literal.length === 0 && secret("relayKey"))
+        refuse("relayKey", "is the key of relays with a hostname, which are not set");
+    const ownNames = [...(overseas ? ["nginx"] : []), ...(edge ? ["worker"] : [])];
+    for (const [key, problem] of relaysProblems(relays, ownNames)) refuse(key, problem);
 
     if (createZone && !zone) refuse("createZone", "needs the name of the zone to make: set zone");
     if (zoneReady && !createZone)
@@ -223,7 +239,10 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
         ["edge.hostname", edge?.hostname],
         ["overseas.hostname", overseas?.hostname],
         ["onprem.hostname", onprem?.hostname],
-        ...relays.map((relay, index): [string, string] => [`relays[${index}].hostname`, relay.hostname]),
+        ...relays.map((relay, index): [string, string | undefined] => [
+            `relays[${index}].hostname`,
+            "stack" in relay ? undefined : relay.hostname,
+        ]),
     ];
     for (const [key, name] of named) {
         if (name === undefined) continue;
@@ -233,8 +252,6 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
     }
     for (const repeated of duplicates(keys.map((key) => key.name)))
         refuse("keys", `must have one entry a name, got "${repeated}" twice`);
-    for (const repeated of duplicates(relays.map((relay) => relay.name)))
-        refuse("relays", `must have one entry a name, got "${repeated}" twice`);
     if (onprem?.key && !keys.some((key) => key.name === onprem.key)) {
         refuse(
             "onprem.key",
@@ -248,6 +265,17 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
             `has public addresses (${open.join(", ")}), which Docker opens past the host's firewall: if it is meant, also set onprem.allowFromPublic to true`,
         );
     }
+    if (access === "public" && !abuseContact) {
+        const why = "because who runs a service for everybody must be reachable";
+        refuse("access", `public needs abuseContact, ${why}: set it to such as mailto:abuse@example.org`);
+    }
+    for (const [key, value] of Object.entries({ abuseContact, publicLimit })) {
+        if (value !== undefined && access !== "public") refuse(key, "is for access: public, which is not set");
+    }
+    const tokens = (readValue(config, "privateTokens") ?? {}) as z.infer<typeof privateTokens>;
+    const { privateAccounts: accounts = [], upstreams = UPSTREAMS.map(({ name }) => name) } = plain;
+    const context = { upstreams, hasRelay: (edge ?? overseas) !== undefined, hasWorker: edge !== undefined };
+    for (const [key, problem] of privateAccountsProblems(accounts, tokens, context)) refuse(key, problem);
     if (hub && !secret("hubToken")) refuse("hub", `needs the account's access token: ${asSecret("hubToken")}`);
     if (!hub && secret("hubToken")) refuse("hubToken", "needs the account's name: set hub.username");
     const dns01 = overseas?.acmeChallenge === "dns-01";
@@ -310,6 +338,12 @@ function unusableSecrets(config: pulumi.Config): string[] {
     if (ownKeys !== undefined && !OWN_KEYS.safeParse(ownKeys).success) {
         const allowed = 'JSON such as {"acme.1": "…"}: the id of a key, and 40 or more letters and digits';
         problems.push(`${config.name}:relayKeys  must be ${allowed}; its value is not repeated here`);
+    }
+    const tokens = readValue(config, "privateTokens");
+    if (tokens !== undefined && !privateTokens.safeParse(tokens).success) {
+        const allowed =
+            'JSON such as {"ghcr.io/acme-bot": "…"}: upstream and user name, and at most 3000 visible characters';
+        problems.push(`${config.name}:privateTokens  must be ${allowed}; its value is not repeated here`);
     }
     return problems;
 }

@@ -43,6 +43,8 @@ const HARMLESS: Readonly<Record<string, string>> = {
     "aws:": "asks AWS",
     "pulumi:providers:aws": "asks AWS",
     "pulumi:providers:cloudflare": "asks Cloudflare",
+    // Reads the other stack from where Pulumi keeps its state.
+    "pulumi:pulumi:StackReference": "asks the backend",
     // Components.
     "dockermirror:": "is not a resource of a provider",
     "pulumi:pulumi:Stack": "is not a resource of a provider",
@@ -67,6 +69,7 @@ const STACKS: Readonly<Record<string, Record<string, unknown>>> = {
         relays: [{ name: "tokyo", hostname: "vm.example.com", ca: CA }],
         relayKey: "k".repeat(48),
     },
+    "an office with another stack's relays": { onprem: ONPREM, relays: [{ stack: "acme-tokyo" }] },
     "a machine of EC2": { zone: "example.com", overseas: { ...CLOUD, kind: "ec2" } },
     "a machine of Lightsail": { zone: "example.com", overseas: { ...CLOUD, kind: "lightsail" } },
     "images from an archive": {
@@ -84,6 +87,12 @@ const ANSWERS: NonNullable<DeployOptions["functions"]> = {
         nameServers: ["ns1.example.net", "ns2.example.net"],
     }),
     "aws:ec2/getAmi:getAmi": () => ({ id: "ami-0123456789abcdef0" }),
+};
+const OTHER_STACKS = {
+    "acme-tokyo": {
+        outputs: { relays: [{ name: "nginx", hostname: "vm.example.com", ca: CA }], relayKeys: { "acme.1": "k" } },
+        secretOutputs: { relayKeys: true },
+    },
 };
 /** What providers answer after an update: a preview of a stack that is there knows it from the state. */
 const STATE: Outputs = {
@@ -115,7 +124,7 @@ async function preview(config: Record<string, unknown>, outputs: Outputs): Promi
         Object.entries(ANSWERS).map(([token, answer]) => [token, called(token, answer)]),
     );
     const secretKeys = Object.keys(config).filter((key) => key === "relayKey");
-    const options = { preview: true, config, secretKeys, outputs, functions: answers };
+    const options = { preview: true, config, secretKeys, outputs, functions: answers, stacks: OTHER_STACKS };
     const { result, reached } = await watched(() => deploy(freshProgram, options));
     return { ...result, functions, reached };
 }

@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { join, sep } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import { makeCa } from "../rehearsal/pki";
@@ -14,16 +13,25 @@ import { parseConfig } from "../services/uplink/config";
 import {
     type Deployed,
     type DeployOptions,
-    deploy,
     isSecret,
-    type Outputs,
+    type OtherStack,
     only,
     PROJECT,
     type Resource,
     reveal,
 } from "./support/deploy";
-
-const ROOT = join(__dirname, "..");
+import {
+    ADDRESS,
+    AUTHORITIES,
+    type DeployedProgram,
+    FUNCTIONS,
+    IPV6_ADDRESS,
+    NAME_SERVERS,
+    OUTPUTS,
+    runProgram,
+    SENTINEL,
+    ZONE_ID,
+} from "./support/program";
 
 const CONTAINER = "docker:index/container:Container";
 const IMAGE = "docker:index/remoteImage:RemoteImage";
@@ -38,14 +46,8 @@ const ZONE = "cloudflare:index/zone:Zone";
 const EC2_INSTANCE = "aws:ec2/instance:Instance";
 const SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup";
 const LIGHTSAIL_INSTANCE = "aws:lightsail/instance:Instance";
+const GET_ZONE = "cloudflare:index/getZone:getZone";
 const LIGHTSAIL_PORTS = "aws:lightsail/instancePublicPorts:InstancePublicPorts";
-
-/** In every value that must stay secret, those of the settings and those that providers make. */
-const SENTINEL = "sEntiNel";
-const ZONE_ID = "the-zone-id";
-const NAME_SERVERS = ["ns1.example.net", "ns2.example.net"];
-const ADDRESS = "198.51.100.7";
-const IPV6_ADDRESS = "2001:db8::7";
 
 type Config = Readonly<Record<string, unknown>>;
 
@@ -60,11 +62,6 @@ const WHOLE = { zone: "example.com", edge: EDGE, overseas: OVERSEAS, onprem: ONP
 const CREATE_ZONE = { createZone: { accountId: EDGE.accountId } };
 const DNS_TOKEN = `${SENTINEL}0dns`.padEnd(40, "0");
 const CHAIN = makeCa("the user's own").cert;
-/** Real ones, for the uplink reads them: by the name of the resource. */
-const AUTHORITIES: Record<string, string> = {
-    "nginx-ca-authority": makeCa("relay").cert,
-    "onprem-front-ca-authority": makeCa("front").cert,
-};
 const OWN_KEY = `${SENTINEL}0OfTheUsersOwn0123456789abcdefghij012345`;
 const ARCHIVE = "/srv/it's images.tar";
 
@@ -95,7 +92,29 @@ const STACKS = {
         sshPrivateKey: `${SENTINEL}0ssh`,
     },
     "one Nginx relay without a zone": { overseas: OVERSEAS },
-    "relays that are open to all": { zone: "example.com", edge: EDGE, overseas: OVERSEAS, access: "public", ...HUB },
+    "an office with a stack's relays": {
+        onprem: ONPREM,
+        relays: [
+            { stack: "acme-tokyo", relay: "worker", key: "shanghai" },
+            { name: "edge", hostname: "other.example.com" },
+            { stack: "acme-tokyo", relay: "nginx", key: "shanghai" },
+        ],
+        relayKey: `${SENTINEL}0ofAnotherStack`,
+    },
+    "relays that are open to all": {
+        zone: "example.com",
+        edge: EDGE,
+        overseas: OVERSEAS,
+        access: "public",
+        abuseContact: "mailto:abuse@example.org",
+        publicLimit: { requestsPerMinute: 120 },
+        ...HUB,
+    },
+    "accounts for private repositories": {
+        ...WHOLE,
+        privateAccounts: [{ upstream: "ghcr.io", username: "acme-bot", repositories: ["acme/*"] }],
+        privateTokens: { "ghcr.io/acme-bot": `${SENTINEL}0ghcr` },
+    },
     "certificates of the user's own": {
         ...WHOLE,
         overseas: { ...OVERSEAS, certificate: CHAIN },
@@ -119,37 +138,28 @@ const STACKS = {
 
 type StackName = keyof typeof STACKS;
 
-/** What providers answer; their secrets come plain, because the program may not rely on them to mark anything. */
-const OUTPUTS: Outputs = {
-    [CONTAINER]: (inputs) => (inputs.attach ? { exitCode: 0, containerLogs: "" } : {}),
-    [IMAGE]: (_, name) => ({ imageId: `sha256:${name}` }),
-    [PASSWORD]: (_, name) => ({ result: `${SENTINEL}0${name.replace(/[^a-z0-9]/g, "")}` }),
-    [PRIVATE_KEY]: (_, name) => ({
-        privateKeyPem: `${SENTINEL}0${name}`,
-        privateKeyOpenssh: `${SENTINEL}0${name}`,
-        publicKeyOpenssh: `ssh-ed25519 ${name}`,
-    }),
-    "tls:index/selfSignedCert:SelfSignedCert": (_, name) => ({ certPem: AUTHORITIES[name] }),
-    "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
-    "tls:index/locallySignedCert:LocallySignedCert": (_, name) => ({ certPem: `certificate ${name}` }),
-    [ZONE]: () => ({ nameServers: NAME_SERVERS }),
-    [EC2_INSTANCE]: () => ({ ipv6Addresses: [IPV6_ADDRESS] }),
-    [LIGHTSAIL_INSTANCE]: () => ({ ipv6Addresses: [IPV6_ADDRESS] }),
-    "aws:ec2/eip:Eip": () => ({ publicIp: ADDRESS }),
-    "aws:lightsail/staticIp:StaticIp": () => ({ ipAddress: ADDRESS }),
-};
-
-const FUNCTIONS: DeployOptions["functions"] = {
-    "cloudflare:index/getZone:getZone": ({ filter, zoneId }) => {
-        assert.deepEqual([filter?.name, zoneId], filter ? ["example.com", undefined] : [undefined, "zone-zone-id"]);
-        return { id: ZONE_ID, name: "example.com", status: "active", nameServers: NAME_SERVERS };
+/** What `acme-tokyo` exports; that the program does export this, test/stacks/examples.test.ts shows. */
+const OTHER_STACKS: Record<string, OtherStack> = {
+    "acme-tokyo": {
+        outputs: {
+            relays: [
+                { name: "nginx", hostname: "vm.example.com", ca: CHAIN },
+                { name: "worker", hostname: "hub.example.com" },
+            ],
+            relayKeys: { "shanghai.1": `${SENTINEL}0shanghai1`, "shanghai.2": `${SENTINEL}0shanghai2` },
+        },
+        secretOutputs: { relayKeys: true },
     },
-    "aws:ec2/getAmi:getAmi": () => ({ id: "ami-0123456789abcdef0" }),
-    "aws:ec2/getSubnet:getSubnet": ({ id }) => ({ id, vpcId: "vpc-01234567", ipv6CidrBlock: "2001:db8::/64" }),
 };
 
-/** A stack's outputs, and which of them are secret. */
-type DeployedProgram = Deployed & { readonly secretOutputs: Record<string, boolean> };
+/** The zone is asked for by its name where it was there, and by its id where it was made. */
+const ZONES: NonNullable<DeployOptions["functions"]> = {
+    ...FUNCTIONS,
+    [GET_ZONE]: ({ filter, zoneId }) => {
+        assert.deepEqual([filter?.name, zoneId], filter ? ["example.com", undefined] : [undefined, "zone-zone-id"]);
+        return FUNCTIONS[GET_ZONE]!({ filter });
+    },
+};
 
 const made = new Map<StackName, Promise<DeployedProgram>>();
 
@@ -160,28 +170,9 @@ function program(stack: StackName): Promise<DeployedProgram> {
     return known;
 }
 
-async function run(config: Config, options: DeployOptions): Promise<DeployedProgram> {
-    const secretOutputs: Record<string, boolean> = {};
+function run(config: Config, options: DeployOptions): Promise<DeployedProgram> {
     const secretKeys = Object.keys(config).filter((key) => JSON.stringify(config[key]).includes(SENTINEL));
-    const deployed = await deploy(
-        async () => {
-            const exported = freshIndex();
-            for (const [name, value] of Object.entries(exported)) {
-                secretOutputs[name] = await pulumi.isSecret(pulumi.output(value));
-            }
-            return exported;
-        },
-        { functions: FUNCTIONS, config, secretKeys, ...options },
-    );
-    return { ...deployed, secretOutputs };
-}
-
-/** index.ts as a new process would load it: it runs when it is imported. */
-function freshIndex(): object {
-    const isProgram = (file: string) =>
-        file.startsWith(ROOT + sep) && !/^(node_modules|test)$/.test(file.slice(ROOT.length + 1).split(sep)[0]!);
-    for (const file of Object.keys(require.cache).filter(isProgram)) delete require.cache[file];
-    return { ...require("../index") };
+    return runProgram({ functions: ZONES, config, secretKeys, stacks: OTHER_STACKS, ...options });
 }
 
 function localConfig(): Config {
@@ -411,6 +402,10 @@ describe("The program", () => {
         assert.deepEqual(rest, {
             zoneNameServers: NAME_SERVERS,
             relayUrls: ["https://vm.example.com", "https://hub.example.com"],
+            relays: [
+                { name: "nginx", hostname: "vm.example.com", ca: AUTHORITIES["nginx-ca-authority"] },
+                { name: "worker", hostname: "hub.example.com", ca: undefined },
+            ],
             relayKeys: { "acme.1": `${SENTINEL}0keysacme1` },
             relaySsh: { host: ADDRESS, port: 22, user: "root", hostKey: undefined, privateKey: undefined },
             relayClients: { "/etc/docker/certs.d/vm.example.com/ca.crt": AUTHORITIES["nginx-ca-authority"] },
@@ -517,9 +512,34 @@ describe("The program", () => {
             { name: "edge", url: "https://hub.example.com", key },
         ]);
         assert.deepEqual([deployed.outputs.relayUrls, deployed.outputs.relayKeys], [[], {}]);
-        const trust = only(deployed, LOCAL, "trust-tokyo").inputs;
-        assert.equal(trust.stdin, CHAIN);
+        const trust = only(deployed, LOCAL, "trust").inputs;
+        assert.equal(trust.stdin, `vm.example.com ${Buffer.from(CHAIN).toString("base64")}\n`);
         assert.match(trust.create, /^'ssh' .*'ops'.*'10\.1\.0\.5' /);
+    });
+
+    it("pulls through another stack's relays in the order of the settings, with that stack's current key", async () => {
+        const deployed = await program("an office with a stack's relays");
+        const key = `${SENTINEL}0shanghai2`;
+        assert.deepEqual(uplinkConfig(deployed).relays, [
+            { name: "acme-tokyo-worker", url: "https://hub.example.com", key },
+            { name: "edge", url: "https://other.example.com", key: `${SENTINEL}0ofAnotherStack` },
+            { name: "acme-tokyo-nginx", url: "https://vm.example.com", key, ca: CHAIN },
+        ]);
+        assert.equal(only(deployed, IMAGE, "cache").inputs.name, "hub.example.com/library/registry:3.1.2");
+        const provider = all(deployed, "pulumi:providers:docker")[0]!;
+        assert.deepEqual(JSON.parse(reveal(provider.inputs.registryAuth)), [
+            { address: "hub.example.com", username: "dockermirror", password: key },
+        ]);
+        assert.deepEqual([deployed.outputs.relays, deployed.outputs.relayKeys], [[], {}]);
+    });
+
+    it("previews an office before the stack of its relays is up", async () => {
+        const { resources } = await run(STACKS["an office with a stack's relays"], {
+            preview: true,
+            stacks: { "acme-tokyo": { outputs: {}, secretOutputs: {} } },
+        });
+        const names = (list: readonly Resource[]) => list.map(({ type, name }) => `${type} ${name}`).sort();
+        assert.deepEqual(names(resources), names((await program("an office with a stack's relays")).resources));
     });
 
     it("says which DNS record to enter where there is no zone, and enters it where there is one", async () => {
@@ -541,12 +561,38 @@ describe("The program", () => {
         assert.match(relayFile(closed, "keys.conf"), /^ {4}" ?" +no;$/m);
     });
 
-    it("uses the user's own certificates, and then makes no authority", async () => {
+    it("tells of a public relay whom to complain to, and how much an address may ask, at each", async () => {
+        const deployed = await program("relays that are open to all");
+        assert.equal(bindings(deployed).ABUSE_CONTACT, "mailto:abuse@example.org");
+        assert.match(relayFile(deployed, "public.conf"), /mailto:abuse@example\.org/);
+        const limit = reveal(only(deployed, SCRIPT).inputs.bindings).find(({ type }: any) => type === "ratelimit");
+        assert.deepEqual(limit.simple, { limit: 120, period: 60 });
+        assert.match(relayFile(deployed, "keys.conf"), /zone=strangers:10m rate=120r\/m;$/m);
+        assert.match(relayFile(deployed, "server.conf"), /limit_req zone=strangers burst=120 nodelay;$/m);
+    });
+
+    it("gives accounts for private repositories to both relays and to nobody else", async () => {
+        const deployed = await program("accounts for private repositories");
+        const token = `${SENTINEL}0ghcr`;
+        const account = { upstream: "ghcr.io", username: "acme-bot", repositories: ["acme/*"], token };
+        assert.deepEqual(JSON.parse(bindings(deployed).PRIVATE_ACCOUNTS!), [account]);
+        const basic = Buffer.from(`acme-bot:${token}`).toString("base64");
+        assert.ok(relayFile(deployed, "account.conf").includes(basic));
+        const knowing = deployed.resources.filter(({ inputs }) => {
+            const text = JSON.stringify(reveal(inputs));
+            const lines = text.replace(/[A-Za-z0-9+/]{12,}={0,2}/g, (run) => Buffer.from(run, "base64").toString());
+            return text.includes(token) || lines.includes(basic);
+        });
+        assert.deepEqual(knowing.map(({ name }) => name).sort(), ["nginx-apply", "worker-script"]);
+    });
+
+    it("uses the user's own certificates, and then makes no authority and has none trusted", async () => {
         const deployed = await program("certificates of the user's own");
         assert.deepEqual(
-            deployed.resources.filter(({ type, name }) => type.startsWith("tls:") || name.includes("trust")),
+            deployed.resources.filter(({ type }) => type.startsWith("tls:")),
             [],
         );
+        assert.equal(only(deployed, LOCAL, "trust").inputs.stdin, "");
         const front = container(deployed, "front");
         assert.equal(upload(front, "/etc/nginx/front/certificate.pem"), CHAIN);
         assert.equal(upload(front, "/etc/nginx/front/key.pem"), `${SENTINEL}0onprem`);
@@ -764,7 +810,7 @@ describe("The program", () => {
     it("puts nothing into a zone that Cloudflare does not call active, whatever the settings say", async () => {
         const functions = {
             ...FUNCTIONS,
-            "cloudflare:index/getZone:getZone": () => ({
+            [GET_ZONE]: () => ({
                 id: ZONE_ID,
                 name: "example.com",
                 status: "pending",
@@ -797,6 +843,7 @@ const LOCAL_RESOURCES = [
     "cloudflare:WorkersScript worker-script",
     "cloudflare:WorkersScriptSubdomain worker-subdomain",
     "command:local:Command nginx-gate-command",
+    "command:local:Command onprem-trust-file",
     "command:local:Command worker-gate-command",
     "command:remote:Command nginx-apply",
     "command:remote:Command nginx-certificate",
@@ -821,6 +868,7 @@ const LOCAL_RESOURCES = [
     "dockermirror:onprem:OnpremImages onprem-images",
     "dockermirror:onprem:OnpremSite onprem",
     "dockermirror:onprem:RegistryCache onprem-cache",
+    "dockermirror:onprem:RelayTrust onprem-trust",
     "dockermirror:onprem:Uplink onprem-uplink",
     "dockermirror:overseas:Ec2Machine vm",
     "dockermirror:overseas:NginxRelay nginx",

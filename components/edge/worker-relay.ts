@@ -3,6 +3,7 @@ import * as cloudflare from "@pulumi/cloudflare";
 import * as pulumi from "@pulumi/pulumi";
 import { version } from "../../package.json";
 import { checkPrivateAccounts, type PrivateAccount } from "../../services/registry/accounts";
+import { REQUESTS_PER_MINUTE } from "../../services/registry/public-access";
 import type { Upstream } from "../../services/registry/upstreams";
 import { RelayGate } from "../relay-gate";
 import { child, type Transform } from "../transform";
@@ -15,9 +16,9 @@ import { workerBundle } from "./worker-bundle";
 export const COMPATIBILITY_DATE = "2026-09-01";
 const MAIN_MODULE = "worker.js";
 const SCRIPT_NAME_MAX = 63;
+/** 5 KB of whichever kind: https://developers.cloudflare.com/workers/platform/limits/#environment-variables. */
+const VARIABLE_BYTES = 5000;
 
-/** Requests a minute and address of callers without a key, where those are let in. */
-const PUBLIC_REQUESTS_A_MINUTE = 300;
 /** Any number that no other rate limit of the account has. */
 const RATE_LIMIT_NAMESPACE = "20375";
 
@@ -28,7 +29,7 @@ export interface WorkerRelayArgs {
     /** Host name in the zone, such as `hub.example.com`. Cloudflare makes its DNS record and certificate. */
     readonly hostname: pulumi.Input<string>;
     readonly zone: { readonly id: pulumi.Input<string>; readonly nameServers: pulumi.Input<string[]> };
-    /** Valid keys by id, such as `acme.2`. */
+    /** Valid keys by id, such as `acme.2`. Cloudflare takes about 75 of those that RelayKeys makes. */
     readonly keys: Readonly<Record<string, pulumi.Input<string>>>;
     /** The Hub account to pull public images with: the Hub throttles Workers that have none. @default anonymous */
     readonly hubAccount?: { readonly username: pulumi.Input<string>; readonly token: pulumi.Input<string> };
@@ -38,8 +39,12 @@ export interface WorkerRelayArgs {
      */
     readonly privateAccounts?: readonly (Omit<PrivateAccount, "token"> & { readonly token: pulumi.Input<string> })[];
     readonly upstreams: readonly Upstream[];
-    /** `public` lets callers without a key in, so many requests a minute and address. @default "keys" */
+    /** `public` lets callers without a key in. @default "keys" */
     readonly access?: "keys" | "public";
+    /** With public access: the `mailto:` or `https:` URL that the page at `/` names for complaints. @default nobody */
+    readonly abuseContact?: string;
+    /** With public access: of an address without a key, counted at each of Cloudflare's locations. @default 300 */
+    readonly publicLimit?: { readonly requestsPerMinute: number };
     readonly transform?: {
         readonly script?: Transform<cloudflare.WorkersScriptArgs>;
         readonly subdomain?: Transform<cloudflare.WorkersScriptSubdomainArgs>;
@@ -134,7 +139,7 @@ const OBSERVABILITY = {
 
 /** What `services/worker/settings.ts` reads. Throws when a private account cannot be used. */
 function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.WorkersScriptBinding>[] {
-    const { hubAccount, privateAccounts = [], upstreams, access = "keys" } = args;
+    const { hubAccount, privateAccounts = [], upstreams, access = "keys", abuseContact } = args;
     checkPrivateAccounts(privateAccounts);
     const plain = (name: string, text: pulumi.Input<string>) => ({ type: "plain_text", name, text });
     const secret = (name: string, text: pulumi.Input<string>) => ({
@@ -143,23 +148,35 @@ function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.Wo
         text: pulumi.secret(text),
     });
     return [
-        secret("KEYS", pulumi.jsonStringify(args.keys)),
+        secret("KEYS", pulumi.jsonStringify(args.keys).apply(fitting)),
         ...(hubAccount ? [secret("HUB_TOKEN", hubAccount.token), plain("HUB_USERNAME", hubAccount.username)] : []),
         ...(privateAccounts.length > 0 ? [secret("PRIVATE_ACCOUNTS", pulumi.jsonStringify(privateAccounts))] : []),
         plain("UPSTREAMS", JSON.stringify(upstreams.map((upstream) => upstream.name))),
         plain("HOSTNAME", args.hostname),
         plain("ACCESS", access),
         plain("VERSION", version),
-        ...(access === "public" ? [RATE_LIMIT] : []),
+        ...(access === "public" ? [rateLimit(args)] : []),
+        ...(abuseContact === undefined ? [] : [plain("ABUSE_CONTACT", abuseContact)]),
     ];
 }
 
-const RATE_LIMIT = {
-    type: "ratelimit",
-    name: "RATE_LIMIT",
-    namespaceId: RATE_LIMIT_NAMESPACE,
-    simple: { limit: PUBLIC_REQUESTS_A_MINUTE, period: 60 },
-};
+/** The text of the keys, which is one variable. */
+function fitting(keys: string): string {
+    if (keys.length <= VARIABLE_BYTES) return keys;
+    throw new pulumi.RunError(
+        `dockermirror:keys  must fit into ${VARIABLE_BYTES} bytes at Cloudflare, got ${keys.length}: give some of them relays of their own, in another stack`,
+    );
+}
+
+/** Cloudflare counts over 10 or 60 s: https://developers.cloudflare.com/workers/runtime-apis/bindings/rate-limit/. */
+function rateLimit({ publicLimit }: WorkerRelayArgs): cloudflare.types.input.WorkersScriptBinding {
+    return {
+        type: "ratelimit",
+        name: "RATE_LIMIT",
+        namespaceId: RATE_LIMIT_NAMESPACE,
+        simple: { limit: publicLimit?.requestsPerMinute ?? REQUESTS_PER_MINUTE, period: 60 },
+    };
+}
 
 /** Cloudflare allows 63 characters of a-z, 0-9 and dashes. The end of a longer name is replaced by its digest. */
 function scriptName(hostname: string): string {

@@ -8,6 +8,8 @@ export interface HostCommandArgs {
     readonly create: pulumi.Input<string>;
     readonly delete: pulumi.Input<string>;
     readonly stdin: pulumi.Input<string>;
+    /** It is run anew, after `delete` with what it had, when one of these changes. */
+    readonly triggers: readonly pulumi.Input<string>[];
 }
 
 /**
@@ -20,11 +22,15 @@ export function hostCommand(
     name: string,
     docker: string,
     args: HostCommandArgs,
-    opts: pulumi.ResourceOptions,
+    opts: pulumi.CustomResourceOptions,
 ): command.local.Command {
     const there = (text: pulumi.Input<string>) => pulumi.output(text).apply((line) => onHost(docker, line));
-    const { create, stdin } = args;
-    return new command.local.Command(name, { create: there(create), delete: there(args.delete), stdin }, opts);
+    const { create, stdin, triggers } = args;
+    return new command.local.Command(
+        name,
+        { create: there(create), delete: there(args.delete), stdin, triggers: [...triggers] },
+        opts,
+    );
 }
 
 function onHost(docker: string, line: string): string {

@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
-import type { RelayEndpoint } from "../relay-endpoint";
+import { type Endpoint, type RelayEndpoint, withoutKeys } from "../relay-endpoint";
 import { clientFiles } from "./client-files";
 import { Front, type FrontArgs } from "./front";
 import { type ImageSource, OnpremImages } from "./onprem-images";
@@ -18,7 +18,7 @@ export interface OnpremSiteArgs {
     /** @default 443 */
     readonly port?: number;
     /** In the order in which the uplink asks them. At least one. */
-    readonly relays: readonly RelayEndpoint[];
+    readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
     readonly upstreams: readonly Upstream[];
     /** Address ranges that may pull. */
     readonly allowFrom: readonly string[];
@@ -44,48 +44,30 @@ export class OnpremSite extends pulumi.ComponentResource {
 
     constructor(name: string, args: OnpremSiteArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:OnpremSite", name, {}, opts);
-        const own = { parent: this };
-        const [first] = args.relays;
-        if (!first) throw new pulumi.RunError("an on-prem site needs at least one relay, got none");
+        const { docker: host, relays, upstreams, registryVersion } = args;
+        const provider = new docker.Provider(`${name}-docker`, providerArgs(args), { parent: this });
+        const inside = { parent: this, providers: [provider] };
 
-        const provider = new docker.Provider(`${name}-docker`, providerArgs(args, first), own);
-        const onHost = { ...own, provider };
-        const inside = { ...own, providers: [provider] };
-        const network = new docker.Network(
-            `${name}-network`,
-            { name: "dockermirror" },
-            { ...onHost, deleteBeforeReplace: true },
-        );
-        const volume = (role: string) =>
-            new docker.Volume(
-                `${name}-${role}`,
-                { name: `dockermirror-${role}` },
-                { ...onHost, deleteBeforeReplace: true },
-            );
-        const [store, spool] = [volume("store"), volume("spool")];
-        const trusts = args.relays.flatMap((relay) =>
-            relay.ca === undefined
-                ? []
-                : [new RelayTrust(`${name}-trust-${relay.name}`, { docker: args.docker, relay }, own)],
-        );
+        // A trust under another name would be taken away after this one is laid, and this one's file with it.
+        const former = { name: `${name}-trust-nginx` };
+        const { network, store, spool } = placesFor(name, { parent: this, provider });
+        const trust =
+            args.images.from === "relay"
+                ? new RelayTrust(`${name}-trust`, { docker: host, relays }, { parent: this, aliases: [former] })
+                : undefined;
         const images = new OnpremImages(
             `${name}-images`,
-            {
-                docker: args.docker,
-                source: args.images.from === "relay" ? { ...args.images, hostname: first.hostname } : args.images,
-                registryVersion: args.registryVersion,
-            },
+            { docker: host, source: imageSource(args), registryVersion },
             // The trust must be laid before the first image is asked for.
-            { ...inside, dependsOn: trusts },
+            { ...inside, dependsOn: trust },
         );
-
         const placed = { network: network.name, storeVolume: store.name };
         const uplink = new Uplink(
             `${name}-uplink`,
             {
                 ...placed,
-                relays: args.relays,
-                upstreams: args.upstreams,
+                relays,
+                upstreams,
                 spoolVolume: spool.name,
                 spoolBudgetGiB: args.spoolBudgetGiB,
                 image: images.uplink,
@@ -94,20 +76,13 @@ export class OnpremSite extends pulumi.ComponentResource {
         );
         const cache = new RegistryCache(
             `${name}-cache`,
-            { ...placed, remoteUrl: uplink.remoteUrl, version: args.registryVersion, image: images.cache },
+            { ...placed, remoteUrl: uplink.remoteUrl, version: registryVersion, image: images.cache },
             { ...inside, dependsOn: uplink },
         );
+        const { hostname, port, allowFrom, tls } = args;
         const front = new Front(
             `${name}-front`,
-            {
-                ...placed,
-                hostname: args.hostname,
-                port: args.port,
-                upstreams: args.upstreams,
-                allowFrom: args.allowFrom,
-                tls: args.tls,
-                image: images.front,
-            },
+            { ...placed, hostname, port, upstreams, allowFrom, tls, image: images.front },
             { ...inside, dependsOn: cache },
         );
 
@@ -119,14 +94,29 @@ export class OnpremSite extends pulumi.ComponentResource {
     }
 }
 
-function providerArgs({ docker: host, images }: OnpremSiteArgs, relay: RelayEndpoint): docker.ProviderArgs {
+function providerArgs({ docker: host, images, relays }: OnpremSiteArgs): docker.ProviderArgs {
+    const login = ([first]: readonly Endpoint[]) =>
+        first ? [{ address: first.hostname, username: "dockermirror", password: first.key }] : [];
     return {
         host,
         // A preview, in CI on a pull request, reaches no Docker host.
         disableDockerDaemonCheck: true,
-        registryAuth:
-            images.from === "relay"
-                ? [{ address: relay.hostname, username: "dockermirror", password: pulumi.secret(relay.key) }]
-                : undefined,
+        registryAuth: images.from === "relay" ? pulumi.secret(pulumi.output(relays).apply(login)) : undefined,
+    };
+}
+
+function imageSource({ images, relays }: OnpremSiteArgs): ImageSource {
+    if (images.from !== "relay") return images;
+    return { ...images, hostname: withoutKeys(relays).apply(([first]) => first?.hostname ?? "") };
+}
+
+/** The private network, and what containers share on disk. Fixed names, which are free only once what had them is gone. */
+function placesFor(name: string, opts: pulumi.CustomResourceOptions) {
+    const own = { ...opts, deleteBeforeReplace: true };
+    const volume = (role: string) => new docker.Volume(`${name}-${role}`, { name: `dockermirror-${role}` }, own);
+    return {
+        network: new docker.Network(`${name}-network`, { name: "dockermirror" }, own),
+        store: volume("store"),
+        spool: volume("spool"),
     };
 }

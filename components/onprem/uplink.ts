@@ -24,7 +24,7 @@ const HEALTH = `fetch("http://127.0.0.1:${PORT}/healthz").then((a) => process.ex
 /** Arguments of {@link Uplink}. */
 export interface UplinkArgs {
     /** In the order in which they are asked. At least one. */
-    readonly relays: readonly RelayEndpoint[];
+    readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
     readonly upstreams: readonly Upstream[];
     /** Name of the private network. */
     readonly network: pulumi.Input<string>;
@@ -102,13 +102,15 @@ function configText(args: UplinkArgs): pulumi.Output<string> {
     const config = {
         port: PORT,
         upstreams: args.upstreams.map((upstream) => upstream.name),
-        relays: args.relays.map(({ name, hostname, key, address, ca }) => ({
-            name,
-            url: pulumi.interpolate`https://${hostname}`,
-            key,
-            address,
-            ca,
-        })),
+        relays: pulumi.output(args.relays).apply((relays) =>
+            relays.map(({ name, hostname, key, address, ca }) => ({
+                name,
+                url: `https://${hostname}`,
+                key,
+                address,
+                ca,
+            })),
+        ),
         spool: { path: SPOOL, budgetGiB: args.spoolBudgetGiB ?? 10 },
         store: STORE,
         tagSeconds: TAG_SECONDS,

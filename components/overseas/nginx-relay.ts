@@ -54,6 +54,10 @@ export interface NginxRelayArgs {
     readonly upstreams: readonly Upstream[];
     /** @default "keys" */
     readonly access?: "keys" | "public";
+    /** With public access: the `mailto:` or `https:` URL that the page at `/` names for complaints. @default nobody */
+    readonly abuseContact?: string;
+    /** With public access: of an address without a key. @default 300 */
+    readonly publicLimit?: { readonly requestsPerMinute: number };
     /** Where its certificate comes from: the stack, or an ACME server. */
     readonly tls: TlsArgs | { readonly acme: AcmeArgs };
     /** Cloudflare zone of the host name. @default no DNS record: {@link NginxRelay.dnsRecord} says what to enter */
@@ -181,11 +185,12 @@ function releaseOf(
     args: NginxRelayArgs,
     privateCa: PrivateCa | undefined,
 ): pulumi.Output<ReturnType<typeof relayFiles>> {
-    const { hostname, upstreams, access, keys, hubAccount, privateAccounts = [], host } = args;
+    const { hostname, upstreams, access, abuseContact, publicLimit, host } = args;
+    const { keys, hubAccount, privateAccounts = [] } = args;
     checkPrivateAccounts(privateAccounts);
+    const plain = { hostname, ipv6: host.ipv6Address !== undefined, upstreams, access, abuseContact, publicLimit };
     const secrets = pulumi.output({ keys, hubAccount, privateAccounts, tls: tlsOf(args, privateCa) });
-    const ipv6 = host.ipv6Address !== undefined;
-    return secrets.apply((values) => relayFiles({ hostname, ipv6, upstreams, access, ...(values as ReleaseSecrets) }));
+    return secrets.apply((values) => relayFiles({ ...plain, ...(values as ReleaseSecrets) }));
 }
 
 function tlsOf({ tls, zone }: NginxRelayArgs, privateCa: PrivateCa | undefined): object {

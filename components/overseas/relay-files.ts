@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { version } from "../../package.json";
 import type { Account, PrivateAccount } from "../../services/registry/accounts";
+import { aboutPage, REQUESTS_PER_MINUTE, ROBOTS } from "../../services/registry/public-access";
 import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { accountsView, keyLines, namesView, tableView } from "../nginx-maps";
@@ -27,6 +28,10 @@ export interface RelayFilesArgs {
     readonly privateAccounts?: readonly PrivateAccount[];
     /** Who may pull: callers with a key, or everybody within a limit an address. @default "keys" */
     readonly access?: "keys" | "public";
+    /** With public access, what the page at `/` tells to complain to: visible ASCII without quotes, `\` and `$`. @default nobody */
+    readonly abuseContact?: string;
+    /** Of an address without a key. @default REQUESTS_PER_MINUTE */
+    readonly publicLimit?: { readonly requestsPerMinute: number };
     /** Where its certificate comes from. */
     readonly tls: LaidCertificate | { readonly acme: AcmeClient };
     /** Where things are on the machine. @default MACHINE */
@@ -101,6 +106,7 @@ export interface ReleaseFile {
 export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
     const { hostname, port = 443, ipv6 = false, upstreams, tls, machine = MACHINE } = args;
     const strangers = args.access === "public" ? "yes" : "no";
+    const { requestsPerMinute } = args.publicLimit ?? { requestsPerMinute: REQUESTS_PER_MINUTE };
     const shared = { userAgent: `dockermirror/${version}`, caBundle: machine.caBundle };
     const files: ReleaseFile[] = [
         plain("nginx.conf", "nginx/relay/nginx.conf", {
@@ -118,6 +124,8 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             ipv6Others: ipv6 ? `    listen [::]:${port} ssl default_server;` : "",
             ipv6: ipv6 ? `    listen [::]:${port} ssl;` : "",
             tokenCache: machine.tokenCache,
+            requestsPerMinute,
+            publicPages: strangers === "yes" ? "    include relay/public.conf;" : "",
             upstreamList: upstreams.map(({ name }) => name).join(", "),
         }),
         plain("tls.conf", "nginx/relay/tls.conf", {
@@ -127,8 +135,13 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
         plain("follow.conf", "nginx/relay/follow.conf", {}),
         plain("token.conf", "nginx/relay/token.conf", shared),
         plain("relay.js", "nginx/relay/relay.js", {}),
-        secret("keys.conf", "nginx/relay/keys.conf", { keys: keyLines(args.keys), strangers }),
+        secret("keys.conf", "nginx/relay/keys.conf", {
+            keys: keyLines(args.keys),
+            strangers,
+            requestsPerMinute,
+        }),
         secret("account.conf", "nginx/relay/account.conf", accountsView(args.hubAccount, args.privateAccounts ?? [])),
+        ...(strangers === "yes" ? [publicPages(args)] : []),
         plain("logrotate", "vm/logrotate", { accessLog: machine.accessLog }),
         plain("doctor.sh", "vm/doctor.sh", {}),
         plain("machine.sh", "vm/machine.sh", {
@@ -221,6 +234,11 @@ function dnsFiles({ zoneId, token }: NonNullable<AcmeClient["dns"]>): ReleaseFil
         plain("dns.sh", "vm/dns.sh", { zoneId: quote(zoneId) }),
         { mode: "0600", path: "dns-token", content: token },
     ];
+}
+
+function publicPages({ hostname, upstreams, abuseContact }: RelayFilesArgs): ReleaseFile {
+    const about = aboutPage(hostname, upstreams, abuseContact);
+    return plain("public.conf", "nginx/relay/public.conf", { robots: ROBOTS, about });
 }
 
 function certificateFolder({ tls }: RelayFilesArgs, machine: Machine): string {

@@ -25,7 +25,12 @@ export function refusalAnswer({ refusal: { status, code, message }, headers }: R
     return whole(status, "application/json", errorBody(code, message), headers);
 }
 
-/** For everything outside of the API: nothing that could be taken for a site. */
+/** Words for people and for search engines, of a public relay. */
+export function textAnswer(text: string): Response {
+    return whole(200, "text/plain", text);
+}
+
+/** For everything else outside of the API: nothing that could be taken for a site. */
 export function nothingHere(): Response {
     return whole(404, "text/plain", "Not Found\n");
 }

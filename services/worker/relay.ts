@@ -2,11 +2,12 @@
 import { privateAccountFor } from "../registry/accounts";
 import { isJson, isPage } from "../registry/media";
 import { type ParsedPath, parsePath, type RegistryRequest } from "../registry/names";
+import { aboutPage, ROBOTS } from "../registry/public-access";
 import { isRedirect, MAX_HOPS, redirectTarget } from "../registry/redirects";
 import { TokenSource } from "../registry/tokens";
 import { DEFAULT_UPSTREAM } from "../registry/upstreams";
 import { KeyRing } from "./admission";
-import { baseAnswer, nothingHere, passBack, refusalAnswer } from "./answers";
+import { baseAnswer, nothingHere, passBack, refusalAnswer, textAnswer } from "./answers";
 import { logLine } from "./log";
 import { Outbound } from "./outbound";
 import { keyWanted, methodNotAllowed, Refused, refusedBy, refusedUpstream, tooMany, unavailable } from "./refusals";
@@ -43,9 +44,18 @@ export class Relay {
         const path = parsePath(pathname, searchParams.get("ns") ?? undefined, this.settings.upstreams);
         const key = await this.keys.idOf(request.headers);
         const isOfTheApi = pathname === "/v2" || pathname.startsWith("/v2/");
-        const response = isOfTheApi ? await this.serve(request, path, key, waitUntil) : nothingHere();
+        const response = isOfTheApi
+            ? await this.serve(request, path, key, waitUntil)
+            : this.outsideOfTheApi(request.method, pathname);
         console.log(logLine({ started, key, path, request, response }));
         return response;
+    }
+
+    private outsideOfTheApi(method: string, pathname: string): Response {
+        const { isPublic, hostname, upstreams, abuseContact } = this.settings;
+        if (!isPublic || (method !== "GET" && method !== "HEAD")) return nothingHere();
+        if (pathname === "/robots.txt") return textAnswer(ROBOTS);
+        return pathname === "/" ? textAnswer(aboutPage(hostname, upstreams, abuseContact)) : nothingHere();
     }
 
     private async serve(

@@ -19,6 +19,8 @@ export interface Env {
     readonly ACCESS: string;
     /** Version of this program, for the User-Agent. */
     readonly VERSION: string;
+    /** For the page of a public relay. Absent: it names nobody. */
+    readonly ABUSE_CONTACT?: string;
     /** Bound where access is public. */
     readonly RATE_LIMIT?: RateLimit;
 }
@@ -36,6 +38,7 @@ export interface Settings {
     readonly upstreams: readonly Upstream[];
     readonly hostname: string;
     readonly isPublic: boolean;
+    readonly abuseContact: string | undefined;
     readonly userAgent: string;
     readonly rateLimit: RateLimit | undefined;
 }
@@ -53,6 +56,7 @@ export function readSettings(env: Env): Settings {
         upstreams: selectUpstreams(JSON.parse(env.UPSTREAMS) as string[]),
         hostname: env.HOSTNAME,
         isPublic: env.ACCESS === "public",
+        abuseContact: env.ABUSE_CONTACT,
         userAgent: `dockermirror/${env.VERSION}`,
         rateLimit: env.RATE_LIMIT,
     };

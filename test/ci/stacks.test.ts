@@ -38,7 +38,8 @@ describe(".ci/stacks", () => {
         }
         const found = lines().filter((line) => line.startsWith("as-"));
         assert.ok(found.includes("as-example offices as-example"));
-        assert.ok(found.includes("as-example-relays relays as-example-relays"));
+        assert.ok(found.includes("as-example-tokyo relays as-example-tokyo"));
+        assert.ok(found.includes("as-example-shanghai offices as-example-shanghai"));
         assert.ok(found.includes("as-local offices as-local"));
     });
 

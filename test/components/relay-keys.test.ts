@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
-import { RelayKeys, type RelayKeysArgs } from "../../components/relay-keys";
+import { currentKey, keyNames, RelayKeys, type RelayKeysArgs } from "../../components/relay-keys";
 import { type Deployed, deploy } from "../support/deploy";
 
 const PASSWORD = "random:index/randomPassword:RandomPassword";
@@ -72,6 +72,13 @@ describe("RelayKeys", () => {
 
     it("hands every key over as a secret", async () => {
         assert.equal((await make({ keys: [{ name: "acme", generation: 2 }] })).secret, true);
+    });
+
+    it("tells the current key of a name, and which names there are, from the values alone", () => {
+        const values = { "acme.9": "nine", "acme.10": "ten", "acme-asia.11": "of another" };
+        assert.deepEqual(keyNames(values), ["acme", "acme-asia"]);
+        assert.deepEqual([currentKey(values, "acme"), currentKey(values, "acme-asia")], ["ten", "of another"]);
+        assert.equal(currentKey(values, "globex"), undefined);
     });
 
     it("makes nothing where there is no relay", async () => {

@@ -13,7 +13,8 @@ import { type Hub, type RecordedRequest, startHub } from "../../rehearsal/hub/hu
 import { ImageStore, OCI_MANIFEST } from "../../rehearsal/hub/store";
 import { HUB_HOSTS, mannersOf } from "../../rehearsal/hub/upstream-hosts";
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
-import { DEFAULT_UPSTREAM, UPSTREAMS as TABLE } from "../../services/registry/upstreams";
+import { aboutPage } from "../../services/registry/public-access";
+import { DEFAULT_UPSTREAM, selectUpstreams, UPSTREAMS as TABLE } from "../../services/registry/upstreams";
 import { eventually } from "../support/eventually";
 import { type Answer, type RelayUnderTest, receive, type StartRelay, send } from "../support/relay";
 
@@ -47,6 +48,11 @@ const PRIVATE = ["docker.io", "ghcr.io", "nvcr.io"].flatMap((upstream) => [
     `${upstream}/company/app`,
     `${upstream}/elsewhere/app`,
 ]);
+
+const ABUSE_CONTACT = "mailto:abuse@example.org";
+/** Requests a minute. Of so many that come at once one is too many, even if a new minute begins in between. */
+const LIMIT = 2;
+const TOO_MANY = 2 * LIMIT + 2;
 
 /** What the uplink sends with every request. */
 const PULL = { "x-relay-key": KEY, accept: OCI_MANIFEST };
@@ -178,13 +184,69 @@ export function relayContract(name: string, start: StartRelay): void {
         describe("with public access", () => {
             let open: RelayUnderTest;
             before(async () => {
-                open = await startRelay({ access: "public" });
+                open = await startRelay({ access: "public", abuseContact: ABUSE_CONTACT });
             });
             after(() => open.stop());
 
             it("serves a caller without a key", async () => {
                 assert.equal((await send(open, "GET", "/v2/")).status, 200);
                 assert.equal((await send(open, "GET", HELLO_MANIFEST, { accept: OCI_MANIFEST })).status, 200);
+            });
+
+            it("limits what an address may ask without a key, and nobody who has one", async () => {
+                const limited = await startRelay({ access: "public", publicLimit: { requestsPerMinute: LIMIT } });
+                const statuses = async (headers: Record<string, string>) => {
+                    const answers: Answer[] = [];
+                    while (answers.length < TOO_MANY) {
+                        answers.push(await send(limited, "HEAD", HELLO_MANIFEST, { accept: OCI_MANIFEST, ...headers }));
+                    }
+                    return answers.map(({ status, headers }) => [status, headers["retry-after"]]);
+                };
+                try {
+                    assert.deepEqual(await statuses(PULL), Array(TOO_MANY).fill([200, undefined]));
+                    const [first, ...others] = await statuses({});
+                    assert.deepEqual(first, [200, undefined]);
+                    assert.ok(others.some(([status, retryAfter]) => status === 429 && retryAfter === "60"));
+                } finally {
+                    await limited.stop();
+                }
+            });
+
+            const pages: Record<string, string> = {
+                "/robots.txt": "User-agent: *\nDisallow: /\n",
+                "/": aboutPage("{hostname}", selectUpstreams(UPSTREAMS), ABUSE_CONTACT),
+            };
+            for (const [path, text] of Object.entries(pages)) {
+                it(`says what ${path} is for, in plain text`, async () => {
+                    const answer = await send(open, "GET", path);
+                    assert.equal(answer.status, 200);
+                    assert.match(answer.headers["content-type"] ?? "", /^text\/plain/);
+                    assert.equal(answer.body.toString(), text.replace("{hostname}", open.hostname));
+                    const head = await send(open, "HEAD", path);
+                    assert.deepEqual([head.status, head.body.length], [200, 0]);
+                    assert.equal(head.headers["content-length"], answer.headers["content-length"]);
+                    assert.deepEqual(hub.requests, []);
+                });
+
+                it(`takes nothing else at ${path}`, async () => {
+                    for (const method of ["POST", "PUT", "DELETE"]) {
+                        assert.equal((await send(open, method, path)).status, 404);
+                    }
+                });
+            }
+
+            it("names who is responsible, where people look first", async () => {
+                const { body } = await send(open, "GET", "/");
+                assert.ok(body.toString().includes(ABUSE_CONTACT));
+                assert.ok(body.toString().includes("not run by these registries"));
+            });
+
+            it("answers everything else outside of the API by a plain 404", async () => {
+                for (const path of ["/index.html", "/robots.txt/", "/.well-known/security.txt", "/v1/_ping", "/v2x"]) {
+                    const answer = await send(open, "GET", path);
+                    assert.equal(answer.status, 404, path);
+                    assertNoPage(answer);
+                }
             });
 
             it("is still no open proxy", async () => {
@@ -225,6 +287,7 @@ export function relayContract(name: string, start: StartRelay): void {
                 "/",
                 "/index.html",
                 "/robots.txt",
+                "/.well-known/security.txt",
                 "/token",
                 "/_token",
                 "/v1/_ping",

@@ -4,6 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
+import { readStack } from "../../rehearsal/stack-file";
 import type { AcmeSettings } from "../../stacks/overseas";
 import { readSettings, type Settings, warnings } from "../../stacks/settings";
 import { PROJECT } from "../support/deploy";
@@ -66,6 +67,7 @@ describe("Settings", () => {
             relayKey: "k".repeat(48),
         };
         assert.equal(read(office, ["relayKey"]).relays.length, 1);
+        assert.equal(read({ onprem: ONPREM, relays: [{ stack: "acme-tokyo" }] }).relays.length, 1);
         assert.equal(read({ overseas: OVERSEAS }).zone, undefined);
     });
 
@@ -86,6 +88,7 @@ describe("Settings", () => {
             known.filter((key) => !declared.includes(key)),
             [
                 "hubToken",
+                "privateTokens",
                 "relayKey",
                 "relayKeys",
                 "sshPrivateKey",
@@ -102,9 +105,10 @@ describe("Settings", () => {
 
     for (const file of readdirSync(STACKS).filter((name) => name.startsWith("Pulumi."))) {
         it(`accept stacks/${file}`, () => {
-            const { config } = parse(readFileSync(join(STACKS, file), "utf8")) as { config: Record<string, unknown> };
-            const entries = Object.entries(config).map(([key, value]) => [key.replace(`${PROJECT}:`, ""), value]);
-            const { onprem, overseas, edge } = read(Object.fromEntries(entries));
+            const { config, secretKeys } = readStack(file.slice("Pulumi.".length, -".yaml".length), {});
+            const short = (key: string) => key.replace(`${PROJECT}:`, "");
+            const entries = Object.entries(config).map(([key, value]) => [short(key), value]);
+            const { onprem, overseas, edge } = read(Object.fromEntries(entries), secretKeys.map(short));
             assert.ok(onprem ?? overseas ?? edge);
         });
     }
@@ -118,7 +122,93 @@ describe("Settings", () => {
         ]);
     });
 
+    it("take relays of other stacks by their names, in every form that means one stack", () => {
+        const relays = [
+            { stack: "acme-tokyo", relay: "nginx", key: "shanghai" },
+            { stack: "organization/dockermirror/acme-frankfurt" },
+            { name: "other", hostname: "other.example.com" },
+            { stack: "acme-tokyo", relay: "worker", key: "shanghai" },
+            { stack: "Acme_2.test" },
+        ];
+        assert.deepEqual(read({ onprem: ONPREM, relays, relayKey: "k".repeat(48) }, ["relayKey"]).relays, relays);
+    });
+
+    it("take a public service's contact and limit", () => {
+        const open = { ...WHOLE, access: "public", publicLimit: { requestsPerMinute: 60 } };
+        for (const abuseContact of [
+            "mailto:abuse@example.org",
+            "mailto:net.ops+abuse@mail.example.org",
+            "https://example.org",
+            "https://example.org/abuse?kind=relay",
+        ]) {
+            const { publicLimit, ...settings } = read({ ...open, abuseContact });
+            assert.deepEqual([settings.abuseContact, publicLimit], [abuseContact, { requestsPerMinute: 60 }]);
+        }
+    });
+
     const refused: Record<string, [Record<string, unknown>, RegExp]> = {
+        "a relay that is neither": [
+            { onprem: ONPREM, relays: [{ stak: "acme-tokyo" }] },
+            /^dockermirror:relays\[0\] {2}Unrecognized key: "stak"$/,
+        ],
+        "a relay by stack and by host name": [
+            { onprem: ONPREM, relays: [{ stack: "acme-tokyo", hostname: "vm.example.com" }] },
+            /^dockermirror:relays\[0\] {2}Unrecognized key: "hostname"$/,
+        ],
+        "a relay that is no object": [
+            { onprem: ONPREM, relays: ["acme-tokyo"] },
+            /^dockermirror:relays\[0\] {2}.*expected object.*got "acme-tokyo"$/,
+        ],
+        "a stack in a form that depends on the backend": [
+            { onprem: ONPREM, relays: [{ stack: "acme/tokyo" }] },
+            /^dockermirror:relays\[0\]\.stack {2}must be a stack of this project such as .*, got "acme\/tokyo"$/,
+        ],
+        "a name of a relay that no metric takes": [
+            { onprem: ONPREM, relays: [{ stack: "acme-tokyo", relay: "Nginx" }] },
+            /^dockermirror:relays\[0\]\.relay {2}must be 1 to 32 characters of a-z, 0-9 and -, got "Nginx"$/,
+        ],
+        "one relay twice": [
+            {
+                onprem: ONPREM,
+                relays: [
+                    { stack: "acme-tokyo", relay: "nginx" },
+                    { stack: "acme-tokyo", relay: "nginx" },
+                ],
+            },
+            /^dockermirror:relays\[1\] {2}must have a relay once, got nginx of "acme-tokyo" twice$/,
+        ],
+        "one relay by itself and among all": [
+            { onprem: ONPREM, relays: [{ stack: "acme-tokyo", relay: "worker" }, { stack: "acme-tokyo" }] },
+            /^dockermirror:relays\[1\] {2}must have a relay once, got worker of "acme-tokyo" twice$/,
+        ],
+        "relays by host name without their key": [
+            { onprem: ONPREM, relays: [{ stack: "acme-tokyo" }, { name: "a", hostname: "a.example.com" }] },
+            /^dockermirror:relays {2}need the key that those with a hostname ask for: .*relayKey$/,
+        ],
+        "a relay with the name of the stack's own": [
+            { ...WHOLE, relays: [{ name: "nginx", hostname: "a.example.com" }] },
+            /^dockermirror:relays {2}must have one entry a name, got "nginx" twice$/,
+        ],
+        "a public service without a contact": [
+            { ...WHOLE, access: "public" },
+            /^dockermirror:access {2}public needs abuseContact.*mailto:abuse@example\.org$/,
+        ],
+        "a contact that nobody can write to": [
+            { ...WHOLE, access: "public", abuseContact: "abuse@example.org" },
+            /^dockermirror:abuseContact {2}must be a mailto: or https: URL.*got "abuse@example\.org"$/,
+        ],
+        "a contact that would be taken for something else in a conf": [
+            { ...WHOLE, access: "public", abuseContact: "https://example.org/$host'" },
+            /^dockermirror:abuseContact {2}must be a mailto: or https: URL/,
+        ],
+        "a contact, and a limit, of relays that ask for keys": [
+            { ...WHOLE, abuseContact: "https://example.org", publicLimit: { requestsPerMinute: 60 } },
+            /^dockermirror:publicLimit {2}is for access: public, which is not set$/,
+        ],
+        "a limit that no pull fits into": [
+            { ...WHOLE, access: "public", abuseContact: "https://example.org", publicLimit: { requestsPerMinute: 1 } },
+            /^dockermirror:publicLimit\.requestsPerMinute {2}.*>=10, got 1$/,
+        ],
         "nothing at all": [{}, /^dockermirror:edge {2}or overseas or onprem must be set/],
         "an on-prem site without a relay": [{ onprem: ONPREM }, /^dockermirror:onprem {2}needs a relay/],
         "relays without an on-prem site": [
@@ -343,6 +433,100 @@ describe("Settings", () => {
         assert.deepEqual(others, []);
         assert.match(found, /^dockermirror:acmeDnsToken {2}must be a Cloudflare API token .*, got 8 of some kind$/);
         assert.doesNotMatch(found, /sentinel/);
+    });
+
+    describe("of private accounts", () => {
+        const ACCOUNT = { upstream: "ghcr.io", username: "acme-bot", repositories: ["acme/*"] };
+        const TOKENS = { "ghcr.io/acme-bot": "ghp_sentinel" };
+        const config = (accounts: unknown, tokens: unknown, more: Record<string, unknown> = {}) => ({
+            ...WHOLE,
+            privateAccounts: accounts,
+            privateTokens: tokens,
+            ...more,
+        });
+        const wrong = (accounts: unknown, tokens: unknown, more?: Record<string, unknown>) =>
+            problems(config(accounts, tokens, more), ["privateTokens"]);
+
+        it("have each its token, as a secret", async () => {
+            const nvidia = { upstream: "nvcr.io", username: "$oauthtoken", repositories: ["acme/app"] };
+            const tokens = { "nvcr.io/$oauthtoken": "nvapi-sentinel", ...TOKENS };
+            const { privateAccounts } = read(config([ACCOUNT, nvidia], tokens), ["privateTokens"]);
+            assert.deepEqual(
+                privateAccounts.map(({ token: _, ...account }) => account),
+                [ACCOUNT, nvidia],
+            );
+            for (const [index, expected] of ["ghp_sentinel", "nvapi-sentinel"].entries()) {
+                const { token } = privateAccounts[index]!;
+                assert.equal(await pulumi.isSecret(token), true);
+                assert.equal(await (token as unknown as { promise(): Promise<string> }).promise(), expected);
+            }
+        });
+
+        const wrongs: Record<string, [string[], RegExp]> = {
+            "without a token": [
+                wrong([ACCOUNT], {}),
+                /^dockermirror:privateAccounts\[0\] {2}needs its token: privateTokens has no "ghcr\.io\/acme-bot"$/,
+            ],
+            "with a token of somebody else": [
+                wrong([ACCOUNT], { ...TOKENS, "ghcr.io/acme": "ghp_sentinel" }),
+                /^dockermirror:privateTokens {2}has a token of "ghcr\.io\/acme", which is not in privateAccounts$/,
+            ],
+            "at a registry without accounts": [
+                wrong([{ ...ACCOUNT, upstream: "registry.k8s.io" }], { "registry.k8s.io/acme-bot": "sentinel" }),
+                /^dockermirror:privateAccounts\[0\] {2}registry\.k8s\.io has no accounts that a relay can use/,
+            ],
+            "at a registry that is not relayed": [
+                wrong([ACCOUNT], TOKENS, { upstreams: ["docker.io"] }),
+                /^dockermirror:privateAccounts\[0\]\.upstream {2}must be one of docker\.io, got "ghcr\.io"$/,
+            ],
+            "for everything": [
+                wrong([{ ...ACCOUNT, repositories: ["*"] }], TOKENS),
+                /^dockermirror:privateAccounts\[0\] {2}a private repository at ghcr\.io is a whole name.*got "\*"$/,
+            ],
+            "that is there twice": [
+                wrong([ACCOUNT, ACCOUNT], TOKENS),
+                /^dockermirror:privateAccounts\[1\] {2}must have an account once, got "ghcr\.io\/acme-bot" twice$/,
+            ],
+            "in a stack without relays of its own": [
+                problems(
+                    {
+                        onprem: ONPREM,
+                        relays: [{ stack: "acme-tokyo" }],
+                        privateAccounts: [ACCOUNT],
+                        privateTokens: TOKENS,
+                    },
+                    ["privateTokens"],
+                ),
+                /^dockermirror:privateAccounts {2}are what relays pull with/,
+            ],
+            "that are more than a Worker takes": [
+                wrong([{ ...ACCOUNT, repositories: Array(500).fill("acme/app") }], TOKENS),
+                /^dockermirror:privateAccounts {2}must fit into 5000 bytes at Cloudflare, got \d{4}: list fewer/,
+            ],
+            "whose tokens are no JSON": [
+                wrong([ACCOUNT], "sentinel"),
+                /^dockermirror:privateTokens {2}must be JSON such as .*not repeated here$/,
+            ],
+            "whose token is longer than nginx takes": [
+                wrong([ACCOUNT], { "ghcr.io/acme-bot": "s".repeat(3001) }),
+                /^dockermirror:privateTokens {2}must be JSON/,
+            ],
+        };
+        for (const [what, [found, expected]] of Object.entries(wrongs)) {
+            it(`refuse one ${what}, without repeating its token`, () => {
+                assert.ok(
+                    found.some((line) => expected.test(line)),
+                    found.join("\n"),
+                );
+                assert.doesNotMatch(found.join(), /sentinel|ssss/);
+            });
+        }
+
+        it("may be many where there is no Worker", () => {
+            const many = { ...ACCOUNT, repositories: Array(500).fill("acme/app") };
+            const { edge: _, ...rest } = config([many], TOKENS);
+            assert.equal(read(rest, ["privateTokens"]).privateAccounts.length, 1);
+        });
     });
 
     it("refuse relay keys that nobody would take, without repeating them", () => {

@@ -1,5 +1,8 @@
 /** Runs a program, or a part of one, on Pulumi's mocks: what it makes, with nothing made. */
 import * as pulumi from "@pulumi/pulumi";
+import type { ReadResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
+import { getMonitor } from "@pulumi/pulumi/runtime/settings";
 import { onRegistration } from "../../rehearsal/engine";
 
 /** A resource that the program asked for. Secret inputs are envelopes: `isSecret` and `reveal` tell and open them. */
@@ -27,7 +30,17 @@ export interface DeployOptions {
     readonly outputs?: Outputs;
     /** Provider functions by token. A function that is not here is an error. */
     readonly functions?: Record<string, (inputs: any) => Record<string, unknown>>;
+    /** What references to other stacks read, by name of the stack. One that is not here does not exist. */
+    readonly stacks?: Readonly<Record<string, OtherStack>>;
     readonly preview?: boolean;
+}
+
+/** Another stack, as a reference reads it. */
+export interface OtherStack {
+    /** Opened. */
+    readonly outputs: Readonly<Record<string, unknown>>;
+    /** Which of them are secret. */
+    readonly secretOutputs: Readonly<Record<string, boolean>>;
 }
 
 /** What came of it. */
@@ -39,16 +52,19 @@ export interface Deployed {
 
 export const PROJECT = "dockermirror";
 const SECRET_KEY = "4dabf18193072939515e22adb298388d";
+const SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270";
+const STACK_REFERENCE = "pulumi:pulumi:StackReference";
 
 /** Runs `program` under fresh mocks. Rejects with the program's own error, also one thrown in an `apply`. */
 export async function deploy(program: () => object | Promise<object>, options: DeployOptions = {}): Promise<Deployed> {
-    const { outputs = {}, functions = {} } = options;
+    const { outputs = {}, functions = {}, stacks = {} } = options;
     const resources: Resource[] = [];
     const requests = new Map<string, Omit<Resource, "type" | "name" | "custom" | "inputs" | "provider">>();
     const newResource = async ({ type, name, inputs, custom = false, provider }: pulumi.runtime.MockResourceArgs) => {
         const request = requests.get(`${type} ${name}`);
         if (!request) throw new Error(`${name} was registered past the monitor`);
         resources.push({ type, name, custom, inputs, provider, ...request });
+        if (type === STACK_REFERENCE) return { id: inputs.name, state: readStack(stacks, inputs.name) };
         // In a preview nothing has an id yet: what waits for one is unknown.
         return {
             id: custom && !options.preview ? `${name}-id` : undefined,
@@ -80,11 +96,47 @@ export async function deploy(program: () => object | Promise<object>, options: D
             dependencies: request.getDependenciesList(),
         }),
     );
+    onRead((request) =>
+        requests.set(`${request.getType()} ${request.getName()}`, {
+            parent: request.getParent(),
+            deleteBeforeReplace: false,
+            ignoreChanges: [],
+            dependencies: request.getDependenciesList(),
+        }),
+    );
     return rejectionsAreErrors(async () => {
         const exported = await settle(await program());
         await pulumi.runtime.disconnect();
         return { resources, outputs: exported };
     });
+}
+
+/** Like `onRegistration`, for what is read and not made. */
+function onRead(note: (request: ReadResourceRequest) => void): void {
+    const monitor: unknown = getMonitor();
+    if (!(monitor instanceof MockMonitor)) throw new Error("Pulumi's mock monitor is not in place");
+    const read = monitor.readResource.bind(monitor);
+    monitor.readResource = async (request: ReadResourceRequest, callback: Parameters<typeof read>[1]) => {
+        note(request);
+        await read(request, callback);
+    };
+}
+
+/** As the engine does: pulumi/pulumi, pkg/resource/deploy/builtins.go, readStackReference. */
+function readStack(stacks: NonNullable<DeployOptions["stacks"]>, name: string): Record<string, unknown> {
+    const stack = stacks[name];
+    if (!stack) throw new Error(`unknown stack "${name}"`);
+    const { outputs, secretOutputs } = stack;
+    // A JSON round trip, as state is: what is undefined is not there.
+    const entries = Object.entries(JSON.parse(JSON.stringify(outputs))).map(([key, value]) => [
+        key,
+        secretOutputs[key] ? { [SECRET_KEY]: SECRET_MARK, value } : value,
+    ]);
+    return {
+        name,
+        outputs: Object.fromEntries(entries),
+        secretOutputNames: Object.keys(outputs).filter((key) => secretOutputs[key]),
+    };
 }
 
 /** The one resource of a type (and of a name that has `part` in it). Throws when there are none or more. */

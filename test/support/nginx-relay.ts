@@ -27,6 +27,8 @@ export async function startNginxRelay(options: RelayOptions, upstreamCa = option
         hubAccount: options.account,
         privateAccounts: options.privateAccounts,
         access: options.access,
+        abuseContact: options.abuseContact,
+        publicLimit: options.publicLimit,
         tls: { certificate, key, ca: options.ca.cert },
         machine,
     });

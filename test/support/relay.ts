@@ -44,6 +44,8 @@ export interface RelayOptions {
     /** Names of the upstreams that are relayed. @default all of the table */
     readonly upstreams?: readonly string[];
     readonly access?: "keys" | "public";
+    readonly abuseContact?: string;
+    readonly publicLimit?: { readonly requestsPerMinute: number };
 }
 
 export type StartRelay = (options: RelayOptions) => Promise<RelayUnderTest>;

@@ -5,9 +5,7 @@ import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
 import { deploy, only, reveal } from "./deploy";
 import type { RelayOptions } from "./relay";
 
-type WorkerOptions = Pick<RelayOptions, "keys" | "account" | "privateAccounts" | "upstreams" | "access"> & {
-    readonly hostname: string;
-};
+type WorkerOptions = Omit<RelayOptions, "hub" | "hubAddress" | "ca"> & { readonly hostname: string };
 
 /** The inputs of the `WorkersScript` that `WorkerRelay` makes, secrets unwrapped. */
 export async function workerScript(options: WorkerOptions): Promise<WorkerScript> {
@@ -21,6 +19,8 @@ export async function workerScript(options: WorkerOptions): Promise<WorkerScript
             privateAccounts: options.privateAccounts,
             upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
             access: options.access,
+            abuseContact: options.abuseContact,
+            publicLimit: options.publicLimit,
         });
         return { url };
     });

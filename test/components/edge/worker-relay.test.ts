@@ -180,6 +180,33 @@ describe("WorkerRelay", () => {
         }
     });
 
+    it("tells whom to complain to and counts strangers, where they are let in", async () => {
+        const named = async (args: Partial<WorkerRelayArgs>) =>
+            Object.fromEntries((await bindingsOf(args)).map(({ name, text, simple }) => [name, text ?? simple]));
+        const closed = await named({});
+        assert.deepEqual([closed.ABUSE_CONTACT, closed.RATE_LIMIT], [undefined, undefined]);
+        const open = await named({
+            access: "public",
+            abuseContact: "https://example.org",
+            publicLimit: { requestsPerMinute: 60 },
+        });
+        assert.deepEqual([open.ABUSE_CONTACT, open.RATE_LIMIT], ["https://example.org", { limit: 60, period: 60 }]);
+        assert.deepEqual((await named({ access: "public" })).RATE_LIMIT, { limit: 300, period: 60 });
+    });
+
+    it("refuses more keys than Cloudflare takes in a variable, without repeating one", async () => {
+        const keys = (names: number) =>
+            Object.fromEntries(
+                Array.from({ length: names }, (_, index) => [`office-${index}.1`, "sEntiNel".repeat(6)]),
+            );
+        assert.ok(await deployRelay({ keys: keys(70) }));
+        await assert.rejects(deployRelay({ keys: keys(80) }), (error: Error) => {
+            assert.match(error.message, /dockermirror:keys {2}must fit into 5000 bytes at Cloudflare, got \d{4}: /);
+            assert.doesNotMatch(error.message, /sEntiNel/);
+            return true;
+        });
+    });
+
     it("lets the user change each resource underneath", async () => {
         const deployed = await deployRelay({
             transform: {

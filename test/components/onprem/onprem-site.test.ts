@@ -2,14 +2,16 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { OnpremSite, type OnpremSiteArgs } from "../../../components/onprem/onprem-site";
+import type { RelayEndpoint } from "../../../components/relay-endpoint";
 import { selectUpstreams } from "../../../services/registry/upstreams";
-import { type Deployed, deploy, isSecret, only, type Resource, reveal } from "../../support/deploy";
+import { type Deployed, deploy, isSecret, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
 
 const CONTAINER = "docker:index/container:Container";
 const IMAGE = "docker:index/remoteImage:RemoteImage";
 const VOLUME = "docker:index/volume:Volume";
 const NETWORK = "docker:index/network:Network";
 const PROVIDER = "pulumi:providers:docker";
+const COMMAND = "command:local:Command";
 const TRUST = "dockermirror:onprem:RelayTrust";
 
 const ARGS: OnpremSiteArgs = {
@@ -32,13 +34,14 @@ const ARGS: OnpremSiteArgs = {
     tls: { certificate: "the certificate", key: pulumi.secret("sEntiNel3") },
 };
 
-function make(args: Partial<OnpremSiteArgs> = {}): Promise<Deployed> {
+function make(args: Partial<OnpremSiteArgs> = {}, preview = false): Promise<Deployed> {
     return deploy(
         () => {
             const { mirrorUrl, ca, clients } = new OnpremSite("onprem", { ...ARGS, ...args });
             return { mirrorUrl, ca, clients };
         },
         {
+            preview,
             outputs: {
                 [CONTAINER]: ({ attach }) => (attach ? { exitCode: 0 } : {}),
                 [IMAGE]: (_, name) => ({ imageId: `sha256:${name}` }),
@@ -109,17 +112,32 @@ describe("OnpremSite", () => {
         assert.deepEqual([config.upstreams, config.spool.budgetGiB], [["docker.io", "ghcr.io"], 7]);
     });
 
-    it("trusts the relays with a CA of their own before it asks them for an image, and no others", async () => {
+    it("trusts the relays with a CA of their own before it asks the first for an image", async () => {
         const deployed = await make();
-        assert.deepEqual(
-            all(deployed, TRUST).map(({ name }) => name),
-            ["onprem-trust-nginx"],
-        );
         const images = only(deployed, "dockermirror:onprem:OnpremImages");
         assert.ok(
-            images.dependencies.some((urn) => urn.endsWith("::onprem-trust-nginx-file")),
+            images.dependencies.some((urn) => urn.endsWith("::onprem-trust-file")),
             images.dependencies.join(),
         );
+        const past = await make({ images: { from: "archive", archive: "images.tar" } });
+        assert.deepEqual(all(past, TRUST), []);
+    });
+
+    it("can be given relays that only another stack knows, and makes the same of them", async () => {
+        const known = await make();
+        const told = await make({ relays: pulumi.secret(ARGS.relays as RelayEndpoint[]) });
+        assert.deepEqual(reveal(told.resources), reveal(known.resources));
+        // What is no key can be read in a preview.
+        assert.equal(only(told, IMAGE, "front").inputs.name, "vm.example.com/library/nginx:1.28-bookworm");
+        assert.equal(isSecret(only(told, COMMAND).inputs.stdin), false);
+        for (const { name, inputs } of told.resources) assert.deepEqual(plainOccurrences(inputs, "sEntiNel"), [], name);
+    });
+
+    it("makes as many resources in a preview in which the relays are not known", async () => {
+        const unknown = pulumi.output(pulumi.unknown) as unknown as pulumi.Output<RelayEndpoint[]>;
+        const previewed = await make({ relays: unknown }, true);
+        const names = ({ resources }: Deployed) => resources.map(({ type, name }) => `${type} ${name}`).sort();
+        assert.deepEqual(names(previewed), names(await make()));
     });
 
     it("logs its Docker in to the first relay, for images that come through it and for no others", async () => {
