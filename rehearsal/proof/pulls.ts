@@ -18,7 +18,7 @@ const BROKEN: readonly BrokenFile[] = [
 ];
 
 /** Pulls, with relays that die and lie in between; each step leaves all relays well. */
-export function pullSteps({ scene, catalogue, relayKey, program }: ProofInputs): Record<string, StepOf> {
+export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<string, StepOf> {
     const { images } = catalogue;
     const { relays, hub } = scene;
     const [first, second = first] = relays;
@@ -105,17 +105,10 @@ export function pullSteps({ scene, catalogue, relayKey, program }: ProofInputs):
             const stranger = await scene.attempt("direct", ["docker", "pull", image]);
             assert.notEqual(stranger.code, 0, "a pull without a login succeeded");
             assert.match(stranger.stderr, /unauthorized|no basic auth credentials/i);
-            const wrong = await scene.attempt(
-                "direct",
-                ["docker", "login", "--username", "me", "--password-stdin", first.hostname],
-                "wrong",
-            );
+            const wrong = await scene.login(first, "wrong");
             assert.notEqual(wrong.code, 0, "a login with a wrong password succeeded");
-            await scene.exec(
-                "direct",
-                ["docker", "login", "--username", "me", "--password-stdin", first.hostname],
-                relayKey,
-            );
+            const right = await scene.login(first, first.key);
+            assert.equal(right.code, 0, right.stderr);
             assert.equal(await scene.pull("direct", image), one("cold").config.digest);
             return { relay: first.name, note: firstLine(stranger.stderr) };
         },
