@@ -26,6 +26,8 @@ export interface StackNames {
     };
     readonly onprem?: { readonly hostname: string; readonly docker: string };
     readonly hub?: { readonly username: string };
+    /** Relays let everybody in, not only who has a key. */
+    readonly isPublic: boolean;
     readonly relays?: readonly RelaySettings[];
     readonly privateAccounts?: readonly Account[];
 }
@@ -95,6 +97,7 @@ export function stackNames(stack: StackConfig): StackNames {
         overseas: site(stack, "overseas"),
         onprem: site(stack, "onprem"),
         hub: site(stack, "hub"),
+        isPublic: stack.config[`${PROJECT}:access`] === "public",
         relays: site(stack, "relays"),
         privateAccounts: site(stack, "privateAccounts"),
     };

@@ -102,6 +102,7 @@ describe("readStack", () => {
             overseas: undefined,
             onprem: ONPREM,
             hub: undefined,
+            isPublic: false,
             relays: undefined,
             privateAccounts: undefined,
         });
