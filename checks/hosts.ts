@@ -95,17 +95,25 @@ async function scan({ run, env, seconds }: Surroundings, host: string, port: num
     return `${type} ${key}`;
 }
 
+/**
+ * The address from which this machine speaks to AWS.
+ *
+ * @throws Error that says why it is not known.
+ */
+export async function ownAddress(where: Surroundings): Promise<string> {
+    const { text } = await ask(where, { url: where.services.ownAddress });
+    return text.trim();
+}
+
 /** Whether the address from which this machine speaks to AWS is one that may log in to what the stack makes. */
 export function sshFromCheck(where: Surroundings, sshFrom: readonly string[]): Check {
-    const { ownAddress } = where.services;
     return {
         what: "this machine in sshFrom",
         where: sshFrom.join(", "),
         ask: async () => {
-            const { text } = await ask(where, { url: ownAddress }).catch((error: Error) => {
-                throw new Remark("skipped", `${new URL(ownAddress).host}: ${error.message}`);
+            const address = await ownAddress(where).catch((error: Error) => {
+                throw new Remark("skipped", `${new URL(where.services.ownAddress).host}: ${error.message}`);
             });
-            const address = text.trim();
             if (holds(sshFrom, address)) return `${address} is in it`;
             const todo = `add ${address}/32 to overseas.sshFrom, unless SSH leaves by another address than HTTPS does`;
             throw new Remark("warning", `AWS sees this machine as ${address}, which may not log in`, todo);

@@ -2,7 +2,7 @@
 import { basename } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { readStack, type StackConfig } from "../rehearsal/stack-file";
-import { readSettings, type Settings } from "../stacks/settings";
+import { readSettings, type Settings, settingsProblems } from "../stacks/settings";
 import { proxyChecks } from "./ask";
 import { ec2Check, identityCheck, lightsailCheck } from "./aws";
 import { cloudflareCheck } from "./cloudflare";
@@ -59,17 +59,14 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
         }
     }
     const { secretKeys } = config;
-    try {
-        pulumi.runtime.setAllConfig(config.config, secretKeys);
-        const settings = readSettings(new pulumi.Config(PROJECT));
-        const secret = (key: string) => (readable || !secretKeys.includes(key) ? config.config[key] : undefined);
-        const isSet = (key: string) => config.config[key] !== undefined;
-        return { stack: { settings, secret, isSet }, findings: [{ ...row, state: "ok", note: "are right" }, ...told] };
-    } catch (error) {
-        if (!pulumi.RunError.isInstance(error)) throw error;
-        const problems = error.message.split("\n").filter((line) => line.startsWith(`  ${PROJECT}:`));
-        return { findings: problems.map((problem) => ({ ...row, state: "failed", note: problem.trim() })) };
-    }
+    pulumi.runtime.setAllConfig(config.config, secretKeys);
+    const read = new pulumi.Config(PROJECT);
+    const problems = settingsProblems(read);
+    if (problems.length > 0) return { findings: problems.map((note) => ({ ...row, state: "failed", note })) };
+    const settings = readSettings(read);
+    const secret = (key: string) => (readable || !secretKeys.includes(key) ? config.config[key] : undefined);
+    const isSet = (key: string) => config.config[key] !== undefined;
+    return { stack: { settings, secret, isSet }, findings: [{ ...row, state: "ok", note: "are right" }, ...told] };
 }
 
 async function decrypted(where: Surroundings, name: string): Promise<StackConfig> {
@@ -95,7 +92,8 @@ function anyStackChecks(where: Surroundings): Check[] {
     return [cloudflareCheck(where, { token, records: [] }), identityCheck(where, [])];
 }
 
-function stackChecks(where: Surroundings, { settings, secret, isSet }: Stack): Check[] {
+/** What this stack needs: what its tokens may do, and the machines that are there. */
+export function stackChecks(where: Surroundings, { settings, secret, isSet }: Stack): Check[] {
     const { zone, createZone, edge, overseas, onprem, hubAccount } = settings;
     const machine = overseas?.machine;
     const checks: Check[] = [];

@@ -29,7 +29,6 @@ export interface StackNames {
     /** Relays let everybody in, not only who has a key. */
     readonly isPublic: boolean;
     readonly relays?: readonly RelaySettings[];
-    readonly privateAccounts?: readonly Account[];
 }
 
 /** Relays that another stack has: those of a stack by its name, or one by its host name. */
@@ -38,8 +37,8 @@ export type RelaySettings =
     | { readonly name: string; readonly hostname: string; readonly address?: string; readonly ca?: string };
 
 interface Account {
-    readonly upstream: string;
-    readonly username: string;
+    readonly upstream?: string;
+    readonly username?: string;
 }
 
 /** Names of the stacks that there are. */
@@ -57,33 +56,43 @@ export function readStack(stack: string, secrets: Readonly<Record<string, string
     if (!existsSync(file)) {
         throw new Error(`there is no stack "${stack}" in stacks/; there are ${allStacks().join(", ")}`);
     }
-    const { config = {} } = (parse(readFileSync(file, "utf8")) ?? {}) as { config?: Record<string, unknown> };
-    const entries = Object.entries(config);
-    const plain = entries.filter(([, value]) => !isSecure(value));
-    const values = Object.fromEntries(
-        plain.map(([key, value]) => [key, typeof value === "string" ? value : JSON.stringify(value)]),
-    );
-    const secretKeys = entries.filter(([, value]) => isSecure(value)).map(([key]) => key);
-    const names = stackNames({ config: values, secretKeys });
-    for (const key of secretKeys) {
-        const name = key.replace(`${PROJECT}:`, "");
-        values[key] = secrets[name] ?? madeUp(name, names) ?? randomBytes(24).toString("hex");
+    return parseStack(readFileSync(file, "utf8"), secrets);
+}
+
+/** The configuration that the text of a stack's file has; `secrets` as for {@link readStack}. */
+export function parseStack(text: string, secrets: Readonly<Record<string, string>>): StackConfig {
+    const { config = {} } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
+    const values: Record<string, string> = {};
+    const secretKeys: string[] = [];
+    for (const [key, value] of Object.entries(config)) {
+        if (isSecure(value)) {
+            secretKeys.push(key);
+            const secret = key.replace(`${PROJECT}:`, "");
+            values[key] = secrets[secret] ?? madeUp(secret, config) ?? randomBytes(24).toString("hex");
+        } else {
+            values[key] = typeof value === "string" ? value : JSON.stringify(value);
+        }
     }
     return { config: values, secretKeys };
 }
 
-/** A value of a secret that must fit the stack's other settings. */
-function madeUp(secret: string, { hub, privateAccounts = [] }: StackNames): string | undefined {
+/** A value of a secret that must fit the stack's other settings, which nobody has checked yet. */
+function madeUp(secret: string, config: Readonly<Record<string, unknown>>): string | undefined {
     // Keys of one's own take the place of generated ones: without any, all are generated.
     if (secret === "relayKeys") return "{}";
-    if (secret === "hubToken" && hub) return tokenOf(`${DOCKER_HUB}/${hub.username}`);
-    const tokens = privateAccounts.map(accountName).map((name) => [name, tokenOf(name)]);
-    return secret === "privateTokens" ? JSON.stringify(Object.fromEntries(tokens)) : undefined;
+    const hub = config[`${PROJECT}:hub`];
+    if (secret === "hubToken" && isObject(hub)) return tokenOf({ upstream: DOCKER_HUB, ...hub });
+    if (secret !== "privateTokens") return undefined;
+    const accounts = [config[`${PROJECT}:privateAccounts`]].flat().filter(isObject);
+    return JSON.stringify(Object.fromEntries(accounts.map((account) => [accountName(account), tokenOf(account)])));
 }
 
 /** The same in each stack that has the account. */
-function tokenOf(account: string): string {
-    return createHash("sha256").update(`made up for ${account}`).digest("hex").slice(0, 48);
+function tokenOf(account: Account): string {
+    return createHash("sha256")
+        .update(`made up for ${accountName(account)}`)
+        .digest("hex")
+        .slice(0, 48);
 }
 
 function accountName({ upstream, username }: Account): string {
@@ -99,7 +108,6 @@ export function stackNames(stack: StackConfig): StackNames {
         hub: site(stack, "hub"),
         isPublic: stack.config[`${PROJECT}:access`] === "public",
         relays: site(stack, "relays"),
-        privateAccounts: site(stack, "privateAccounts"),
     };
 }
 

@@ -74,7 +74,7 @@ const schemas = {
 };
 
 /** Optional secrets; a plain value is refused. What each is: `stacks/Pulumi.example.yaml`. */
-const SECRETS = [
+export const SECRETS = [
     "hubToken",
     "privateTokens",
     "relayKey",
@@ -127,19 +127,10 @@ export interface Settings {
  * @throws pulumi.RunError that tells every problem: the key, what was got, what is allowed, the command that sets it.
  */
 export function readSettings(config: pulumi.Config): Settings {
-    const problems: string[] = [...unknownKeys(config), ...plainSecrets(config), ...unusableSecrets(config)];
-    const plain: Record<string, unknown> = {};
-    for (const [key, schema] of Object.entries(schemas)) {
-        const value = readValue(config, key);
-        if (value === undefined) continue;
-        const result = schema.safeParse(value, { reportInput: true });
-        if (result.success) plain[key] = result.data;
-        else problems.push(...result.error.issues.map((issue) => `${path(config, key, issue.path)}  ${told(issue)}`));
-    }
-    if (problems.length === 0) problems.push(...crossFieldProblems(config, plain));
+    const { plain, problems } = checkValues(config);
     if (problems.length > 0) throw new pulumi.RunError(refusal(config, problems));
 
-    const { zone, createZone, zoneReady = false, hub, upstreams, ...checked } = plain as Plain;
+    const { zone, createZone, zoneReady = false, hub, upstreams, ...checked } = plain;
     const { edge, overseas, onprem } = createZone && !zoneReady ? {} : (checked as Partial<typeof checked>);
     const secret = (name: (typeof SECRETS)[number]) => config.getSecret(name);
     const tokens = config.getSecretObject<Record<string, string>>("privateTokens");
@@ -168,6 +159,25 @@ export function readSettings(config: pulumi.Config): Settings {
             token: pulumi.secret(tokens?.apply((values) => values[tokenName(account)] ?? "") ?? ""),
         })),
     };
+}
+
+/** Every problem of the stack's settings, a line each: `dockermirror:edge.hostname  must be …`. */
+export function settingsProblems(config: pulumi.Config): readonly string[] {
+    return checkValues(config).problems;
+}
+
+function checkValues(config: pulumi.Config): { readonly plain: Plain; readonly problems: readonly string[] } {
+    const problems: string[] = [...unknownKeys(config), ...plainSecrets(config), ...unusableSecrets(config)];
+    const plain: Record<string, unknown> = {};
+    for (const [key, schema] of Object.entries(schemas)) {
+        const value = readValue(config, key);
+        if (value === undefined) continue;
+        const result = schema.safeParse(value, { reportInput: true });
+        if (result.success) plain[key] = result.data;
+        else problems.push(...result.error.issues.map((issue) => `${path(config, key, issue.path)}  ${told(issue)}`));
+    }
+    if (problems.length === 0) problems.push(...crossFieldProblems(config, plain));
+    return { plain, problems };
 }
 
 function withTls<T extends { readonly certificate?: string }>(
@@ -371,7 +381,7 @@ function told(issue: z.core.$ZodIssue): string {
     return `${issue.message}, got ${got === undefined ? "nothing" : JSON.stringify(got)}`;
 }
 
-function refusal(config: pulumi.Config, problems: string[]): string {
+function refusal(config: pulumi.Config, problems: readonly string[]): string {
     return [
         "this stack's configuration cannot be used:",
         ...problems.map((problem) => `  ${problem}`),

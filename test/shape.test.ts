@@ -5,7 +5,18 @@ import { basename, dirname, join, relative } from "node:path";
 import * as ts from "typescript";
 
 const ROOT = join(__dirname, "..");
-const FOLDERS = ["components", "services", "stacks", "templates", "checks", "plan", "rehearsal", "bench", "test"];
+const FOLDERS = [
+    "components",
+    "services",
+    "stacks",
+    "templates",
+    "checks",
+    "new-stack",
+    "plan",
+    "rehearsal",
+    "bench",
+    "test",
+];
 
 /** What each layer may import, by the start of its path: of the project, and of packages and Node. First match counts. */
 const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly packages: RegExp }>> = {
@@ -27,6 +38,11 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "checks/": {
         project: /^(checks\/|stacks\/|components\/shell\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
         packages: /^(@pulumi\/pulumi|@aws-sdk\/credential-provider-node|aws4fetch|tar-stream|undici|node:[\w/]+)$/,
+    },
+    // It asks what the settings ask for, by their own rules, and looks with the checks before it writes.
+    "new-stack/": {
+        project: /^(new-stack\/|checks\/|stacks\/settings\.ts$|services\/registry\/upstreams\.ts$)/,
+        packages: /^(@pulumi\/pulumi|yaml|node:[\w/]+)$/,
     },
     "rehearsal/": { project: /^(?!test\/|bench\/)/, packages: /./ },
     "plan/": { project: /^plan\//, packages: /^node:util$/ },

@@ -91,7 +91,10 @@ describe(".ci/stacks", () => {
             [],
         ],
         "the rehearsal": [["rehearsal/main.ts", stackFile("local")], []],
-        "the numbers of an office and what checks it": [["plan/prices.ts", "checks/doctor.ts"], []],
+        "the numbers of an office, what checks it and what begins it": [
+            ["plan/prices.ts", "checks/doctor.ts", "new-stack/main.ts"],
+            [],
+        ],
         "the example": [[stackFile("example")], []],
         "another example": [[stackFile("example-one-vps")], []],
     };

@@ -104,7 +104,6 @@ describe("readStack", () => {
             hub: undefined,
             isPublic: false,
             relays: undefined,
-            privateAccounts: undefined,
         });
     });
 
@@ -173,6 +172,13 @@ describe("readStack", () => {
         assert.match(tokens["ghcr.io/acme-bot"], /^[0-9a-f]{48}$/);
         assert.equal(config[`${PROJECT}:relayKeys`], "{}");
         assert.deepEqual(rehearsal.hubAccounts(read()), tokens, "the same each time");
+    });
+
+    it("makes up secrets also where the other settings are no use", () => {
+        stack({ hub: "acme", hubToken: SECURE, edge: "acme", privateAccounts: [null, "acme"], privateTokens: SECURE });
+        const { config } = read();
+        assert.match(config[`${PROJECT}:hubToken`] ?? "", /^[0-9a-f]{48}$/);
+        assert.equal(config[`${PROJECT}:privateTokens`], "{}");
     });
 
     it("gives an account the same token wherever it is, and Docker Hub's no upstream", () => {

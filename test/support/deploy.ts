@@ -1,4 +1,5 @@
 /** Runs a program, or a part of one, on Pulumi's mocks: what it makes, with nothing made. */
+import { gunzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
 import type { ReadResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
@@ -160,11 +161,31 @@ export function reveal(value: any): any {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, reveal(inner)]));
 }
 
-/** Paths of strings that contain `needle` outside a secret envelope. */
+/** Paths of strings that contain `needle` outside a secret envelope, as it is or within Base64. */
 export function plainOccurrences(value: any, needle: string, path = ""): string[] {
-    if (typeof value === "string") return value.includes(needle) ? [path] : [];
+    if (typeof value === "string") return readings(value).some((text) => text.includes(needle)) ? [path] : [];
     if (typeof value !== "object" || value === null || isSecret(value)) return [];
     return Object.entries(value).flatMap(([key, inner]) => plainOccurrences(inner, needle, `${path}.${key}`));
+}
+
+/** RFC 1952, 2.3.1: how a compressed file begins. */
+const GZIP = 0x1f8b;
+
+/** A text, and what is in it as Base64, compressed or not, however deep. */
+function readings(text: string): string[] {
+    const runs = text.match(/[A-Za-z0-9+/]{12,}={0,2}/g) ?? [];
+    return [text, ...runs.flatMap((run) => readings(decoded(Buffer.from(run, "base64"))))];
+}
+
+function decoded(bytes: Buffer): string {
+    if (bytes.length >= 2 && bytes.readUInt16BE() === GZIP) {
+        try {
+            return gunzipSync(bytes).toString("latin1");
+        } catch {
+            // Random bytes can begin like this, too.
+        }
+    }
+    return bytes.toString("latin1");
 }
 
 /** An error in an `apply` is nobody's rejection but Node's own: without this a test would wait for its time-out. */
