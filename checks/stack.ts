@@ -46,8 +46,7 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
     try {
         config = await decrypted(where, name);
     } catch (error) {
-        // Made up where it must have a form.
-        config = readStack(file, { relayKeys: "{}" });
+        config = readStack(file, {});
         readable = config.secretKeys.length === 0;
         if (!readable) {
             told.push({

@@ -92,6 +92,13 @@ export class Program {
         return outputs;
     }
 
+    /** Runs the program again as it is. Returns what that made, changed or removed, a line each. */
+    async again(): Promise<string[]> {
+        const lines: string[] = [];
+        await inProcess("up", this.request, (line) => lines.push(line));
+        return lines.filter((line) => /^(made|changed|removed) /.test(line));
+    }
+
     /** Has another VM take the place of the one that the program made. */
     replaceMachine(): Promise<Properties> {
         const { generation = 1 } = this.names.overseas ?? {};

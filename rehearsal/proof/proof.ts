@@ -11,6 +11,10 @@ import { type Finding, type ProofInputs, type Step, type StepOf, type Told, take
 export function prove(inputs: ProofInputs, told: Told): Promise<Step[]> {
     const steps: Record<string, StepOf> = {
         ...pullSteps(inputs),
+        "the same program again changes nothing": async () => {
+            assert.deepEqual(await inputs.program.again(), []);
+            return {};
+        },
         ...machineSteps(inputs),
         ...sharedSteps(inputs),
         "counted by the doubles: nothing leaked": () => nothingLeaked(inputs.scene),

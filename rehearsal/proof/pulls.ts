@@ -225,7 +225,7 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
             await scene.forget("client-2");
             await pullsRight("client-2", "cold");
             // The trial containers that failed are made again.
-            await program.up();
+            await program.again();
             return { note: messages.join(" | ") };
         }),
         "every relay stopped, cached image by tag and by digest": atHome(async () => {
