@@ -13,15 +13,20 @@ export interface Place {
     readonly url: string;
     /** PEM of a private CA to trust beside the public ones. */
     readonly ca?: string;
+    /** Address to connect to in place of what DNS says. */
+    readonly address?: string;
     /** Within which an answer must have come. */
     readonly seconds: number;
 }
 
 /** A relay, and what it must say. */
 export interface RelayPlace extends Place {
-    readonly access: "keys" | "public";
+    /** @default known to another stack alone: what it says to strangers is not asked */
+    readonly access?: "keys" | "public";
     /** A key that it must take; none to try in a stack that has no keys. */
     readonly key?: string;
+    /** What to do when it does not take the key. */
+    readonly keyTodo: string;
 }
 
 interface Shown {
@@ -32,17 +37,32 @@ interface Shown {
 }
 
 /** A relay from outside: its certificate, and `/v2/` for a stranger and for who has a key. */
-export function relayCheck({ access, key, ...place }: RelayPlace): Check {
+export function relayCheck({ access, key, keyTodo, ...place }: RelayPlace): Check {
     const { host } = new URL(place.url);
     const stranger = once(() => show(place, "/v2/"));
     const withKey: Check = {
         what: "relay: with a key",
         where: host,
-        todo: "run pulumi up again: the relay has other keys than the stack",
+        todo: keyTodo,
         ask: async () => {
             const { status } = await show(place, "/v2/", { "X-Relay-Key": key });
             if (status === 200) return "is let in";
             throw new Error(`/v2/ answers ${status} in place of 200`);
+        },
+    };
+    const withoutKey: Check = {
+        what: "relay: without a key",
+        where: host,
+        ask: async () => {
+            const { status, headers } = await stranger();
+            if (access === "public") {
+                if (status === 200) return "is let in, as the settings say";
+                throw new Error(`/v2/ answers ${status} in place of 200`);
+            }
+            if (status !== 401) throw new Error(`/v2/ answers ${status} in place of 401`);
+            const asked = `Basic realm="${new URL(place.url).hostname}"`;
+            if (headers["www-authenticate"] === asked) return "is refused";
+            throw new Error(`is refused by something that is not the relay: it asks ${headers["www-authenticate"]}`);
         },
     };
     return {
@@ -50,24 +70,8 @@ export function relayCheck({ access, key, ...place }: RelayPlace): Check {
         where: host,
         ask: async () => certificateNote(await stranger()),
         next: [
-            {
-                what: "relay: without a key",
-                where: host,
-                ask: async () => {
-                    const { status, headers } = await stranger();
-                    if (access === "public") {
-                        if (status === 200) return "is let in, as the settings say";
-                        throw new Error(`/v2/ answers ${status} in place of 200`);
-                    }
-                    if (status !== 401) throw new Error(`/v2/ answers ${status} in place of 401`);
-                    const asked = `Basic realm="${new URL(place.url).hostname}"`;
-                    if (headers["www-authenticate"] === asked) return "is refused";
-                    throw new Error(
-                        `is refused by something that is not the relay: it asks ${headers["www-authenticate"]}`,
-                    );
-                },
-            },
-            ...(access === "keys" && key !== undefined ? [withKey] : []),
+            ...(access === undefined ? [] : [withoutKey]),
+            ...(access !== "public" && key !== undefined ? [withKey] : []),
         ],
     };
 }
@@ -110,10 +114,12 @@ export function certificateNote({ from, until }: Pick<Shown, "from" | "until">, 
     throw new Remark("failed", note, todo);
 }
 
-function show({ url, ca, seconds }: Place, path: string, headers: NodeJS.Dict<string> = {}): Promise<Shown> {
+function show({ url, ca, address, seconds }: Place, path: string, headers: NodeJS.Dict<string> = {}): Promise<Shown> {
+    const { host, hostname } = new URL(url);
     return new Promise((resolve, reject) => {
         const asked = request(new URL(path, url), {
-            headers: { "User-Agent": "dockermirror", ...headers },
+            ...(address === undefined ? {} : { hostname: address, servername: hostname }),
+            headers: { "User-Agent": "dockermirror", Host: host, ...headers },
             ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
             agent: false,
             timeout: seconds * 1000,

@@ -12,6 +12,8 @@ import type { Surroundings } from "./surroundings";
 export interface CloudflareUse {
     /** @default no token: only whether the API answers */
     readonly token?: string;
+    /** Where the token was found. @default CLOUDFLARE_API_TOKEN */
+    readonly tokenFrom?: string;
     /** Name of the zone that is looked up. */
     readonly zone?: string;
     /** Account of a zone that the stack is to make. */
@@ -57,7 +59,7 @@ export function cloudflareCheck(where: Surroundings, use: CloudflareUse): Check 
 }
 
 function tokenCheck(where: Surroundings, use: CloudflareUse): Check {
-    const { token = "", zone, createIn, workersIn, records } = use;
+    const { token = "", tokenFrom = "CLOUDFLARE_API_TOKEN", zone, createIn, workersIn, records } = use;
     const found = once(() => findZone(where, token, zone ?? ""));
     const checks: Check[] = [];
     if (zone !== undefined && createIn !== undefined) checks.push(newZoneCheck(found, zone));
@@ -68,7 +70,7 @@ function tokenCheck(where: Surroundings, use: CloudflareUse): Check {
     if (workersIn !== undefined) checks.push(workersCheck(where, token, workersIn));
     return {
         what: "Cloudflare token",
-        where: "CLOUDFLARE_API_TOKEN",
+        where: tokenFrom,
         todo: "make one at dash.cloudflare.com, My Profile, API Tokens (README, Keys and tokens)",
         ask: async () => {
             if (token) return verified(where, token, [workersIn, createIn]);

@@ -1,11 +1,15 @@
 /** The machine with Docker at home, asked as @pulumi/docker asks it: by the user's own ssh and the docker CLI over there. */
 import { quote } from "../components/shell";
+import type { Ran } from "../rehearsal/run";
 import { type Check, Remark } from "./finding";
 import type { Surroundings } from "./surroundings";
 
 /** As components/onprem/uplink.ts makes it. */
 const UPLINK = "dockermirror-uplink";
 const STATUS = "fetch('http://127.0.0.1:5000/status').then((answer) => answer.text()).then(console.log)";
+
+/** Of timeout(1). */
+const TIMED_OUT = 124;
 
 /** The parts of the uplink's `/status` that are looked at here. */
 interface UplinkStatus {
@@ -62,15 +66,45 @@ export function containerChecks(where: Surroundings, docker: string): Check[] {
     ];
 }
 
+/**
+ * Whether a relay can be reached from there: dockerd pulls the site's own images through it, and the uplink all others.
+ *
+ * @param docker `ssh://…`; a socket means that the host is this machine, which can ask more.
+ * @param relay Host name, or address in place of what DNS says there.
+ */
+export function reachCheck(where: Surroundings, docker: string, relay: string): Check {
+    return {
+        what: "relay from the Docker host",
+        where: relay,
+        todo: "let the Docker host out to its port 443, and look the name up there: getent hosts",
+        ask: async () => {
+            // Of a shell, because who has Docker need not have curl.
+            const knock = ["timeout", String(where.seconds), "bash", "-c", `exec 3<>/dev/tcp/${relay}/443`];
+            await overThere(where, docker, knock);
+            return "port 443 is open";
+        },
+    };
+}
+
 async function onDocker(where: Surroundings, docker: string, args: readonly string[]): Promise<string> {
+    if (docker.startsWith("ssh:")) return overThere(where, docker, ["docker", ...args]);
+    return saidBy(await where.run("docker", ["-H", docker, ...args], { env: where.env }));
+}
+
+async function overThere(where: Surroundings, docker: string, words: readonly string[]): Promise<string> {
     const { run, env, seconds } = where;
-    const { protocol, username, hostname, port } = new URL(docker);
+    const { username, hostname, port } = new URL(docker);
     const login = [...(port ? ["-p", port] : []), ...(username ? ["-l", username] : [])];
     const flags = ["-T", "-o", "BatchMode=yes", "-o", `ConnectTimeout=${seconds}`, ...login];
-    const { code, stdout, stderr } =
-        protocol === "ssh:"
-            ? await run("ssh", [...flags, "--", hostname, ["docker", ...args].map(quote).join(" ")], { env })
-            : await run("docker", ["-H", docker, ...args], { env });
+    return saidBy(await run("ssh", [...flags, "--", hostname, words.map(quote).join(" ")], { env }));
+}
+
+function saidBy({ code, stdout, stderr }: Ran): string {
     if (code === 0) return stdout.trim();
-    throw new Error(stderr.trim().split("\n").at(-1));
+    const [said = code === TIMED_OUT ? "no answer in time" : `ends with ${code} and says nothing`] = stderr
+        .trim()
+        .split("\n")
+        .slice(-1)
+        .filter(Boolean);
+    throw new Error(said);
 }

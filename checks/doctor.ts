@@ -5,6 +5,7 @@ import { containerChecks, dockerCheck } from "./docker-host";
 import { type Check, type Finding, lookAll } from "./finding";
 import { examineMachine } from "./machine";
 import { pulumi } from "./pulumi-cli";
+import { relayFindings } from "./relays";
 import { report, runProgram } from "./report";
 import type { SshTarget } from "./ssh";
 import { readStackSettings } from "./stack";
@@ -45,6 +46,7 @@ async function main(): Promise<number> {
     const looked = await Promise.all([
         machine(outputs, where.env),
         lookAll([...relays(where, outputs, access), ...mirror(where, outputs)]),
+        stack ? relayFindings(where, stack) : [],
         lookAll(onprem ? [dockerCheck(where, onprem.docker, containerChecks(where, onprem.docker))] : []),
     ]);
     return report([...findings, ...looked.flat()], flags.json);
@@ -59,7 +61,8 @@ function relays({ seconds }: Surroundings, outputs: Outputs, access: "keys" | "p
     const key = Object.values(relayKeys).at(-1);
     // A file for each host with a private CA, below a folder of its name.
     const ca = (url: string) => relayClients[`/etc/docker/certs.d/${new URL(url).host}/ca.crt`];
-    return relayUrls.map((url) => relayCheck({ url, ca: ca(url), access, key, seconds }));
+    const keyTodo = "run pulumi up again: the relay has other keys than the stack";
+    return relayUrls.map((url) => relayCheck({ url, ca: ca(url), access, key, keyTodo, seconds }));
 }
 
 function mirror({ seconds }: Surroundings, { mirrorUrl, mirrorCa }: Outputs): Check[] {

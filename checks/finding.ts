@@ -30,7 +30,7 @@ export interface Check {
     readonly ask: () => Promise<string>;
     /** What to do when `ask` does not say it better. */
     readonly todo?: string;
-    /** What is looked at only when this did not fail: it could only fail with it. */
+    /** What is looked at only when this could be, and did not fail: it could only fail with it. */
     readonly next?: readonly Check[];
 }
 
@@ -58,7 +58,8 @@ export async function look(check: Check): Promise<Finding[]> {
         }),
     );
     const finding: Finding = { what, where, ...seen, seconds: (performance.now() - started) / 1000 };
-    if (seen.state === "failed") return [finding, ...next.flatMap((each) => leftOut(each, `${what}: failed`))];
+    if (seen.state === "failed" || seen.state === "skipped")
+        return [finding, ...next.flatMap((each) => leftOut(each, `${what}: ${seen.state}`))];
     return [finding, ...(await lookAll(next))];
 }
 

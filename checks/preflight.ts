@@ -3,6 +3,7 @@ import { parseArgs } from "node:util";
 import { fetchPlugins, listPlugins } from "./fetch-plugins";
 import { type Finding, lookAll } from "./finding";
 import { PLATFORMS, type Platform, thisPlatform } from "./plugins";
+import { relayFindings } from "./relays";
 import { report, runProgram } from "./report";
 import { preflightChecks, readStackSettings } from "./stack";
 import { theWorld } from "./surroundings";
@@ -46,8 +47,11 @@ async function main(): Promise<number> {
     const read = flags.stack === undefined ? undefined : await readStackSettings(where, flags.stack);
     if (read) findings.push(...read.findings);
     // Settings that cannot be used do not keep the rest from being looked at.
-    findings.push(...(await lookAll(preflightChecks(where, read?.stack))));
-    return report(findings, flags.json);
+    const looked = await Promise.all([
+        lookAll(preflightChecks(where, read?.stack)),
+        read?.stack ? relayFindings(where, read.stack) : [],
+    ]);
+    return report([...findings, ...looked.flat()], flags.json);
 }
 
 /** The flags, or the exit code when that is all. */

@@ -15,6 +15,7 @@ import { pulumi as pulumiSays } from "./pulumi-cli";
 import type { Surroundings } from "./surroundings";
 
 const PROJECT = "dockermirror";
+const CLOUDFLARE_TOKEN = "cloudflare:apiToken";
 
 /** A stack as the checks see it. */
 export interface Stack {
@@ -45,8 +46,7 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
     try {
         config = await decrypted(where, name);
     } catch (error) {
-        // Made up where it must have a form.
-        config = readStack(file, { relayKeys: "{}" });
+        config = readStack(file, {});
         readable = config.secretKeys.length === 0;
         if (!readable) {
             told.push({
@@ -100,8 +100,11 @@ export function stackChecks(where: Surroundings, { settings, secret, isSet }: St
     const zoneName = zone ?? createZone?.name;
     if (zoneName !== undefined || edge) {
         const sites = [edge?.hostname, overseas?.hostname];
+        // The provider takes the variable only where the configuration has none (pulumi-cloudflare, apiToken).
+        const configured = secret(CLOUDFLARE_TOKEN);
         const use = {
-            token: where.env.CLOUDFLARE_API_TOKEN ?? secret("cloudflare:apiToken"),
+            token: configured ?? where.env.CLOUDFLARE_API_TOKEN,
+            tokenFrom: configured === undefined ? undefined : CLOUDFLARE_TOKEN,
             zone: zoneName,
             createIn: createZone?.ready === false ? createZone.accountId : undefined,
             records: sites.filter((hostname) => hostname !== undefined),

@@ -85,8 +85,14 @@ function orUnknown<T>(component: pulumi.Resource, work: () => T): T {
     }
 }
 
-/** The relays that are referred to, from outputs of their stack that may be anything. Throws pulumi.RunError. */
-function endpointsOf(wanted: RelayReference, at: string, [relays, keys]: readonly unknown[]): Endpoint[] {
+/**
+ * The relays that are referred to, from outputs of their stack that may be anything.
+ *
+ * @param at The reference's own place in the settings, for errors: `relays[0]`.
+ * @param outputs `relays` and `relayKeys`.
+ * @throws pulumi.RunError that names the field, and what the other stack has.
+ */
+export function endpointsOf(wanted: RelayReference, at: string, [relays, keys]: readonly unknown[]): Endpoint[] {
     const { stack } = wanted;
     const refuse = (field: keyof RelayReference, problem: string) => {
         throw new pulumi.RunError(`dockermirror:${at}.${field}  ${problem}`);

@@ -26,7 +26,10 @@ export type ProofImage =
     | "ghcrTool"
     | "child"
     | "meanwhile"
-    | "replaced";
+    | "replaced"
+    | "farthest"
+    | "oldKey"
+    | "newKey";
 
 /** An image of the proof with what was made of it. */
 export interface CatalogueEntry {
@@ -147,6 +150,9 @@ function proofImages(): Record<ProofImage, ImageArgs> {
         child: { ...image("acme/child", []), layers: [...shared, ...small("child", 1)] },
         meanwhile: image("acme/meanwhile", small("meanwhile", 1)),
         replaced: image("acme/replaced", small("replaced", 2)),
+        farthest: image("acme/farthest", small("farthest", 2)),
+        oldKey: image("acme/old-key", small("old key", 1)),
+        newKey: image("acme/new-key", small("new key", 1)),
         hubTool: image("acme/tool", small("hub tool", 1)),
         ghcrTool: image("acme/tool", small("ghcr tool", 1), { upstream: "ghcr.io" }),
     };

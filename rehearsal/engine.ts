@@ -68,12 +68,23 @@ export interface Rehearsal extends Machinery {
     readonly secretKeys: string[];
     /** Provider functions, by token. */
     readonly functions: Readonly<Record<string, (inputs: Properties) => Promise<Properties>>>;
+    /** What a StackReference reads, by the name that the program gives. @default there is no other stack */
+    readonly stackOutputs?: (stack: string) => StackOutputs | undefined;
     /** What a user's edit of a template would change: sees the inputs of each resource before the stand-in does. */
     readonly edit?: (wanted: Wanted) => void;
 }
 
+/** The outputs of a stack, as its own run leaves them and other stacks read them. */
+export interface StackOutputs {
+    /** Secrets opened: mode 0600. */
+    readonly outputs: Properties;
+    /** Those that are secret, or have a secret in them. */
+    readonly secretOutputNames: readonly string[];
+}
+
 type MonitorCallback = Parameters<MockMonitor["registerResource"]>[1];
 
+const STACK_REFERENCE = "pulumi:pulumi:StackReference";
 const SECRET_KEY = "4dabf18193072939515e22adb298388d";
 const SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270";
 
@@ -81,7 +92,7 @@ const SECRET_MARK = "1b47061264138c4ac30d75fd1eb44270";
  * Runs the program once; when it has ended well, removes what was replaced and what it no longer wants, the last made
  * first. Returns the stack's outputs; throws the program's own error or a stand-in's.
  */
-export async function up(rehearsal: Rehearsal, program: () => Promise<Properties>): Promise<Properties> {
+export async function up(rehearsal: Rehearsal, program: () => Promise<Properties>): Promise<StackOutputs> {
     const { state, functions } = rehearsal;
     const before = Object.values(state);
     const requests = new Map<string, RegisterResourceRequest>();
@@ -90,6 +101,7 @@ export async function up(rehearsal: Rehearsal, program: () => Promise<Properties
     const newResource = async (args: pulumi.runtime.MockResourceArgs) => {
         const key = `${args.type} ${args.name}`;
         if (args.custom === false) return { id: undefined, state: args.inputs };
+        if (args.type === STACK_REFERENCE) return readStack(rehearsal, args.inputs.name);
         if (wantedNow.has(key)) throw new Error(`two resources are named ${args.name} (${args.type})`);
         wantedNow.add(key);
         const request = requests.get(key);
@@ -100,12 +112,8 @@ export async function up(rehearsal: Rehearsal, program: () => Promise<Properties
         keepIgnored(wanted.inputs, state[key], request.getIgnorechangesList());
         const made = await bring(rehearsal, key, wanted, request);
 
-        const secret = request.getAdditionalsecretoutputsList();
-        const outputs = Object.entries(made.outputs).map(([name, value]) => [
-            name,
-            secret.includes(name) ? { [SECRET_KEY]: SECRET_MARK, value } : value,
-        ]);
-        return { id: made.id, state: { ...args.inputs, ...Object.fromEntries(outputs) } };
+        const outputs = withSecrets(made.outputs, request.getAdditionalsecretoutputsList());
+        return { id: made.id, state: { ...args.inputs, ...outputs } };
     };
 
     const call = async (args: pulumi.runtime.MockCallArgs) => {
@@ -134,6 +142,15 @@ export async function up(rehearsal: Rehearsal, program: () => Promise<Properties
  */
 export function destroy(machinery: Machinery): Promise<string[]> {
     return removeAll(machinery, Object.values(machinery.state));
+}
+
+/** A reference to another stack is read at each run, and nothing of it is remembered. */
+function readStack({ stackOutputs }: Rehearsal, name: string): { id: string; state: Properties } {
+    const found = stackOutputs?.(name);
+    // As the CLI says it.
+    if (!found) throw new Error(`unknown stack "${name}"`);
+    const { outputs, secretOutputNames } = found;
+    return { id: name, state: { name, outputs: withSecrets(outputs, secretOutputNames), secretOutputNames } };
 }
 
 const PROVIDER: StandIn = { create: async ({ name }) => ({ id: name, outputs: {} }) };
@@ -237,14 +254,26 @@ async function rejectionsAreErrors<T>(work: () => Promise<T>): Promise<T> {
     }
 }
 
-function settle(exported: Properties): Promise<Properties> {
-    return new Promise((resolve) => pulumi.output(exported).apply(resolve));
+async function settle(exported: Properties): Promise<StackOutputs> {
+    const outputs = await new Promise<Properties>((resolve) => pulumi.output(exported).apply(resolve));
+    const secret = await Promise.all(Object.values(exported).map((value) => pulumi.isSecret(pulumi.output(value))));
+    return { outputs, secretOutputNames: Object.keys(exported).filter((_, index) => secret[index]) };
 }
 
 /** `urn:pulumi:<stack>::<project>::<types>::<name>::<id>` → the state's key. */
 function providerKey(reference: string): string {
     const [, , types = "", name = ""] = reference.split("::");
     return `${types.split("$").pop()} ${name}`;
+}
+
+/** Properties as Pulumi takes them from an engine: these of them in the envelope of a secret. */
+function withSecrets(properties: Properties, names: readonly string[]): Properties {
+    return Object.fromEntries(
+        Object.entries(properties).map(([name, value]) => [
+            name,
+            names.includes(name) ? { [SECRET_KEY]: SECRET_MARK, value } : value,
+        ]),
+    );
 }
 
 function unwrap(value: unknown): Properties {

@@ -8,11 +8,12 @@ import type { Properties } from "./engine";
 import type { BaseImages } from "./images";
 import { prove } from "./proof/proof";
 import type { Need, Step } from "./proof/step";
-import { Scene, type SceneRelay } from "./scene";
+import { relaysOf, Scene } from "./scene";
 import { setup } from "./setup";
-import { adapted, hubAccounts, type OverseasMachine, readStack, type StackNames, stackNames } from "./stack-file";
+import { adapted, hubAccounts, stackNames } from "./stack-file";
+import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./stacks";
 import { printTable } from "./table";
-import { containerName, firewall, RUN, Topology } from "./topology";
+import { containerName, firewall, type RentedVm, RUN, Topology } from "./topology";
 import { Program } from "./up";
 
 const USAGE = `npm start -- [--once] [--stack NAME] [--json FILE]
@@ -68,36 +69,40 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
     const catalogue = await makeCatalogue(base.slim, tell);
     const images = { slim: base.slim.image, machine: base.machine.image, vm: base.vm.image };
     const topology = await Topology.start(images);
-    const stack = readStack(flags.stack, { sshPrivateKey: topology.sshPrivateKey });
-    if (stack.secretKeys.length > 0) tell(`made-up values stand for the secrets ${stack.secretKeys.join(", ")}`);
-    const names = stackNames(stack);
-    if (!names.edge && !names.overseas) {
-        throw new Error(`the relays of ${flags.stack} are those of another stack: rehearse that one, or add a site`);
+    const secrets = { sshPrivateKey: topology.sshPrivateKey };
+    const { asked, others } = readStacks(flags.stack, secrets, (what) => tell(`left out: ${what}`));
+    const stacks = [...others, asked];
+    const ofStack = (name: string) => (name === flags.stack ? "" : ` of ${name}`);
+    for (const { name, stackConfig } of stacks) {
+        const keys = stackConfig.secretKeys.join(", ");
+        if (keys) tell(`made-up values stand for the secrets ${keys}${ofStack(name)}`);
     }
 
     tell("the machines: Hub double, ACME server, on-prem host, clients");
-    const hub = await topology.hub(catalogue.store.dir, hubAccounts(stack));
+    const accounts = Object.assign({}, ...stacks.map(({ stackConfig }) => hubAccounts(stackConfig)));
+    const hub = await topology.hub(catalogue.store.dir, accounts);
     topology.trust(await startAcme(topology));
-    const machine = await makeMachines(topology, names);
-    const stackConfig = adapted(stack, machine, (what) => tell(`${what} is another one here`));
-    const { edge, overseas, onprem } = stackNames(stackConfig);
-    tell(`the program, stack ${flags.stack}:`);
-    const program = new Program({ stack: flags.stack, stackConfig, images }, (line) => tell(`  ${line}`));
-    const outputs = await program.up();
+    const rented = await makeMachines(topology, asked, others);
+    const bringUp = async ({ name, stackConfig }: NamedStack, offers: readonly OfferedRelay[]): Promise<Program> => {
+        const changed = (what: string) => tell(`${what}${ofStack(name)} is another one here`);
+        const machine = { sshFrom: topology.ownAddress, ...rented.get(name) };
+        const here = adapted(withOffers(stackConfig, offers, changed), machine, changed);
+        tell(`the program, stack ${name}:`);
+        const program = new Program({ stack: name, stackConfig: here, images }, (line) => tell(`  ${line}`));
+        await program.up();
+        return program;
+    };
+    const relayPrograms: Program[] = [];
+    for (const other of others) relayPrograms.push(await bringUp(other, []));
+    const program = await bringUp(asked, await offeredRelays(topology, relayPrograms));
 
-    const relays: SceneRelay[] = [];
-    if (overseas) relays.push({ name: "nginx", role: "vm", hostname: overseas.hostname });
-    if (edge) relays.push({ name: "worker", role: "worker", hostname: edge.hostname });
-    const mirror = onprem && new URL(outputs.mirrorUrl).host;
-    const scene = new Scene(topology, hub, relays, mirror, onprem?.docker);
-    await scene.noteAddresses();
+    const scene = await Scene.open(topology, hub, program, relayPrograms);
     tell("the clients get the files of the stack's outputs");
-    await makeClients(topology, outputs);
+    await makeClients(topology, program, relayPrograms);
 
     tell("the proof:");
-    const relayKey = Object.values(outputs.relayKeys as Record<string, string>).at(-1) ?? "";
     const steps = await prove(
-        { scene, catalogue, program, outputs, relayKey, has: needsMet(flags, stackNames(stackConfig), outputs) },
+        { scene, catalogue, program, others: relayPrograms, has: needsMet(flags, scene) },
         {
             row: ({ ok, name, note }) => tell(`  ${ok ? "ok  " : "FAIL"}  ${name}${ok ? "" : `\n${note}`}`),
             leftOut: (name, needs) => tell(`  left out  ${name}: needs ${needs}`),
@@ -109,46 +114,71 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
             flags.json,
             `${JSON.stringify({ steps: steps.map(({ note: _, ...step }) => step) }, undefined, 2)}\n`,
         );
-    if (!flags.once) console.log(howToPull(mirror, relays[0]?.hostname ?? ""));
+    if (!flags.once) console.log(howToPull(scene));
     return steps;
 }
 
-/** What this stack and this rehearsal have of what steps of the proof need. */
-function needsMet({ once }: Flags, { edge, overseas, onprem }: StackNames, outputs: Properties): Set<Need> {
-    const ownCa = Object.keys(outputs.relayClients ?? {}).length > 0;
+/** What these stacks and this rehearsal have of what steps of the proof need. */
+function needsMet({ once }: Flags, { hasMirror, relays }: Scene): Set<Need> {
+    const vm = relays.find(({ kind }) => kind === "vm");
+    const ownCa = Object.keys(vm?.program.outputs.relayClients ?? {}).length > 0;
     const met: Record<Need, boolean> = {
-        "an on-prem site": onprem !== undefined,
-        "two relays": overseas !== undefined && edge !== undefined,
-        "a VM": overseas !== undefined,
-        "a VM that the stack makes": overseas !== undefined && overseas.kind !== "host",
-        "a certificate by ACME": overseas !== undefined && !ownCa,
+        "an on-prem site": hasMirror,
+        "two relays": relays.length > 1,
+        "a VM": vm !== undefined,
+        "a VM that the stack makes": vm !== undefined && vm.program.names.overseas?.kind !== "host",
+        "a certificate by ACME": vm !== undefined && !ownCa,
         "a last step (--once)": once,
     };
     return new Set((Object.keys(met) as Need[]).filter((need) => met[need]));
 }
 
-/** Makes the machines that the program does not. Returns what it must know of the overseas one. */
-async function makeMachines(topology: Topology, { overseas, onprem }: StackNames): Promise<OverseasMachine> {
-    const [rented] = await Promise.all([
-        overseas?.kind === "host" ? topology.rentedVm(overseas.user ?? "root") : undefined,
+/** Makes the machines that no program makes. Returns what the programs must know of those overseas, by stack. */
+async function makeMachines(
+    topology: Topology,
+    asked: NamedStack,
+    others: readonly NamedStack[],
+): Promise<Map<string, RentedVm>> {
+    const { onprem } = stackNames(asked.stackConfig);
+    const rented = new Map<string, RentedVm>();
+    const rent = async ({ name, stackConfig }: NamedStack) => {
+        const { overseas } = stackNames(stackConfig);
+        if (overseas?.kind !== "host") return;
+        const vm = await topology.rentedVm(name, overseas.user ?? "root");
+        // What its user would do where the stack has no zone; where it has one the program enters the same.
+        topology.zone.enter(overseas.hostname, "A", vm.address);
+        rented.set(name, vm);
+    };
+    await Promise.all([
+        ...[...others, asked].map(rent),
         topology.machine("onprem", { lan: onprem ? [onprem.hostname] : [], link: [] }),
         topology.machine("client-1", { lan: [] }),
         topology.machine("client-2", { lan: [] }),
         topology.machine("direct", { link: [] }),
     ]);
-    // What its user would do where the stack has no zone; where it has one the program enters the same.
-    if (overseas && rented) topology.zone.enter(overseas.hostname, "A", rented.address);
     if (onprem) {
         const { hostname, username } = new URL(onprem.docker);
         await topology.sshName(hostname || "onprem.rehearsal", "onprem", "lan", username);
         await topology.startDockerd("onprem");
     }
-    return { sshFrom: topology.ownAddress, ...rented };
+    return rented;
 }
 
-async function makeClients(topology: Topology, outputs: Properties): Promise<void> {
-    const files = Object.entries((outputs.clients ?? {}) as Record<string, string>);
-    const relayFiles = Object.entries((outputs.relayClients ?? {}) as Record<string, string>);
+/** What the stacks offer that are up, for one that knows their relays by host name. */
+function offeredRelays(topology: Topology, programs: readonly Program[]): Promise<OfferedRelay[]> {
+    return Promise.all(
+        programs.flatMap(relaysOf).map(async ({ role, hostname, program }) => {
+            const { relays, relayKeys } = program.outputs;
+            const { ca } = relays.find((relay: Properties) => relay.hostname === hostname);
+            return { hostname, ca, address: await topology.address(role, "link"), keys: relayKeys };
+        }),
+    );
+}
+
+async function makeClients(topology: Topology, program: Program, others: readonly Program[]): Promise<void> {
+    const laid = (clients: Properties | undefined) => Object.entries((clients ?? {}) as Record<string, string>);
+    const files = laid(program.outputs.clients);
+    const relayFiles = [program, ...others].flatMap(({ outputs }) => laid(outputs.relayClients));
     await Promise.all(
         (["client-1", "client-2", "direct"] as const).map(async (role) => {
             for (const [path, text] of role === "direct" ? relayFiles : files) await topology.lay(role, path, text);
@@ -157,16 +187,19 @@ async function makeClients(topology: Topology, outputs: Properties): Promise<voi
     );
 }
 
-function howToPull(mirror: string | undefined, relay: string): string {
-    const atHome = [
+function howToPull(scene: Scene): string {
+    const [relay] = scene.relays;
+    const atHome = (mirror: string) => [
         "Everything is up. In another terminal, as a client in the office:",
         `  docker exec ${containerName("client-1")} docker pull cold:1.0          # Docker Hub, through ${mirror}`,
         `  docker exec ${containerName("client-1")} docker pull ${mirror}/ghcr.io/acme/tool:1.0`,
         `  docker exec ${containerName("onprem")} docker ps                       # the containers at home`,
     ];
     const direct = ["Everything is up. In another terminal, as somebody who has logged in at the relay:"];
-    const pullDirect = `  docker exec ${containerName("direct")} docker pull ${relay}/library/cold:1.0`;
-    return ["", ...(mirror ? atHome : direct), pullDirect, "Ctrl-C removes everything."].join("\n");
+    const pullDirect = `  docker exec ${containerName("direct")} docker pull ${relay?.hostname}/library/cold:1.0`;
+    return ["", ...(scene.hasMirror ? atHome(scene.mirror) : direct), pullDirect, "Ctrl-C removes everything."].join(
+        "\n",
+    );
 }
 
 function readFlags(): Flags | undefined {

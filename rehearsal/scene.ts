@@ -3,7 +3,9 @@ import type { CatalogueEntry } from "./catalogue";
 import { Docker } from "./docker";
 import type { HubClient } from "./hub/client";
 import { eventually, type Ran } from "./run";
-import { containerName, type Role, type Topology } from "./topology";
+import { newestKey } from "./stacks";
+import { containerName, type RelayKind, type RelayRole, type Role, relayRole, type Topology } from "./topology";
+import type { Program } from "./up";
 
 const UPLINK_PORT = 5000;
 const HEALTHY_SECONDS = 90;
@@ -11,12 +13,25 @@ const HEALTHY_SECONDS = 90;
 const REFUSED_SECONDS = "5";
 /** Where the Nginx relay writes one line a request. */
 const RELAY_LOG = "/var/log/nginx/dockermirror.json";
+const UPLINK_CONFIG = "/etc/dockermirror/uplink.json";
 
 /** A relay of the rehearsal: the name that the uplink gives it, and the machine that it runs on. */
 export interface SceneRelay {
     readonly name: string;
-    readonly role: "vm" | "worker";
+    readonly kind: RelayKind;
+    readonly role: RelayRole;
     readonly hostname: string;
+    /** What it is shown at the start of the proof. */
+    readonly key: string;
+    /** Of the stack that has made it. */
+    readonly program: Program;
+}
+
+/** A relay in the uplink's configuration. */
+interface UplinkRelay {
+    readonly name: string;
+    readonly url: string;
+    readonly key: string;
 }
 
 /** The counters of the relay link. */
@@ -27,22 +42,37 @@ export interface LinkMeters {
     readonly requests: number;
 }
 
-/** A rehearsed stack that is up. */
+/** Rehearsed stacks that are up. */
 export class Scene {
     /** The on-prem host's own Docker, over the SSH connection of the settings. */
     readonly onprem: Docker;
     /** Addresses that relays have had on the world network: nobody else may be seen there. */
     readonly relayAddresses = new Set<string>();
+    /** In the order in which they are asked. */
+    readonly relays: SceneRelay[] = [];
 
-    constructor(
+    private constructor(
         readonly topology: Topology,
         readonly hub: HubClient,
-        readonly relays: readonly SceneRelay[],
-        /** Host of the mirror, with its port when that is not 443; absent in a stack without an on-prem site. */
+        /** Host of the mirror, with its port when that is not 443; absent without an on-prem site. */
         private readonly mirrorHost: string | undefined,
         dockerHost: string | undefined,
     ) {
         this.onprem = new Docker(dockerHost, topology.env);
+    }
+
+    /** @param program Of the stack that is asked for. @param others Those whose relays it takes. All are up. */
+    static async open(
+        topology: Topology,
+        hub: HubClient,
+        program: Program,
+        others: readonly Program[],
+    ): Promise<Scene> {
+        const { onprem } = program.names;
+        const scene = new Scene(topology, hub, onprem && new URL(program.outputs.mirrorUrl).host, onprem?.docker);
+        scene.relays.push(...(await scene.inOrder([program, ...others].flatMap(relaysOf))));
+        await scene.noteAddresses();
+        return scene;
     }
 
     get mirror(): string {
@@ -66,14 +96,35 @@ export class Scene {
     }
 
     /** Runs a command line as root on the VM that has the relay's address now, whatever its exit code. */
-    machine(command: string): Promise<Ran> {
-        return this.attempt("vm", ["bash", "-c", command]);
+    machine({ role }: SceneRelay, command: string): Promise<Ran> {
+        return this.attempt(role, ["bash", "-c", command]);
     }
 
-    /** Opens a connection to the VM's SSH from an address that nobody let in: code 124 when nothing answers. */
-    async sshFromElsewhere(): Promise<Ran> {
-        const address = await this.topology.address("vm", "link");
+    /** Opens a connection to a VM's SSH from an address that nobody let in: code 124 when nothing answers. */
+    async sshFromElsewhere({ role }: SceneRelay): Promise<Ran> {
+        const address = await this.topology.address(role, "link");
         return this.attempt("direct", ["timeout", REFUSED_SECONDS, "bash", "-c", `exec 3<>/dev/tcp/${address}/22`]);
+    }
+
+    /** `docker login` at a relay, on the machine for direct pulls. */
+    login({ hostname }: SceneRelay, key: string): Promise<Ran> {
+        const login = ["docker", "login", "--username", "me", "--password-stdin", hostname];
+        return this.attempt("direct", login, key);
+    }
+
+    /** For curl's configuration, on the machine for direct pulls: a key, and the private CA of a relay that has one. */
+    caller({ program }: SceneRelay, key: string): string {
+        const cas = Object.keys(program.outputs.relayClients ?? {}).map((file) => `cacert = "${file}"`);
+        return [`header = "X-Relay-Key: ${key}"`, ...cas, ""].join("\n");
+    }
+
+    /** Status with which a relay answers who shows it this key. */
+    status(relay: SceneRelay, key: string): Promise<string> {
+        return this.exec(
+            "direct",
+            ["curl", "-q", "-sS", "--output", "/dev/null", "--write-out", "%{http_code}", "--config", "-"],
+            `url = "https://${relay.hostname}/v2/"\n${this.caller(relay, key)}`,
+        );
     }
 
     /** `docker pull` on a client, then the digest of the config, which is the id of the image. */
@@ -90,8 +141,30 @@ export class Scene {
     async meters(): Promise<LinkMeters> {
         const metrics = await this.uplink("/metrics");
         const bytes = sum(metrics, "dockermirror_uplink_link_bytes_total");
-        const lines = await Promise.all(this.relays.map((relay) => this.relayLines(relay)));
-        return { bytes, requests: lines.reduce((total, count) => total + count, 0) };
+        const logs = await Promise.all(this.relays.map((relay) => this.relayLog(relay)));
+        return { bytes, requests: logs.flat().length };
+    }
+
+    /** Id of the key that a relay was shown last, as its log names it. */
+    async lastKeyId(relay: SceneRelay): Promise<string> {
+        const [, id = ""] = /"key":"([^"]*)"/.exec((await this.relayLog(relay)).at(-1) ?? "") ?? [];
+        return id;
+    }
+
+    /** The relays as the uplink is configured with them. */
+    async uplinkRelays(): Promise<UplinkRelay[]> {
+        return JSON.parse(await this.onprem.run(["exec", "dockermirror-uplink", "cat", UPLINK_CONFIG])).relays;
+    }
+
+    /** Does `work` while no relay before this one answers. */
+    async asFirst<T>(relay: SceneRelay, work: () => Promise<T>): Promise<T> {
+        const before = this.relays.slice(0, this.relays.indexOf(relay));
+        for (const other of before) await this.stop(other);
+        try {
+            return await work();
+        } finally {
+            for (const other of before) await this.start(other);
+        }
     }
 
     /** Body bytes that came through one relay. */
@@ -153,15 +226,34 @@ export class Scene {
         }
     }
 
-    private async relayLines({ role }: SceneRelay): Promise<number> {
-        if (role === "worker") {
+    /** These relays as the uplink names and orders them, with its keys; without an uplink as a user would have them. */
+    private async inOrder(relays: readonly SceneRelay[]): Promise<SceneRelay[]> {
+        if (!this.hasMirror) return [...relays];
+        return (await this.uplinkRelays()).flatMap(({ name, url, key }) => {
+            const relay = relays.find(({ hostname }) => hostname === new URL(url).hostname);
+            return relay ? [{ ...relay, name, key }] : [];
+        });
+    }
+
+    /** The lines of a relay's log about requests that go upstream, the oldest first. */
+    private async relayLog({ kind, role }: SceneRelay): Promise<string[]> {
+        if (kind === "worker") {
             const { stdout } = await this.topology.docker.attempt(["logs", containerName(role)]);
-            return stdout.split("\n").filter((line) => line.startsWith("{")).length;
+            return stdout.split("\n").filter((line) => line.startsWith("{"));
         }
         // Read from outside, so that a stopped relay's log counts too.
         const { stdout } = await this.topology.docker.attempt(["cp", `${containerName(role)}:${RELAY_LOG}`, "-"]);
-        return stdout.split("\n").filter((line) => line.includes('"upstream"')).length;
+        return stdout.split("\n").filter((line) => line.includes('"upstream"'));
     }
+}
+
+/** The relays that a stack has made, as it names them. */
+export function relaysOf(program: Program): SceneRelay[] {
+    const { stack, names, outputs } = program;
+    const key = newestKey(outputs.relayKeys ?? {});
+    const relay = (name: string, kind: RelayKind, site: { readonly hostname: string } | undefined): SceneRelay[] =>
+        site ? [{ name, kind, role: relayRole(kind, stack), hostname: site.hostname, key, program }] : [];
+    return [...relay("nginx", "vm", names.overseas), ...relay("worker", "worker", names.edge)];
 }
 
 /** The reference by which a client pulls an image of the catalogue. */

@@ -1,11 +1,12 @@
 /** Reads a stack's configuration file as the Pulumi CLI would, with made-up values in place of encrypted ones. */
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 
 const FOLDER = join(__dirname, "..", "stacks");
 const PROJECT = "dockermirror";
+const DOCKER_HUB = "docker.io";
 
 /** A stack's configuration in the form in which Pulumi hands it to a program. */
 export interface StackConfig {
@@ -25,6 +26,24 @@ export interface StackNames {
     };
     readonly onprem?: { readonly hostname: string; readonly docker: string };
     readonly hub?: { readonly username: string };
+    /** Relays let everybody in, not only who has a key. */
+    readonly isPublic: boolean;
+    readonly relays?: readonly RelaySettings[];
+}
+
+/** Relays that another stack has: those of a stack by its name, or one by its host name. */
+export type RelaySettings =
+    | { readonly stack: string }
+    | { readonly name: string; readonly hostname: string; readonly address?: string; readonly ca?: string };
+
+interface Account {
+    readonly upstream?: string;
+    readonly username?: string;
+}
+
+/** Names of the stacks that there are. */
+export function allStacks(): string[] {
+    return readdirSync(FOLDER).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
 }
 
 /**
@@ -35,8 +54,7 @@ export interface StackNames {
 export function readStack(stack: string, secrets: Readonly<Record<string, string>>): StackConfig {
     const file = join(FOLDER, `Pulumi.${stack}.yaml`);
     if (!existsSync(file)) {
-        const stacks = readdirSync(FOLDER).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
-        throw new Error(`there is no stack "${stack}" in stacks/; there are ${stacks.join(", ")}`);
+        throw new Error(`there is no stack "${stack}" in stacks/; there are ${allStacks().join(", ")}`);
     }
     return parseStack(readFileSync(file, "utf8"), secrets);
 }
@@ -49,12 +67,36 @@ export function parseStack(text: string, secrets: Readonly<Record<string, string
     for (const [key, value] of Object.entries(config)) {
         if (isSecure(value)) {
             secretKeys.push(key);
-            values[key] = secrets[key.replace(`${PROJECT}:`, "")] ?? randomBytes(24).toString("hex");
+            const secret = key.replace(`${PROJECT}:`, "");
+            values[key] = secrets[secret] ?? madeUp(secret, config) ?? randomBytes(24).toString("hex");
         } else {
             values[key] = typeof value === "string" ? value : JSON.stringify(value);
         }
     }
     return { config: values, secretKeys };
+}
+
+/** A value of a secret that must fit the stack's other settings, which nobody has checked yet. */
+function madeUp(secret: string, config: Readonly<Record<string, unknown>>): string | undefined {
+    // Keys of one's own take the place of generated ones: without any, all are generated.
+    if (secret === "relayKeys") return "{}";
+    const hub = config[`${PROJECT}:hub`];
+    if (secret === "hubToken" && isObject(hub)) return tokenOf({ upstream: DOCKER_HUB, ...hub });
+    if (secret !== "privateTokens") return undefined;
+    const accounts = [config[`${PROJECT}:privateAccounts`]].flat().filter(isObject);
+    return JSON.stringify(Object.fromEntries(accounts.map((account) => [accountName(account), tokenOf(account)])));
+}
+
+/** The same in each stack that has the account. */
+function tokenOf(account: Account): string {
+    return createHash("sha256")
+        .update(`made up for ${accountName(account)}`)
+        .digest("hex")
+        .slice(0, 48);
+}
+
+function accountName({ upstream, username }: Account): string {
+    return `${upstream}/${username}`;
 }
 
 /** The names in a stack's configuration. */
@@ -64,6 +106,8 @@ export function stackNames(stack: StackConfig): StackNames {
         overseas: site(stack, "overseas"),
         onprem: site(stack, "onprem"),
         hub: site(stack, "hub"),
+        isPublic: stack.config[`${PROJECT}:access`] === "public",
+        relays: site(stack, "relays"),
     };
 }
 
@@ -77,11 +121,28 @@ export function changed(stack: StackConfig, settings: Readonly<Record<string, un
     return { config, secretKeys: stack.secretKeys };
 }
 
-/** The Docker Hub account of a stack, user name and token: what the Hub double must know. */
+/** The accounts of a stack, tokens by user name, which has its upstream before it unless that is Docker Hub. */
 export function hubAccounts(stack: StackConfig): Record<string, string> {
     const { hub } = stackNames(stack);
     const token = stack.config[`${PROJECT}:hubToken`];
-    return hub && token ? { [hub.username]: token } : {};
+    const tokens = site<Record<string, string>>(stack, "privateTokens") ?? {};
+    const all = hub && token ? { ...tokens, [`${DOCKER_HUB}/${hub.username}`]: token } : tokens;
+    return Object.fromEntries(Object.entries(all).map(([name, value]) => [name.replace(`${DOCKER_HUB}/`, ""), value]));
+}
+
+/** The stack with its relays and no other site, for another stack that takes them. */
+export function relaysOnly(stack: StackConfig): StackConfig {
+    const config = { ...stack.config };
+    for (const key of ["onprem", "onpremCertificateKey", "relays", "relayKey"]) delete config[`${PROJECT}:${key}`];
+    return { config, secretKeys: stack.secretKeys };
+}
+
+/** The stack with these relays of other stacks. */
+export function withRelays(stack: StackConfig, relays: readonly RelaySettings[]): StackConfig {
+    const { config, secretKeys } = changed(stack, { relays });
+    // A key that no relay asks for is refused.
+    if (relays.every((relay) => "stack" in relay)) delete config[`${PROJECT}:relayKey`];
+    return { config, secretKeys };
 }
 
 /** What the overseas machine is in a rehearsal. */

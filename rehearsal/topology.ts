@@ -33,8 +33,12 @@ const READY_SECONDS = 60;
 export type Network = "lan" | "link" | "world";
 /** The networks that a container is on, each with its names there. At least one. */
 export type Networks = Partial<Record<Network, string[]>>;
+/** What a relay runs on: a stack has one of each at most. */
+export type RelayKind = "vm" | "worker";
+/** The machine of a stack's relay. */
+export type RelayRole = `${RelayKind}-${string}`;
 /** Machines that a rehearsal may have. */
-export type Role = "hub" | "acme" | "vm" | "onprem" | "client-1" | "client-2" | "direct" | "worker";
+export type Role = "hub" | "acme" | "onprem" | "client-1" | "client-2" | "direct" | RelayRole;
 
 // What dockerd in a container needs where --privileged is not to be had.
 const DOCKERD_CAPABILITIES = [
@@ -47,6 +51,11 @@ const BOOT = "mkdir -p /run/sshd && /usr/sbin/sshd && exec sleep infinity";
 /** The container of a role on this machine's Docker. */
 export function containerName(role: Role): string {
     return `${NAME}-${role}`;
+}
+
+/** The role of a stack's relay. */
+export function relayRole(kind: RelayKind, stack: string): RelayRole {
+    return `${kind}-${stack}`;
 }
 
 /** The network's name on this machine's Docker. */
@@ -72,6 +81,12 @@ export interface TopologyImages {
     readonly slim: string;
     readonly machine: string;
     readonly vm: string;
+}
+
+/** A VM that no program makes. */
+export interface RentedVm {
+    readonly address: string;
+    readonly hostKey: string;
 }
 
 /** The firewall of the rehearsal's cloud, which outlives what it guards. */
@@ -139,15 +154,15 @@ export class Topology {
             .filter(Boolean);
     }
 
-    /** The cloud whose machines have their public addresses on the link network. */
-    get cloud(): Cloud {
+    /** The cloud as one stack sees it: its machines have their public addresses on the link network. */
+    cloud(stack: string): Cloud {
         return new Cloud({
             docker: this.docker,
             firewall: firewall(),
             image: this.images.vm,
             prefix: NAME,
             labels: [LABEL],
-            role: "vm" satisfies Role,
+            role: relayRole("vm", stack),
             network: { name: networkName("link"), subnet: LINK.subnet },
             others: [networkName("world")],
             dns: LINK.gateway,
@@ -161,17 +176,19 @@ export class Topology {
         return LINK.gateway;
     }
 
-    /** A VM as a user may have one: booted from a fresh image, with a fixed address and this user. */
-    async rentedVm(user: string): Promise<{ readonly address: string; readonly hostKey: string }> {
-        const id = "rented";
+    /** A VM as a user may have one for a stack: booted from a fresh image, with a fixed address and this user. */
+    async rentedVm(stack: string, user: string): Promise<RentedVm> {
+        const id = `rented-${stack}`;
+        const vm = containerName(relayRole("vm", stack));
+        const cloud = this.cloud(stack);
         const login = { name: user, ssh_authorized_keys: [readFileSync(join(RUN, "id.pub"), "utf8").trim()] };
         const sudoer = { ...login, shell: "/bin/sh", sudo: "ALL=(ALL) NOPASSWD: ALL" };
         const userData = { disable_root: false, users: [user === "root" ? login : sudoer] };
-        await this.cloud.launch(id, `#cloud-config\n${JSON.stringify(userData)}\n`);
-        const address = this.cloud.allocate(id);
-        await this.cloud.associate(id, id);
-        await this.docker.exec(containerName("vm"), ["cloud-init", "status", "--wait"]);
-        const line = await this.docker.exec(containerName("vm"), ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]);
+        await cloud.launch(id, `#cloud-config\n${JSON.stringify(userData)}\n`);
+        const address = cloud.allocate(id);
+        await cloud.associate(id, id);
+        await this.docker.exec(vm, ["cloud-init", "status", "--wait"]);
+        const line = await this.docker.exec(vm, ["cat", "/etc/ssh/ssh_host_ed25519_key.pub"]);
         return { address, hostKey: line.trim().split(" ").slice(0, 2).join(" ") };
     }
 

@@ -4,11 +4,20 @@
  *
  *     node up.ts <request file>      the request and the answer are JSON files in the rehearsal's private folder
  */
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
-import { destroy, type Machinery, type Properties, type Rehearsal, type State, up, type Wanted } from "./engine";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import {
+    destroy,
+    type Machinery,
+    type Properties,
+    type Rehearsal,
+    type StackOutputs,
+    type State,
+    up,
+    type Wanted,
+} from "./engine";
 import { attempt } from "./run";
-import { changed, type StackConfig, stackNames } from "./stack-file";
+import { changed, type StackConfig, type StackNames, stackNames } from "./stack-file";
 import { awsStandIns } from "./stand-ins/aws";
 import { cloudflareStandIn } from "./stand-ins/cloudflare";
 import { commandStandIns } from "./stand-ins/command";
@@ -18,10 +27,6 @@ import { tlsStandIns } from "./stand-ins/tls";
 import { RUN, Topology, type TopologyImages } from "./topology";
 
 const PROJECT = "dockermirror";
-const STATE_FILE = join(RUN, "state.json");
-const REQUEST_FILE = join(RUN, "request.json");
-const OUTPUTS_FILE = join(RUN, "outputs.json");
-const ERROR_FILE = join(RUN, "error.txt");
 const PRIVATE = { mode: 0o600 };
 const NONSENSE = "this is no configuration;\n";
 /** What Pulumi's runtime puts before an error thrown in an apply, once for each output that hangs on it. */
@@ -46,10 +51,33 @@ export interface BrokenFile {
 
 /** The program of a rehearsed stack: brought up, again with other settings, and destroyed, each in a process of its own. */
 export class Program {
+    private made: Properties | undefined;
+
     constructor(
         private request: UpRequest,
         private readonly tell: (line: string) => void,
     ) {}
+
+    /** The stack's name. */
+    get stack(): string {
+        return this.request.stack;
+    }
+
+    /** The stack's settings, as they are now. */
+    get stackConfig(): StackConfig {
+        return this.request.stackConfig;
+    }
+
+    /** What the machines of the stack are called. */
+    get names(): StackNames {
+        return stackNames(this.request.stackConfig);
+    }
+
+    /** Of the last run. */
+    get outputs(): Properties {
+        if (this.made === undefined) throw new Error(`the stack ${this.stack} is not up`);
+        return this.made;
+    }
 
     /**
      * Runs the program, with these settings from now on: by key without the project, merged into the stack's.
@@ -58,14 +86,22 @@ export class Program {
      */
     async up(settings: Readonly<Record<string, unknown>> = {}): Promise<Properties> {
         const request = { ...this.request, stackConfig: changed(this.request.stackConfig, settings) };
-        const outputs = await inProcess<Properties>("up", request, this.tell);
+        const { outputs } = await inProcess<StackOutputs>("up", request, this.tell);
         this.request = request;
+        this.made = outputs;
         return outputs;
+    }
+
+    /** Runs the program again as it is. Returns what that made, changed or removed, a line each. */
+    async again(): Promise<string[]> {
+        const lines: string[] = [];
+        await inProcess("up", this.request, (line) => lines.push(line));
+        return lines.filter((line) => /^(made|changed|removed) /.test(line));
     }
 
     /** Has another VM take the place of the one that the program made. */
     replaceMachine(): Promise<Properties> {
-        const { generation = 1 } = stackNames(this.request.stackConfig).overseas ?? {};
+        const { generation = 1 } = this.names.overseas ?? {};
         return this.up({ overseas: { generation: generation + 1 } });
     }
 
@@ -84,20 +120,34 @@ export class Program {
 
 const OPERATIONS = { up: bringUp, destroy: tearDown };
 
+/** What a stack has in the rehearsal's private folder: what its runs are told and tell, and what is kept between them. */
+function filesOf(stack: string) {
+    const folder = join(RUN, "stacks", stack);
+    mkdirSync(folder, { recursive: true });
+    return {
+        request: join(folder, "request.json"),
+        answer: join(folder, "answer.json"),
+        error: join(folder, "error.txt"),
+        state: join(folder, "state.json"),
+        outputs: join(folder, "outputs.json"),
+    };
+}
+
 async function inProcess<T>(
     operation: keyof typeof OPERATIONS,
     request: UpRequest,
     tell: (line: string) => void,
 ): Promise<T> {
-    writeFileSync(REQUEST_FILE, JSON.stringify({ operation, request }), PRIVATE);
-    rmSync(ERROR_FILE, { force: true });
-    const { code, stderr } = await attempt(process.execPath, ["--require", "tsx/cjs", __filename, REQUEST_FILE], {
+    const files = filesOf(request.stack);
+    writeFileSync(files.request, JSON.stringify({ operation, request }), PRIVATE);
+    rmSync(files.error, { force: true });
+    const { code, stderr } = await attempt(process.execPath, ["--require", "tsx/cjs", __filename, files.request], {
         onLine: tell,
         cwd: join(__dirname, ".."),
     });
-    if (existsSync(ERROR_FILE)) throw new Error(readFileSync(ERROR_FILE, "utf8"));
+    if (existsSync(files.error)) throw new Error(readFileSync(files.error, "utf8"));
     if (code !== 0) throw new Error(`the program ended with ${code}:\n${stderr.trim()}`);
-    return JSON.parse(readFileSync(OUTPUTS_FILE, "utf8"));
+    return JSON.parse(readFileSync(files.answer, "utf8"));
 }
 
 async function main(requestFile: string): Promise<void> {
@@ -105,31 +155,43 @@ async function main(requestFile: string): Promise<void> {
         operation: keyof typeof OPERATIONS;
         request: UpRequest;
     };
-    const state: State = existsSync(STATE_FILE) ? JSON.parse(readFileSync(STATE_FILE, "utf8")) : {};
+    const files = filesOf(request.stack);
+    const state: State = existsSync(files.state) ? JSON.parse(readFileSync(files.state, "utf8")) : {};
     try {
-        writeFileSync(OUTPUTS_FILE, JSON.stringify(await OPERATIONS[operation](request, state)), PRIVATE);
+        writeFileSync(files.answer, JSON.stringify(await OPERATIONS[operation](request, state)), PRIVATE);
+    } catch (error) {
+        const { message } = error as Error;
+        writeFileSync(files.error, message.replace(PULUMI_WRAPPING, ""), PRIVATE);
+        throw error;
     } finally {
-        writeFileSync(STATE_FILE, JSON.stringify(state), PRIVATE);
+        writeFileSync(files.state, JSON.stringify(state), PRIVATE);
     }
 }
 
-function bringUp(request: UpRequest, state: State): Promise<Properties> {
+async function bringUp(request: UpRequest, state: State): Promise<StackOutputs> {
     const { stack, stackConfig, broken } = request;
     const edit = broken && ((wanted: Wanted) => breakFile(wanted, broken));
-    return up({ project: PROJECT, stack, ...stackConfig, ...machinery(request, state), edit }, async () =>
-        require("../index"),
-    );
+    const rehearsal = { project: PROJECT, stack, ...stackConfig, ...machinery(request, state), stackOutputs, edit };
+    const outputs = await up(rehearsal, async () => require("../index"));
+    writeFileSync(filesOf(stack).outputs, JSON.stringify(outputs), PRIVATE);
+    return outputs;
+}
+
+/** What another stack of this rehearsal exported when it was last brought up. */
+function stackOutputs(name: string): StackOutputs | undefined {
+    const file = filesOf(basename(name)).outputs;
+    return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : undefined;
 }
 
 function tearDown(request: UpRequest, state: State): Promise<string[]> {
     return destroy(machinery(request, state));
 }
 
-function machinery({ images }: UpRequest, state: State): Machinery & Pick<Rehearsal, "functions"> {
+function machinery({ stack, images }: UpRequest, state: State): Machinery & Pick<Rehearsal, "functions"> {
     const topology = Topology.attach(images);
     const tell = (line: string) => console.log(line);
-    const cloudflare = cloudflareStandIn(topology);
-    const aws = awsStandIns(topology.cloud);
+    const cloudflare = cloudflareStandIn(topology, stack);
+    const aws = awsStandIns(topology.cloud(stack));
     return {
         state,
         tell,
@@ -163,7 +225,7 @@ if (require.main === module) {
         // Whatever Pulumi's runtime still waits for: the outputs are written.
         () => process.exit(0),
         (error: Error) => {
-            writeFileSync(ERROR_FILE, error.message.replace(PULUMI_WRAPPING, ""), PRIVATE);
+            console.error(error.message);
             process.exit(1);
         },
     );

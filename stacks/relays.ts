@@ -28,7 +28,10 @@ const reference = z.strictObject({
     key: keyName.optional(),
 });
 
-/** The shape of one of `relays`: by `stack`, or by host name. */
+/** The shapes that one of `relays` can have. */
+export const relayForms = [reference, literal] as const;
+
+/** One of `relays`: by `stack`, or by host name. */
 export const relay = z.looseObject({}).transform((entry, { issues }): RelaySettings => {
     const checked = ("stack" in entry ? reference : literal).safeParse(entry, { reportInput: true });
     if (checked.success) return checked.data;

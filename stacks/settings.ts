@@ -27,7 +27,7 @@ const imagePrefix = z
 const DEFAULT_KEYS = [{ name: "default", generation: 1 }];
 
 /** One entry a top-level key; the shape of what is not a secret. */
-const schemas = {
+export const schemas = {
     zone: hostname,
     createZone: z.strictObject({ accountId }),
     zoneReady: z.boolean(),
@@ -262,7 +262,25 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
     }
     for (const repeated of duplicates(keys.map((key) => key.name)))
         refuse("keys", `must have one entry a name, got "${repeated}" twice`);
-    if (onprem?.key && !keys.some((key) => key.name === onprem.key)) {
+    const hasRelay = edge !== undefined || overseas !== undefined;
+    if (onprem && !hasRelay) {
+        const others = {
+            keys: plain.keys,
+            hub,
+            access: access === "public" || undefined,
+            relayKeys: secret("relayKeys"),
+        };
+        for (const [key, value] of Object.entries(others)) {
+            if (value) refuse(key, "is for relays of this stack, which has none: set it where edge or overseas is");
+        }
+        if (onprem.key) refuse("onprem.key", "is for relays of this stack, which has none: set key in relays");
+    }
+    const ownIds = Object.keys((readValue(config, "relayKeys") ?? {}) as z.infer<typeof OWN_KEYS>);
+    for (const id of ownIds.filter((each) => hasRelay && !isKeyId(each, keys))) {
+        const known = keys.map(({ name, generation }) => `${name}.${generation}`).join(", ");
+        refuse("relayKeys", `has "${id}", which ${config.name}:keys does not (${known}, and lower numbers)`);
+    }
+    if (hasRelay && onprem?.key && !keys.some((key) => key.name === onprem.key)) {
         refuse(
             "onprem.key",
             `must be the name of one of ${config.name}:keys (${keys.map((key) => key.name).join(", ")}), got "${onprem.key}"`,
@@ -284,7 +302,7 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
     }
     const tokens = (readValue(config, "privateTokens") ?? {}) as z.infer<typeof privateTokens>;
     const { privateAccounts: accounts = [], upstreams = UPSTREAMS.map(({ name }) => name) } = plain;
-    const context = { upstreams, hasRelay: (edge ?? overseas) !== undefined, hasWorker: edge !== undefined };
+    const context = { upstreams, hasRelay, hasWorker: edge !== undefined };
     for (const [key, problem] of privateAccountsProblems(accounts, tokens, context)) refuse(key, problem);
     if (hub && !secret("hubToken")) refuse("hub", `needs the account's access token: ${asSecret("hubToken")}`);
     if (!hub && secret("hubToken")) refuse("hubToken", "needs the account's name: set hub.username");
@@ -308,6 +326,13 @@ function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
         if (!site?.certificate && secret(name)) refuse(name, `needs its certificate: set ${key}.certificate`);
     }
     return problems;
+}
+
+/** True for a key id of a name among `keys`, of its current generation or one before. */
+function isKeyId(id: string, keys: Settings["keys"]): boolean {
+    return keys.some(
+        ({ name, generation }) => id.startsWith(`${name}.`) && Number(id.slice(name.length + 1)) <= generation,
+    );
 }
 
 function unknownKeys(config: pulumi.Config): string[] {

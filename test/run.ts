@@ -1,4 +1,4 @@
-/** `npm test`: set-up, format, lint, types, mocha, then the rehearsal. Its last line is `N passed, N failed`. */
+/** `npm test`: set-up, format, lint, types, mocha, then rehearsals. Its last line is `N passed, N failed`. */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import Mocha from "mocha";
@@ -18,6 +18,9 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
     "types of the Worker, without Node": ["tsc", "--project", "services/worker"],
 };
 
+/** What is rehearsed: every site; an office that takes the relays of two other stacks; a relay that is open to everybody. */
+const REHEARSED = ["local", "example-shanghai", "example-public"];
+
 main().catch((error: Error) => {
     console.error(error);
     process.exitCode = 1;
@@ -25,7 +28,8 @@ main().catch((error: Error) => {
 
 async function main(): Promise<void> {
     await setup(console.log);
-    const counts = [await checks(), await mocha(), await rehearsal()];
+    const counts = [await checks(), await mocha()];
+    for (const stack of REHEARSED) counts.push(await rehearsal(stack));
     const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
     console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
     // Tests may leave handles of Pulumi's runtime behind: the verdict is in.
@@ -60,13 +64,13 @@ async function mocha(): Promise<Count> {
     });
 }
 
-/** `npm start -- --once`, each step counted. A rehearsal that did not come to its proof is one failure. */
-async function rehearsal(): Promise<Count> {
+/** `npm start -- --once --stack …`, each step counted. A rehearsal that did not come to its proof is one failure. */
+async function rehearsal(stack: string): Promise<Count> {
     mkdirSync(KEEP, { recursive: true });
     const report = join(KEEP, "proof.json");
     rmSync(report, { force: true });
-    const args = ["--require", "tsx/cjs", join(ROOT, "rehearsal", "main.ts"), "--once", "--json", report];
-    const { code } = await attempt(process.execPath, args, { onLine: console.log, cwd: ROOT });
+    const args = ["--require", "tsx/cjs", join(ROOT, "rehearsal", "main.ts"), "--once", "--stack", stack];
+    const { code } = await attempt(process.execPath, [...args, "--json", report], { onLine: console.log, cwd: ROOT });
     try {
         const { steps } = JSON.parse(readFileSync(report, "utf8")) as { steps: { ok: boolean }[] };
         const passed = steps.filter(({ ok }) => ok).length;

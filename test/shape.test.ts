@@ -13,6 +13,7 @@ const FOLDERS = [
     "checks",
     "new-stack",
     "plan",
+    "docs",
     "rehearsal",
     "bench",
     "test",
@@ -34,9 +35,11 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
         project: /^(services\/(registry|uplink)\/|package\.json$)/,
         packages: /^(undici|prom-client|zod|node:[\w/]+)$/,
     },
-    // It also tells which plugins the program needs, runs programs, and reads a stack's file, as the rehearsal does.
+    // It also tells which plugins the program needs, runs programs, reads a stack's file, as the rehearsal does, and another
+    // stack's relays, as the program does.
     "checks/": {
-        project: /^(checks\/|stacks\/|components\/shell\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
+        project:
+            /^(checks\/|stacks\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
         packages: /^(@pulumi\/pulumi|@aws-sdk\/credential-provider-node|aws4fetch|tar-stream|undici|node:[\w/]+)$/,
     },
     // It asks what the settings ask for, by their own rules, and looks with the checks before it writes.
@@ -45,6 +48,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
         packages: /^(@pulumi\/pulumi|yaml|node:[\w/]+)$/,
     },
     "rehearsal/": { project: /^(?!test\/|bench\/)/, packages: /./ },
+    "docs/": { project: /^stacks\/settings-table\.ts$/, packages: /^node:(fs|path)$/ },
     "plan/": { project: /^plan\//, packages: /^node:util$/ },
     "bench/": { project: /./, packages: /./ },
     "test/": { project: /./, packages: /./ },

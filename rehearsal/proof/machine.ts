@@ -4,6 +4,7 @@ import { examineMachine } from "../../checks/machine";
 import { eventually } from "../run";
 import { reference } from "../scene";
 import { containerName } from "../topology";
+import { keyIdOf, keySettings } from "./keys";
 import { Load } from "./load";
 import type { Finding, ProofInputs, StepOf } from "./step";
 
@@ -22,16 +23,17 @@ interface Shown {
 }
 
 /** What the relay's VM goes through, from the first certificate to its replacement; each step leaves it serving. */
-export function machineSteps({ scene, catalogue, program, outputs, relayKey }: ProofInputs): Record<string, StepOf> {
+export function machineSteps({ scene, catalogue }: ProofInputs): Record<string, StepOf> {
     const { images } = catalogue;
-    const relay = scene.relays.find(({ role }) => role === "vm");
+    const relay = scene.relays.find(({ kind }) => kind === "vm");
     if (!relay) return {};
-    const { hostname, name } = relay;
+    const { hostname, name, role, program, key: relayKey } = relay;
+    const { outputs } = program;
     const config = images.cold.made.platforms[0]?.config.digest;
     const blob = `https://${hostname}/v2/library/cold/blobs/${config}`;
 
     const onMachine = async (command: string) => {
-        const { code, stdout, stderr } = await scene.machine(command);
+        const { code, stdout, stderr } = await scene.machine(relay, command);
         assert.equal(code, 0, `${command}: ${stderr}`);
         return stdout.trim();
     };
@@ -42,22 +44,10 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
         const field = (label: string) => new RegExp(`^${label} ?= ?(.*)$`, "m").exec(text)?.[1] ?? "";
         return { serial: field("serial"), issuer: field("issuer") };
     };
-    /** As curl reads it: the key, and the relay's private CA where it has one, which is laid already. */
-    const caller = (key: string) =>
-        [
-            `header = "X-Relay-Key: ${key}"`,
-            ...Object.keys(outputs.relayClients ?? {}).map((file) => `cacert = "${file}"`),
-            "",
-        ].join("\n");
-    const status = (key: string) =>
-        scene.exec(
-            "direct",
-            ["curl", "-q", "-sS", "--output", "/dev/null", "--write-out", "%{http_code}", "--config", "-"],
-            `url = "https://${hostname}/v2/"\n${caller(key)}`,
-        );
+    const status = (key: string) => scene.status(relay, key);
     /** Does `work` while the relay is asked all the time. */
     const underLoad = async (work: () => Promise<unknown>): Promise<Finding> => {
-        const load = await Load.start(scene, blob, caller(relayKey));
+        const load = await Load.start(scene, blob, scene.caller(relay, relayKey));
         const started = Date.now();
         const ended = await work().then(
             () => undefined,
@@ -72,7 +62,7 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
     const withAcme = (step: () => Promise<Finding>): StepOf => ({ needs: ["a VM", "a certificate by ACME"], step });
     const withMade = (step: () => Promise<Finding>): StepOf => ({ needs: ["a VM that the stack makes"], step });
     const container = async () =>
-        (await scene.topology.docker.run(["inspect", "--format", "{{.Id}}", containerName("vm")])).trim();
+        (await scene.topology.docker.run(["inspect", "--format", "{{.Id}}", containerName(role)])).trim();
     const keys = keySettings(Object.keys(outputs.relayKeys));
 
     return {
@@ -90,6 +80,7 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
                 next.size > most.size ? next : most,
             );
             await scene.hub.setFaults([{ match: { role: "cdn", path: layer?.digest.slice(7) }, action: slow }]);
+            await scene.login(relay, relayKey);
             const found = await underLoad(async () => {
                 await scene.hub.clearRequests();
                 let pulled = false;
@@ -114,7 +105,7 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
             return found;
         }),
         "port 22 from an address outside sshFrom": withMade(async () => {
-            const { code } = await scene.sshFromElsewhere();
+            const { code } = await scene.sshFromElsewhere(relay);
             assert.equal(code, TIMED_OUT, "port 22 answers");
             assert.equal(await status(relayKey), "200", "port 443 from the same address");
             return { relay: name, note: "no answer; port 443 answers" };
@@ -150,7 +141,8 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
                 const newest = relayKeys[keyIdOf(rotated.at(-1))];
                 assert.notEqual(newest, relayKey);
                 assert.deepEqual([await status(relayKey), await status(newest)], ["200", "200"]);
-                assert.equal(await status("0".repeat(48)), "401", "a wrong key");
+                const stranger = program.names.isPublic ? "200" : "401";
+                assert.equal(await status("0".repeat(48)), stranger, "a wrong key");
                 return { relay: name, seconds: (Date.now() - started) / 1000 };
             },
         },
@@ -175,7 +167,7 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
         "the VM replaced under a running cache": {
             needs: ["a VM that the stack makes", "an on-prem site", "two relays"],
             step: async () => {
-                const [before, address] = [await container(), await scene.topology.address("vm", "link")];
+                const [before, address] = [await container(), await scene.topology.address(role, "link")];
                 const started = Date.now();
                 const replaced = program.replaceMachine();
                 replaced.catch(() => {});
@@ -192,30 +184,16 @@ export function machineSteps({ scene, catalogue, program, outputs, relayKey }: P
                 await Promise.allSettled([pulled, replaced]);
                 await Promise.all([pulled, replaced]);
                 const seconds = (Date.now() - started) / 1000;
-                assert.equal(await scene.topology.address("vm", "link"), address, "the relay's address");
+                assert.equal(await scene.topology.address(role, "link"), address, "the relay's address");
                 assert.match((await shown()).issuer, /Pebble Intermediate/);
                 await scene.noteAddresses();
                 await scene.healthy(relay);
                 const through = await scene.bytesThrough(relay);
-                await pull("replaced");
+                await scene.asFirst(relay, () => pull("replaced"));
                 const size = images.replaced.made.platforms[0]?.size ?? 0;
                 assert.ok((await scene.bytesThrough(relay)) - through >= size, "the image came through another relay");
                 return { relay: name, seconds };
             },
         },
     };
-}
-
-/** The setting `keys` that made keys with these ids (`acme.1`). */
-function keySettings(ids: readonly string[]): { readonly name: string; readonly generation: number }[] {
-    const newest = new Map<string, number>();
-    for (const id of ids) {
-        const [name = "", generation = ""] = id.split(".");
-        newest.set(name, Math.max(Number(generation), newest.get(name) ?? 0));
-    }
-    return [...newest].map(([name, generation]) => ({ name, generation }));
-}
-
-function keyIdOf(key: { readonly name: string; readonly generation: number } | undefined): string {
-    return key ? `${key.name}.${key.generation}` : "";
 }

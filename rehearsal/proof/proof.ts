@@ -1,15 +1,22 @@
 /** The proof: what a user would see of the rehearsed stack, step by step, each with its own judgement. */
 import { strict as assert } from "node:assert";
 import type { Scene, SceneRelay } from "../scene";
+import type { StackNames } from "../stack-file";
 import { machineSteps } from "./machine";
 import { pullSteps } from "./pulls";
+import { sharedSteps } from "./shared";
 import { type Finding, type ProofInputs, type Step, type StepOf, type Told, take } from "./step";
 
 /** Takes every step that the stack's sites allow, in order. */
 export function prove(inputs: ProofInputs, told: Told): Promise<Step[]> {
     const steps: Record<string, StepOf> = {
         ...pullSteps(inputs),
+        "the same program again changes nothing": async () => {
+            assert.deepEqual(await inputs.program.again(), []);
+            return {};
+        },
         ...machineSteps(inputs),
+        ...sharedSteps(inputs),
         "counted by the doubles: nothing leaked": () => nothingLeaked(inputs.scene),
         "pulumi destroy leaves only the zone": {
             needs: ["a last step (--once)"],
@@ -42,27 +49,40 @@ async function onlyOwnRealms(scene: Scene, relays: readonly SceneRelay[]): Promi
                 /www-authenticate/i,
                 `${scene.mirror}${path}`,
             );
-        for (const { hostname } of relays) {
+        for (const { hostname, program } of relays) {
             const [, challenge] = /^www-authenticate: (.*?)\r?$/im.exec(await head("direct", hostname, path)) ?? [];
-            assert.equal(challenge, `Basic realm="${hostname}"`, `${hostname}${path}`);
+            const own = program.names.isPublic ? undefined : `Basic realm="${hostname}"`;
+            assert.equal(challenge, own, `${hostname}${path}`);
         }
     }
 }
 
-/** The zone is not the stack's: looked up, or made and kept. What `up` put into it is gone. */
-async function onlyTheZoneIsLeft({ scene, program, outputs }: ProofInputs): Promise<Finding> {
+/** The zone is not the stack's: looked up, or made and kept. What `up` put into it is gone. An office goes before its relays. */
+async function onlyTheZoneIsLeft({ scene, program, others }: ProofInputs): Promise<Finding> {
     const started = Date.now();
-    const left = await program.destroy();
+    const programs = [...others, program].reverse();
+    const left: string[] = [];
+    for (const each of programs) left.push(...(await each.destroy()));
     const seconds = (Date.now() - started) / 1000;
     assert.deepEqual(
         left.filter((name) => !name.endsWith("zone")),
         [],
         "resources that are left",
     );
-    if (outputs.zoneNameServers) assert.deepEqual(scene.topology.zone.records(), {}, "records in the zone");
+    const inZone = programs.filter(({ outputs }) => outputs.zoneNameServers).flatMap(({ names }) => hostnamesOf(names));
+    const records = Object.keys(scene.topology.zone.records());
+    assert.deepEqual(
+        records.filter((name) => inZone.includes(name)),
+        [],
+        "records in the zone",
+    );
     if (scene.hasMirror) {
         const containers = await scene.onprem.run(["ps", "--all", "--quiet"]);
         assert.equal(containers.trim(), "", "containers on the on-prem host");
     }
     return { seconds };
+}
+
+function hostnamesOf({ edge, overseas }: StackNames): string[] {
+    return [edge, overseas].flatMap((site) => (site ? [site.hostname] : []));
 }

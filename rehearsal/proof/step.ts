@@ -1,6 +1,5 @@
 /** What the proof is made of: steps that judge themselves, and the one loop that takes them. */
 import type { Catalogue } from "../catalogue";
-import type { Properties } from "../engine";
 import type { Scene } from "../scene";
 import type { Program } from "../up";
 
@@ -38,12 +37,10 @@ export type StepOf =
 export interface ProofInputs {
     readonly scene: Scene;
     readonly catalogue: Catalogue;
-    /** Runs the program again. */
+    /** The program of the stack that is asked for. */
     readonly program: Program;
-    /** Of the program's first run. */
-    readonly outputs: Properties;
-    /** Key for `docker login <relay>`. */
-    readonly relayKey: string;
+    /** Those of the stacks whose relays it takes, in the order in which they were brought up. */
+    readonly others: readonly Program[];
     /** What this stack and this rehearsal have. */
     readonly has: ReadonlySet<Need>;
 }

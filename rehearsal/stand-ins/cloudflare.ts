@@ -3,12 +3,9 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import type { Made, Properties, StandIn, Wanted } from "../engine";
 import { issue } from "../pki";
-import { containerName, RUN, type Topology } from "../topology";
+import { containerName, type RelayRole, RUN, relayRole, type Topology } from "../topology";
 import { type WorkerScript, workerdConfig } from "./workerd";
 
-const FOLDER = join(RUN, "worker");
-/** The host name that leads to the Worker: a later run of the program deploys there again. */
-const DOMAIN_FILE = join(FOLDER, "domain");
 const WORKERD = join(__dirname, "..", "..", "node_modules", "@cloudflare", "workerd-linux-64", "bin", "workerd");
 
 /** What @pulumi/cloudflare is in a rehearsal. */
@@ -18,8 +15,19 @@ export interface CloudflareStandIn {
     readonly functions: Record<string, (inputs: Properties) => Promise<Properties>>;
 }
 
+/** Where a stack's Worker is. */
+interface WorkerPlace {
+    readonly role: RelayRole;
+    readonly folder: string;
+    /** The host name that leads to it: a later run of the program deploys there again. */
+    readonly domainFile: string;
+}
+
 /** The zone's name server is a real one, on this machine, that knows what records and custom domains were made. */
-export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
+export function cloudflareStandIn(topology: Topology, stack: string): CloudflareStandIn {
+    const role = relayRole("worker", stack);
+    const folder = join(RUN, role);
+    const place: WorkerPlace = { role, folder, domainFile: join(folder, "domain") };
     const scripts = new Map<string, WorkerScript>();
     const upload = async ({ inputs }: Wanted): Promise<Made> => {
         scripts.set(inputs.scriptName, inputs as unknown as WorkerScript);
@@ -29,9 +37,10 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
         create: upload,
         replaceOn: ["accountId", "scriptName"],
         update: async (wanted) => {
-            if (existsSync(DOMAIN_FILE)) {
-                writeConfig(topology, readFileSync(DOMAIN_FILE, "utf8"), wanted.inputs as unknown as WorkerScript);
-                await topology.docker.run(["restart", "--time", "2", containerName("worker")]);
+            if (existsSync(place.domainFile)) {
+                const hostname = readFileSync(place.domainFile, "utf8");
+                writeConfig(topology, place, hostname, wanted.inputs as unknown as WorkerScript);
+                await topology.docker.run(["restart", "--time", "2", containerName(role)]);
             }
             return upload(wanted);
         },
@@ -47,14 +56,14 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
             const { hostname, service } = inputs;
             const deployed = scripts.get(service);
             if (!deployed) throw new Error(`${hostname} is to lead to the Worker ${service}, which is not deployed`);
-            await startWorker(topology, hostname, deployed);
-            topology.zone.enter(hostname, "A", await topology.address("worker", "link"));
+            await startWorker(topology, place, hostname, deployed);
+            topology.zone.enter(hostname, "A", await topology.address(role, "link"));
             return { id: hostname, outputs: { zoneName: "", certId: "" } };
         },
         remove: async ({ inputs }) => {
             topology.zone.remove(inputs.hostname, "A");
-            rmSync(DOMAIN_FILE, { force: true });
-            await topology.docker.run(["rm", "--force", "--volumes", containerName("worker")]);
+            rmSync(place.domainFile, { force: true });
+            await topology.docker.run(["rm", "--force", "--volumes", containerName(role)]);
         },
     };
     const enter = async ({ inputs: { name, type, content, proxied } }: Wanted): Promise<Made> => {
@@ -95,23 +104,28 @@ export function cloudflareStandIn(topology: Topology): CloudflareStandIn {
 
 const ZONE_ID = "00000000000000000000000000000000";
 
-async function startWorker(topology: Topology, hostname: string, script: WorkerScript): Promise<void> {
-    mkdirSync(FOLDER, { recursive: true });
-    writeConfig(topology, hostname, script);
+async function startWorker(
+    topology: Topology,
+    place: WorkerPlace,
+    hostname: string,
+    script: WorkerScript,
+): Promise<void> {
+    mkdirSync(place.folder, { recursive: true });
+    writeConfig(topology, place, hostname, script);
     await topology.program(
-        "worker",
+        place.role,
         { link: [hostname], world: [] },
-        [`${WORKERD}:/usr/local/bin/workerd:ro`, `${FOLDER}:/worker:ro`],
+        [`${WORKERD}:/usr/local/bin/workerd:ro`, `${place.folder}:/worker:ro`],
         ["workerd", "serve", "/worker/config.capnp"],
     );
-    writeFileSync(DOMAIN_FILE, hostname);
+    writeFileSync(place.domainFile, hostname);
 }
 
-function writeConfig(topology: Topology, hostname: string, script: WorkerScript): void {
+function writeConfig(topology: Topology, { folder }: WorkerPlace, hostname: string, script: WorkerScript): void {
     const config = workerdConfig(script, {
         listen: "*:443",
         tls: issue(topology.ca, [hostname]),
         trustedCa: topology.ca.cert,
     });
-    writeFileSync(join(FOLDER, "config.capnp"), config, { mode: 0o600 });
+    writeFileSync(join(folder, "config.capnp"), config, { mode: 0o600 });
 }

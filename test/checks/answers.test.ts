@@ -29,7 +29,7 @@ async function served<T>(listener: RequestListener, use: (url: string) => Promis
     }
 }
 
-const place = (url: string) => ({ url, ca: testCa().cert, seconds: 5 });
+const place = (url: string) => ({ url, ca: testCa().cert, seconds: 5, keyTodo: "ask for another" });
 
 describe("A relay from outside", () => {
     const rows = async (
@@ -79,6 +79,24 @@ describe("A relay from outside", () => {
     it("lets strangers in where the settings say so", async () => {
         const found = await rows((_, response) => response.writeHead(200).end("{}"), { access: "public" });
         assert.deepEqual(found.slice(1), [["relay: without a key", "ok", "is let in, as the settings say"]]);
+    });
+
+    it("of another stack is asked with a key alone, at the address that the settings say", async () => {
+        const findings = await served(
+            relay,
+            (url) =>
+                look(
+                    relayCheck({ ...place(url.replace("localhost", "relay.test")), address: "127.0.0.1", key: "old" }),
+                ),
+            "relay.test",
+        );
+        assert.deepEqual(
+            findings.map(({ what, state, todo }) => [what, state, todo]),
+            [
+                ["relay: TLS", "ok", undefined],
+                ["relay: with a key", "failed", "ask for another"],
+            ],
+        );
     });
 
     it("that is down is told so", async () => {

@@ -53,6 +53,18 @@ describe("A check", () => {
         );
     });
 
+    it("skips what follows from something that could not be looked at", async () => {
+        const next = [{ what: "b", where: "there", ask: failing(new Error("never asked")) }];
+        const rows = await found({ what: "a", where: "there", ask: failing(new Remark("skipped", "no way")), next });
+        assert.deepEqual(
+            rows.map(({ state, note }) => [state, note]),
+            [
+                ["skipped", "no way"],
+                ["skipped", "a: skipped"],
+            ],
+        );
+    });
+
     it("goes on after a warning", async () => {
         const next = [{ what: "b", where: "there", ask: saying("seen") }];
         const rows = await found({ what: "a", where: "there", ask: failing(new Remark("warning", "odd")), next });

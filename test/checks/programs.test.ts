@@ -98,7 +98,7 @@ describe("preflight", () => {
 
 describe("doctor", () => {
     /** A relay and mirror in one, on loopback, and a stack that says so. */
-    async function examined(machine: string) {
+    async function examined(machine: string, config: object = CONFIG) {
         const server = createServer(issue(testCa(), ["localhost"]), ({ url, headers }, response) => {
             if (url === "/healthz" || headers["x-relay-key"] === KEY) response.writeHead(200).end();
             else response.writeHead(401, { "WWW-Authenticate": 'Basic realm="localhost"' }).end();
@@ -115,7 +115,7 @@ describe("doctor", () => {
         };
         const status = { relays: [{ name: "nginx", condition: "well" }] };
         const programs = new Programs({
-            pulumi: `case $1 in config) echo '${JSON.stringify(CONFIG)}' ;; stack) cat "$HOME/outputs" ;; esac`,
+            pulumi: `case $1 in config) echo '${JSON.stringify(config)}' ;; stack) cat "$HOME/outputs" ;; esac`,
             ssh: `case "$*" in
                 *doctor.sh*) ${machine} ;;
                 *exec*) echo '${JSON.stringify(status)}' ;;
@@ -154,6 +154,17 @@ describe("doctor", () => {
         const { code, said } = await examined("echo 'wrong  files         edited by hand: server.conf'; exit 1");
         assert.equal(code, 1);
         assert.match(said, /^FAIL {2}machine: files .*edited by hand: server\.conf$/m);
+    });
+
+    it("looks at the relays of others that an office pulls through", async () => {
+        const relays = { value: JSON.stringify([{ stack: "acme-relays" }]), secret: false };
+        const office = { "dockermirror:onprem": CONFIG["dockermirror:onprem"], "dockermirror:relays": relays };
+        const { code, rows } = await examined("echo 'ok     files         as they were laid'", office);
+        assert.equal(code, 1);
+        assert.deepEqual(
+            rows.find(([what]) => what === "relays of acme-relays"),
+            ["relays of acme-relays", "relays[0]", "failed"],
+        );
     });
 
     it("says when there is no Pulumi to ask for the stack", async () => {

@@ -99,6 +99,17 @@ describe("A stack's checks", () => {
         assert.ok(found.includes("token for DNS-01"));
     });
 
+    it("are of the token that the provider takes: the configuration's before the environment's", async () => {
+        const world = worldOf({ env: { PATH: "/nowhere", CLOUDFLARE_API_TOKEN: "of the environment" } });
+        const tokenAt = async (secrets: Secrets) => {
+            const { stack } = await read({ zone: "example.com", edge: EDGE }, secrets);
+            const api = preflightChecks(world, stack).find(({ what }) => what === "Cloudflare's API");
+            return api?.next?.[0]?.where;
+        };
+        assert.equal(await tokenAt({ "cloudflare:apiToken": "configured" }), "cloudflare:apiToken");
+        assert.equal(await tokenAt({}), "CLOUDFLARE_API_TOKEN");
+    });
+
     it("ask for a zone that is still to be made, and for no site", async () => {
         const config = { zone: "example.com", createZone: { accountId: EDGE.accountId }, overseas: EC2 };
         assert.deepEqual(await asked(config), ["Cloudflare's API", "Cloudflare token", "zone to be made"]);

@@ -107,6 +107,23 @@ describe(".ci/stacks", () => {
         });
     }
 
+    it("tells the offices that take a changed stack's relays, however they are written, and no others", () => {
+        const office = (relays: string) => `config:\n  dockermirror:relays:${relays}\n  dockermirror:onprem: {}\n`;
+        const offices = {
+            "b-block": "\n    - stack: acme-relays\n      key: b",
+            "b-flow": " [{ key: b, stack: 'acme-relays' }, { stack: acme-edge }]",
+            "b-full": "\n    - { stack: organization/dockermirror/acme-relays, key: b }",
+            "b-json": '\n    - {"stack":"acme-relays"}',
+            "c-comment": "\n    # - { stack: acme-relays }",
+            "c-other": "\n    - { stack: acme-relays-2 }\n    - { name: stack, hostname: acme-relays.example.com }",
+        };
+        for (const [stack, relays] of Object.entries(offices)) repository.write(stackFile(stack), office(relays));
+        const before = repository.commit();
+        repository.change(stackFile("acme-relays"));
+        repository.commit();
+        assert.deepEqual(names(before), ["acme-relays", "b-block", "b-flow", "b-full", "b-json"]);
+    });
+
     it("tells nothing for a stack's file that goes", () => {
         rmSync(join(repository.folder, stackFile("acme-shanghai")));
         repository.commit();

@@ -9,6 +9,7 @@ import {
     type Machinery,
     type Properties,
     type Rehearsal,
+    type StackOutputs,
     type StandIn,
     type State,
     up,
@@ -57,7 +58,11 @@ class Notes {
         };
     }
 
-    run(program: () => Properties, change: Partial<Rehearsal> = {}): Promise<Properties> {
+    async run(program: () => Properties, change: Partial<Rehearsal> = {}): Promise<Properties> {
+        return (await this.runStack(program, change)).outputs;
+    }
+
+    runStack(program: () => Properties, change: Partial<Rehearsal> = {}): Promise<StackOutputs> {
         const stack = { project: "dockermirror", stack: "test", config: {}, secretKeys: [] };
         return up({ ...stack, ...this.machinery, functions: {}, ...change }, async () => program());
     }
@@ -305,6 +310,70 @@ describe("The rehearsal's engine", () => {
         assert.deepEqual(await notes.run(program, { functions }), { id: "id of home" });
     });
 
+    it("tells which outputs are secret, also where a secret is deep in one", async () => {
+        const { outputs, secretOutputNames } = await notes.runStack(() => {
+            const key = password("key");
+            return { keys: { "acme.1": key.result }, relays: [{ name: "nginx", id: key.id }], mirrorUrl: undefined };
+        });
+        assert.deepEqual(secretOutputNames, ["keys"]);
+        assert.deepEqual(outputs, {
+            keys: { "acme.1": "made key" },
+            relays: [{ name: "nginx", id: "id of key" }],
+            mirrorUrl: undefined,
+        });
+    });
+
+    describe("with a reference to another stack", () => {
+        const outputs = { hostname: "vm.example.com", keys: { "acme.1": "a key" } };
+        const stackOutputs = (name: string): StackOutputs | undefined =>
+            name === "acme-tokyo" ? { outputs, secretOutputNames: ["keys"] } : undefined;
+        const reference = () => new pulumi.StackReference("relays", { name: "acme-tokyo" });
+
+        it("reads the other's outputs, of which the secret ones stay secret", async () => {
+            let secret: boolean[] = [];
+            const read = await notes.runStack(
+                () => {
+                    const stack = reference();
+                    const [hostname, keys] = [stack.getOutput("hostname"), stack.getOutput("keys")];
+                    secret = [];
+                    void pulumi.isSecret(hostname).then((found) => secret.push(found));
+                    void pulumi.isSecret(keys).then((found) => secret.push(found));
+                    return { hostname, keys, none: stack.getOutput("none") };
+                },
+                { stackOutputs },
+            );
+            assert.deepEqual(read.outputs, { ...outputs, none: undefined });
+            assert.deepEqual(read.secretOutputNames, ["keys"]);
+            assert.deepEqual(secret, [false, true]);
+        });
+
+        it("hands them over as inputs, and opens the secrets for stand-ins only", async () => {
+            await notes.run(
+                () => {
+                    const key = reference()
+                        .getOutput("keys")
+                        .apply((keys) => keys["acme.1"]);
+                    return { told: new command.local.Command("ran", { create: "true", stdin: key }).stdout };
+                },
+                { stackOutputs },
+            );
+            assert.equal(notes.wanted[0]?.inputs.stdin, "a key");
+        });
+
+        it("reads them anew at each run, and keeps nothing of them", async () => {
+            const program = () => ({ id: network("home", reference().getOutput("label") as any).id });
+            const labelled = (label: string) => ({
+                stackOutputs: () => ({ outputs: { label }, secretOutputNames: [] }),
+            });
+            await notes.run(program, labelled("one"));
+            assert.deepEqual(Object.keys(notes.state), [`${NETWORK} home`]);
+            notes.since();
+            await notes.run(program, labelled("two"));
+            assert.deepEqual(notes.since(), ["create home", "remove home"]);
+            assert.deepEqual(await destroy(notes.machinery), []);
+        });
+    });
+
     const failures: Record<string, [() => Properties, RegExp]> = {
         "a stand-in's error": [
             () => ({ id: new docker.Volume("bad", {}).id }),
@@ -325,6 +394,10 @@ describe("The rehearsal's engine", () => {
             /two resources are named key/,
         ],
         "a function's error": [() => ({ id: docker.getNetworkOutput({ name: "bad" }).id }), /no network is named bad/],
+        "a reference to a stack that is not there": [
+            () => ({ out: new pulumi.StackReference("acme-tokio").getOutput("relays") }),
+            /unknown stack "acme-tokio"/,
+        ],
         "a function that nobody answers": [
             () => ({ id: docker.getPluginOutput({ alias: "any" }).id }),
             /no stand-in for the function docker:index\/getPlugin:getPlugin/,

@@ -102,6 +102,8 @@ describe("readStack", () => {
             overseas: undefined,
             onprem: ONPREM,
             hub: undefined,
+            isPublic: false,
+            relays: undefined,
         });
     });
 
@@ -159,6 +161,33 @@ describe("readStack", () => {
             "dockermirror:access": "public",
             "dockermirror:keys": '[{"name":"acme"}]',
         });
+    });
+
+    it("makes up secrets that are JSON so that they fit the other settings", () => {
+        const privateAccounts = [{ upstream: "ghcr.io", username: "acme-bot", repositories: ["acme/*"] }];
+        stack({ overseas: OVERSEAS, privateAccounts, privateTokens: SECURE, relayKeys: SECURE });
+        const { config } = read();
+        const tokens = JSON.parse(config[`${PROJECT}:privateTokens`] ?? "");
+        assert.deepEqual(Object.keys(tokens), ["ghcr.io/acme-bot"]);
+        assert.match(tokens["ghcr.io/acme-bot"], /^[0-9a-f]{48}$/);
+        assert.equal(config[`${PROJECT}:relayKeys`], "{}");
+        assert.deepEqual(rehearsal.hubAccounts(read()), tokens, "the same each time");
+    });
+
+    it("makes up secrets also where the other settings are no use", () => {
+        stack({ hub: "acme", hubToken: SECURE, edge: "acme", privateAccounts: [null, "acme"], privateTokens: SECURE });
+        const { config } = read();
+        assert.match(config[`${PROJECT}:hubToken`] ?? "", /^[0-9a-f]{48}$/);
+        assert.equal(config[`${PROJECT}:privateTokens`], "{}");
+    });
+
+    it("gives an account the same token wherever it is, and Docker Hub's no upstream", () => {
+        const privateAccounts = [{ upstream: "docker.io", username: "acme", repositories: ["acme/app"] }];
+        stack({ overseas: OVERSEAS, hub: { username: "acme" }, hubToken: SECURE });
+        const accounts = rehearsal.hubAccounts(read());
+        assert.deepEqual(Object.keys(accounts), ["acme"]);
+        stack({ overseas: OVERSEAS, privateAccounts, privateTokens: SECURE });
+        assert.deepEqual(rehearsal.hubAccounts(read()), accounts);
     });
 
     it("names the Hub account with the token that was made up for it", () => {

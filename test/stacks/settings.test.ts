@@ -146,6 +146,23 @@ describe("Settings", () => {
         }
     });
 
+    it("refuse in an office what only relays of its own would have", () => {
+        const office = { onprem: { ...ONPREM, key: "acme" }, relays: [{ stack: "acme-tokyo" }] };
+        const ofRelays = { keys: [{ name: "acme" }], hub: { username: "acme" }, access: "public" };
+        const also = {
+            abuseContact: "mailto:abuse@example.org",
+            relayKeys: { "acme.1": "s".repeat(48) },
+            hubToken: "t",
+        };
+        assert.deepEqual(
+            problems({ ...office, ...ofRelays, ...also }, ["relayKeys", "hubToken"]).map((line) => line.split("  ")[0]),
+            ["keys", "hub", "access", "relayKeys", "onprem.key"].map((key) => `dockermirror:${key}`),
+        );
+        const { key: _, ...onprem } = office.onprem;
+        // What Pulumi.yaml has as its default is nothing that was said.
+        assert.equal(read({ ...office, onprem, access: "keys", keys: [], hub: {} }).relays.length, 1);
+    });
+
     const refused: Record<string, [Record<string, unknown>, RegExp]> = {
         "a relay that is neither": [
             { onprem: ONPREM, relays: [{ stak: "acme-tokyo" }] },
@@ -544,7 +561,14 @@ describe("Settings", () => {
             assert.match(found, expected);
             assert.doesNotMatch(found, /sentinel/);
         }
-        assert.ok(read({ ...WHOLE, relayKeys: { "acme.1": "a".repeat(40) } }, ["relayKeys"]).ownKeys);
+        const keys = [{ name: "acme", generation: 2 }];
+        const ofKeys = (relayKeys: object) => ({ ...WHOLE, keys, relayKeys });
+        assert.ok(read(ofKeys({ "acme.1": "a".repeat(40) }), ["relayKeys"]).ownKeys);
+        for (const id of ["acme.3", "acm.1", "default.1"]) {
+            assert.deepEqual(problems(ofKeys({ [id]: "s".repeat(48) }), ["relayKeys"]), [
+                `dockermirror:relayKeys  has "${id}", which dockermirror:keys does not (acme.2, and lower numbers)`,
+            ]);
+        }
     });
 
     it("keep secrets secret", async () => {

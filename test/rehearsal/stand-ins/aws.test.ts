@@ -40,10 +40,11 @@ for (const [kind, [args, net]] of Object.entries(KINDS)) {
             const sshFrom = [`${test.gateway}/32`];
             const host = { ...args, generation, sshFrom } as RelayHostArgs;
             const stack = { project: "dockermirror", stack: "test", config: {}, secretKeys: [] };
-            return up({ ...stack, ...machinery }, async () => {
+            const { outputs } = await up({ ...stack, ...machinery }, async () => {
                 const { id, address, connection } = new RelayHost("vm", host);
                 return { id, address, connection };
             });
+            return outputs;
         };
         const hostKeyAt = async (address: string) =>
             (await run("ssh-keyscan", ["-t", "ed25519", address])).trim().split(" ").slice(1).join(" ");

@@ -23,9 +23,9 @@ describe("The stand-in for @pulumi/cloudflare", () => {
         zone = new Zone(join(folder, "zone.json"));
         const topology = { zone, nameServer: async () => "10.0.0.1:53" } as unknown as Topology;
         const state: State = {};
-        const machinery = { ...cloudflareStandIn(topology), state, tell: () => {} };
+        const machinery = { ...cloudflareStandIn(topology, "test"), state, tell: () => {} };
         const stack = { project: "dockermirror", stack: "test", config: {}, secretKeys: [] };
-        run = (program) => up({ ...stack, ...machinery }, async () => program());
+        run = async (program) => (await up({ ...stack, ...machinery }, async () => program())).outputs;
         end = () => destroy(machinery);
     });
     afterEach(() => rmSync(folder, { recursive: true }));
