@@ -164,6 +164,20 @@ export function machineSteps({ scene, catalogue }: ProofInputs): Record<string, 
                 return { relay: name, note: notes[0] };
             },
         },
+        "nginx killed on the VM": {
+            needs: ["a VM"],
+            step: async () => {
+                const started = Date.now();
+                const killed = await onMachine("cat /run/nginx.pid");
+                await onMachine(`kill -KILL ${killed}`);
+                await eventually("nginx is back", SECONDS, async () =>
+                    (await onMachine("cat /run/nginx.pid")) !== killed && (await status(relayKey)) === "200"
+                        ? true
+                        : undefined,
+                );
+                return { relay: name, seconds: (Date.now() - started) / 1000 };
+            },
+        },
         "the VM replaced under a running cache": {
             needs: ["a VM that the stack makes", "an on-prem site", "two relays"],
             step: async () => {

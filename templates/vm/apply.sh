@@ -204,20 +204,19 @@ errors_of_nginx() {
     if [ -e "$log" ]; then tail -c "+$((log_end + 1))" "$log" | grep -F '[emerg]' | tail -n 2; fi
 }
 
-# The timer of renew.sh, with ACME.
+# What systemd does for the relay: nginx comes back after a crash; with ACME, the timer of renew.sh.
 lay_units() {
     units=/etc/systemd/system
-    if [ "$etc" != /etc/nginx ] || [ ! -d /run/systemd/system ]; then
-        return
-    elif with_acme; then
+    if [ "$etc" != /etc/nginx ] || [ ! -d /run/systemd/system ]; then return; fi
+    install -D -m 0644 "$release_dir/nginx-restart.conf" "$units/nginx.service.d/dockermirror.conf"
+    if with_acme; then
         install -m 0644 "$release_dir/dockermirror-renew.service" "$release_dir/dockermirror-renew.timer" "$units"
-        systemctl daemon-reload 2>"$home/says"
-        systemctl enable -q --now dockermirror-renew.timer 2>"$home/says"
     elif [ -e "$units/dockermirror-renew.timer" ]; then
         systemctl disable -q --now dockermirror-renew.timer 2>"$home/says"
         rm -f "$units/dockermirror-renew.service" "$units/dockermirror-renew.timer"
-        systemctl daemon-reload 2>"$home/says"
     fi
+    systemctl daemon-reload 2>"$home/says"
+    if with_acme; then systemctl enable -q --now dockermirror-renew.timer 2>"$home/says"; fi
 }
 
 # Its metrics would tell of a certificate that nobody sees any more.
