@@ -79,8 +79,9 @@ export interface NginxRelayArgs {
  *
  * Destroying the relay takes its DNS records away and leaves what is on the machine: where that is not the stack's own,
  * Nginx goes on with the last release, the timer with its renewals (`systemctl disable --now dockermirror-renew.timer`
- * ends them), and `/etc/nginx/nginx.conf.before-dockermirror` is what the machine had before. The certificate stays
- * valid until it ends; nobody revokes it.
+ * ends them), `/etc/systemd/system/nginx.service.d/dockermirror.conf` with its restarts, and
+ * `/etc/nginx/nginx.conf.before-dockermirror` is what the machine had before. The certificate stays valid until it ends;
+ * nobody revokes it.
  */
 export class NginxRelay extends pulumi.ComponentResource {
     readonly hostname: pulumi.Output<string>;
