@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { type Language, MEANINGS, type Meaning, SECRET_MEANINGS, type Text } from "./meanings";
 import { relayForms } from "./relays";
-import { SECRETS, schemas } from "./settings";
+import { SECRETS, schemas } from "./schema";
 
 type Shape = z.core.JSONSchema.JSONSchema;
 

@@ -1,97 +1,16 @@
 /** Reads one stack's configuration: checked, typed, every problem told at once. Imports nothing of the components. */
 import * as pulumi from "@pulumi/pulumi";
-import { z } from "zod";
+import type { z } from "zod";
 import { selectUpstreams, UPSTREAMS, type Upstream } from "../services/registry/upstreams";
-import { isPrivate, PRIVATE_RANGES } from "./addresses";
-import { accountId, certificate, cidr, contact, hostname, keyName, port } from "./fields";
-import { type OverseasSettings, overseas, overseasProblems, overseasSettings, type TlsSettings } from "./overseas";
-import {
-    type PrivateAccountSettings,
-    privateAccounts,
-    privateAccountsProblems,
-    privateTokens,
-    tokenName,
-} from "./private-accounts";
-import { type RelaySettings, relay, relaysProblems } from "./relays";
+import { type OverseasSettings, overseasSettings, type TlsSettings } from "./overseas";
+import { type PrivateAccountSettings, privateTokens, tokenName } from "./private-accounts";
+import type { RelaySettings } from "./relays";
+import { crossFieldProblems } from "./rules";
+import { DEFAULT_KEYS, OWN_KEYS, type Plain, SECRETS, type SecretName, schemas } from "./schema";
 
 // Public in the SDK's JavaScript, marked internal in its types.
 const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
 
-const imagePrefix = z
-    .string()
-    .regex(
-        /^[a-z0-9.-]+(?::\d+)?(?:\/[a-z0-9._-]+)*$/,
-        "must be a registry with an optional path, such as harbor.acme.lan/library",
-    );
-
-const DEFAULT_KEYS = [{ name: "default", generation: 1 }];
-
-/** One entry a top-level key; the shape of what is not a secret. */
-export const schemas = {
-    zone: hostname,
-    createZone: z.strictObject({ accountId }),
-    zoneReady: z.boolean(),
-    edge: z.strictObject({ accountId, hostname }),
-    overseas,
-    onprem: z.strictObject({
-        docker: z
-            .string()
-            .regex(
-                /^(unix:\/\/\/.+|ssh:\/\/([a-z_][a-z0-9_-]*@)?[a-zA-Z0-9.-]+(:\d+)?)$/,
-                "must be unix:///var/run/docker.sock or ssh://user@host[:port]",
-            ),
-        hostname,
-        port: port.default(443),
-        engine: z
-            .literal("registry", { error: 'must be "registry" (harbor and nexus come later)' })
-            .default("registry"),
-        registryVersion: z
-            .string()
-            .regex(/^(3\.[1-9]\d*|2\.8)\.\d+$/, "must be a version of distribution such as 3.1.2, or 2.8.x")
-            .default("3.1.2"),
-        allowFrom: z.array(cidr).min(1).default(PRIVATE_RANGES),
-        allowFromPublic: z.boolean().default(false),
-        spoolBudgetGiB: z.int().min(1).default(10),
-        key: keyName.optional(),
-        certificate: certificate.optional(),
-        images: z
-            .discriminatedUnion("from", [
-                z.strictObject({ from: z.literal("relay") }),
-                z.strictObject({ from: z.literal("registry"), registry: imagePrefix }),
-                z.strictObject({ from: z.literal("archive"), archive: z.string().min(1) }),
-            ])
-            .default({ from: "relay" }),
-    }),
-    relays: z.array(relay),
-    upstreams: z.array(z.enum(UPSTREAMS.map((upstream) => upstream.name))).min(1),
-    publicMirrors: z.array(z.string()).max(0, "is not supported yet: leave it out"),
-    keys: z.array(z.strictObject({ name: keyName, generation: z.int().min(1).default(1) })).min(1),
-    access: z.enum(["keys", "public"]),
-    abuseContact: contact,
-    publicLimit: z.strictObject({ requestsPerMinute: z.int().min(10).max(100_000) }),
-    hub: z.strictObject({ username: z.string().regex(/^[a-z0-9]{4,30}$/, "must be a Docker ID") }),
-    privateAccounts,
-};
-
-/** Optional secrets; a plain value is refused. What each is: `stacks/Pulumi.example.yaml`. */
-export const SECRETS = [
-    "hubToken",
-    "privateTokens",
-    "relayKey",
-    "relayKeys",
-    "sshPrivateKey",
-    "overseasCertificateKey",
-    "onpremCertificateKey",
-    "acmeDnsToken",
-] as const;
-
-/** Key ids and keys: what needs no quoting in any file that they land in. */
-const OWN_KEYS = z.record(
-    z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}\.[1-9]\d*$/),
-    z.string().regex(/^[A-Za-z0-9]{40,}$/),
-);
-
-type Plain = { [Key in keyof typeof schemas]?: z.infer<(typeof schemas)[Key]> };
 type Site<Key extends keyof Plain> = Omit<NonNullable<Plain[Key]>, "certificate">;
 
 /** A stack's settings, checked, with their defaults, secrets beside what they belong to. */
@@ -132,7 +51,7 @@ export function readSettings(config: pulumi.Config): Settings {
 
     const { zone, createZone, zoneReady = false, hub, upstreams, ...checked } = plain;
     const { edge, overseas, onprem } = createZone && !zoneReady ? {} : (checked as Partial<typeof checked>);
-    const secret = (name: (typeof SECRETS)[number]) => config.getSecret(name);
+    const secret = (name: SecretName) => config.getSecret(name);
     const tokens = config.getSecretObject<Record<string, string>>("privateTokens");
     const overseasSecrets = {
         sshPrivateKey: secret("sshPrivateKey"),
@@ -176,7 +95,7 @@ function checkValues(config: pulumi.Config): { readonly plain: Plain; readonly p
         if (result.success) plain[key] = result.data;
         else problems.push(...result.error.issues.map((issue) => `${path(config, key, issue.path)}  ${told(issue)}`));
     }
-    if (problems.length === 0) problems.push(...crossFieldProblems(config, plain));
+    if (problems.length === 0) problems.push(...contradictions(config, plain));
     return { plain, problems };
 }
 
@@ -204,135 +123,16 @@ export function warnings(settings: Settings): string[] {
     ];
 }
 
-function crossFieldProblems(config: pulumi.Config, plain: Plain): string[] {
-    const { zone, createZone, zoneReady, edge, overseas, onprem, relays = [], keys = DEFAULT_KEYS, hub } = plain;
-    const { access, abuseContact, publicLimit } = plain;
-    const problems: string[] = [];
-    const refuse = (key: string, problem: string) => problems.push(`${config.name}:${key}  ${problem}`);
-    const secret = (name: (typeof SECRETS)[number]) => config.get(name) !== undefined;
-    const asSecret = (name: (typeof SECRETS)[number]) => `pulumi config set --secret ${config.name}:${name}`;
-
-    if (!edge && !overseas && !onprem)
-        refuse("edge", "or overseas or onprem must be set: this stack would make nothing");
-    if (onprem && !edge && !overseas && relays.length === 0) {
-        refuse("onprem", "needs a relay: set edge or overseas, or relays with another stack that has one");
-    }
-    if (!onprem && relays.length > 0)
-        refuse("relays", "are what an on-prem site pulls through: set onprem, or leave them out");
-    const literal = relays.filter((relay) => !("stack" in relay));
-    if (literal.length > 0 && !secret("relayKey"))
-        refuse("relays", `need the key that those with a hostname ask for: ${asSecret("relayKey")}`);
-    if (literal.length === 0 && secret("relayKey"))
-        refuse("relayKey", "is the key of relays with a hostname, which are not set");
-    const ownNames = [...(overseas ? ["nginx"] : []), ...(edge ? ["worker"] : [])];
-    for (const [key, problem] of relaysProblems(relays, ownNames)) refuse(key, problem);
-
-    if (createZone && !zone) refuse("createZone", "needs the name of the zone to make: set zone");
-    if (zoneReady && !createZone)
-        refuse("zoneReady", "is about the zone of createZone, which is not set: a zone that is there needs neither");
-    if (createZone && edge && createZone.accountId !== edge.accountId) {
-        refuse(
-            "edge.accountId",
-            `must be the account that the zone is made in, ${createZone.accountId}, got "${edge.accountId}"`,
-        );
-    }
-    if (edge && !zone) refuse("edge", "needs zone: the Worker gets a custom domain in it");
-    for (const [key, site] of [["edge", edge] as const, ["overseas", overseas] as const]) {
-        if (zone && site && site.hostname !== zone && !site.hostname.endsWith(`.${zone}`)) {
-            refuse(`${key}.hostname`, `must be ${zone} or end with .${zone}, got "${site.hostname}"`);
-        }
-    }
-    const ofOverseas = overseas ? overseasProblems(overseas, zone !== undefined) : [];
-    for (const [field, problem] of ofOverseas) refuse(`overseas.${field}`, problem);
-    const tiers = new Map<string, string>();
-    const named: [string, string | undefined][] = [
-        ["edge.hostname", edge?.hostname],
-        ["overseas.hostname", overseas?.hostname],
-        ["onprem.hostname", onprem?.hostname],
-        ...relays.map((relay, index): [string, string | undefined] => [
-            `relays[${index}].hostname`,
-            "stack" in relay ? undefined : relay.hostname,
-        ]),
-    ];
-    for (const [key, name] of named) {
-        if (name === undefined) continue;
-        const other = tiers.get(name);
-        if (other) refuse(key, `must be a host name of its own, got "${name}", which ${config.name}:${other} has`);
-        tiers.set(name, key);
-    }
-    for (const repeated of duplicates(keys.map((key) => key.name)))
-        refuse("keys", `must have one entry a name, got "${repeated}" twice`);
-    const hasRelay = edge !== undefined || overseas !== undefined;
-    if (onprem && !hasRelay) {
-        const others = {
-            keys: plain.keys,
-            hub,
-            access: access === "public" || undefined,
-            relayKeys: secret("relayKeys"),
-        };
-        for (const [key, value] of Object.entries(others)) {
-            if (value) refuse(key, "is for relays of this stack, which has none: set it where edge or overseas is");
-        }
-        if (onprem.key) refuse("onprem.key", "is for relays of this stack, which has none: set key in relays");
-    }
-    const ownIds = Object.keys((readValue(config, "relayKeys") ?? {}) as z.infer<typeof OWN_KEYS>);
-    for (const id of ownIds.filter((each) => hasRelay && !isKeyId(each, keys))) {
-        const known = keys.map(({ name, generation }) => `${name}.${generation}`).join(", ");
-        refuse("relayKeys", `has "${id}", which ${config.name}:keys does not (${known}, and lower numbers)`);
-    }
-    if (hasRelay && onprem?.key && !keys.some((key) => key.name === onprem.key)) {
-        refuse(
-            "onprem.key",
-            `must be the name of one of ${config.name}:keys (${keys.map((key) => key.name).join(", ")}), got "${onprem.key}"`,
-        );
-    }
-    const open = onprem?.allowFrom.filter((range) => !isPrivate(range)) ?? [];
-    if (open.length > 0 && !onprem?.allowFromPublic) {
-        refuse(
-            "onprem.allowFrom",
-            `has public addresses (${open.join(", ")}), which Docker opens past the host's firewall: if it is meant, also set onprem.allowFromPublic to true`,
-        );
-    }
-    if (access === "public" && !abuseContact) {
-        const why = "because who runs a service for everybody must be reachable";
-        refuse("access", `public needs abuseContact, ${why}: set it to such as mailto:abuse@example.org`);
-    }
-    for (const [key, value] of Object.entries({ abuseContact, publicLimit })) {
-        if (value !== undefined && access !== "public") refuse(key, "is for access: public, which is not set");
-    }
-    const tokens = (readValue(config, "privateTokens") ?? {}) as z.infer<typeof privateTokens>;
-    const { privateAccounts: accounts = [], upstreams = UPSTREAMS.map(({ name }) => name) } = plain;
-    const context = { upstreams, hasRelay, hasWorker: edge !== undefined };
-    for (const [key, problem] of privateAccountsProblems(accounts, tokens, context)) refuse(key, problem);
-    if (hub && !secret("hubToken")) refuse("hub", `needs the account's access token: ${asSecret("hubToken")}`);
-    if (!hub && secret("hubToken")) refuse("hubToken", "needs the account's name: set hub.username");
-    const dns01 = overseas?.acmeChallenge === "dns-01";
-    if (dns01 && !secret("acmeDnsToken")) {
-        refuse(
-            "overseas.acmeChallenge",
-            `dns-01 needs a Cloudflare token that may edit the DNS of the zone: ${asSecret("acmeDnsToken")}`,
-        );
-    }
-    if (!dns01 && secret("acmeDnsToken"))
-        refuse("acmeDnsToken", "is for overseas.acmeChallenge dns-01, which is not set");
-    if (overseas && overseas.kind !== "host" && secret("sshPrivateKey"))
-        refuse("sshPrivateKey", "is for overseas.kind host: a machine that is made here gets a key of its own");
-    for (const [key, site, name] of [
-        ["overseas", overseas, "overseasCertificateKey"] as const,
-        ["onprem", onprem, "onpremCertificateKey"] as const,
-    ]) {
-        if (site?.certificate && !secret(name))
-            refuse(`${key}.certificate`, `needs its private key: ${asSecret(name)}`);
-        if (!site?.certificate && secret(name)) refuse(name, `needs its certificate: set ${key}.certificate`);
-    }
-    return problems;
-}
-
-/** True for a key id of a name among `keys`, of its current generation or one before. */
-function isKeyId(id: string, keys: Settings["keys"]): boolean {
-    return keys.some(
-        ({ name, generation }) => id.startsWith(`${name}.`) && Number(id.slice(name.length + 1)) <= generation,
-    );
+/** The rules' problems, each with its key in full. */
+function contradictions(config: pulumi.Config, plain: Plain): string[] {
+    const given = {
+        project: config.name,
+        plain,
+        hasSecret: (name: SecretName) => config.get(name) !== undefined,
+        relayKeys: OWN_KEYS.parse(readValue(config, "relayKeys") ?? {}),
+        privateTokens: privateTokens.parse(readValue(config, "privateTokens") ?? {}),
+    };
+    return crossFieldProblems(given).map(([key, problem]) => `${config.name}:${key}  ${problem}`);
 }
 
 function unknownKeys(config: pulumi.Config): string[] {
@@ -412,8 +212,4 @@ function refusal(config: pulumi.Config, problems: readonly string[]): string {
         ...problems.map((problem) => `  ${problem}`),
         `  set one with: pulumi config set --path ${config.name}:<key> <value>`,
     ].join("\n");
-}
-
-function duplicates(names: string[]): string[] {
-    return [...new Set(names.filter((name, index) => names.indexOf(name) !== index))];
 }

@@ -14,7 +14,7 @@ import { getMonitor } from "@pulumi/pulumi/runtime/settings";
 import { parse } from "yaml";
 import { onRegistration } from "../rehearsal/engine";
 import { makeCa } from "../rehearsal/pki";
-import { SECRETS } from "../stacks/settings";
+import { SECRETS } from "../stacks/schema";
 import { deploy, isSecret, PROJECT, plainOccurrences, type Resource, reveal } from "./support/deploy";
 import { freshProgram } from "./support/fresh-program";
 import { type DeployedProgram, FUNCTIONS, OUTPUTS, SENTINEL } from "./support/program";

@@ -1,0 +1,88 @@
+/** The shape of a stack's settings, field by field. */
+import { z } from "zod";
+import { UPSTREAMS } from "../services/registry/upstreams";
+import { PRIVATE_RANGES } from "./addresses";
+import { accountId, certificate, cidr, contact, hostname, keyName, port } from "./fields";
+import { overseas } from "./overseas";
+import { privateAccounts } from "./private-accounts";
+import { relay } from "./relays";
+
+const imagePrefix = z
+    .string()
+    .regex(
+        /^[a-z0-9.-]+(?::\d+)?(?:\/[a-z0-9._-]+)*$/,
+        "must be a registry with an optional path, such as harbor.acme.lan/library",
+    );
+
+/** The keys of a stack that names none. */
+export const DEFAULT_KEYS = [{ name: "default", generation: 1 }];
+
+/** One entry a top-level key; the shape of what is not a secret. */
+export const schemas = {
+    zone: hostname,
+    createZone: z.strictObject({ accountId }),
+    zoneReady: z.boolean(),
+    edge: z.strictObject({ accountId, hostname }),
+    overseas,
+    onprem: z.strictObject({
+        docker: z
+            .string()
+            .regex(
+                /^(unix:\/\/\/.+|ssh:\/\/([a-z_][a-z0-9_-]*@)?[a-zA-Z0-9.-]+(:\d+)?)$/,
+                "must be unix:///var/run/docker.sock or ssh://user@host[:port]",
+            ),
+        hostname,
+        port: port.default(443),
+        engine: z
+            .literal("registry", { error: 'must be "registry" (harbor and nexus come later)' })
+            .default("registry"),
+        registryVersion: z
+            .string()
+            .regex(/^(3\.[1-9]\d*|2\.8)\.\d+$/, "must be a version of distribution such as 3.1.2, or 2.8.x")
+            .default("3.1.2"),
+        allowFrom: z.array(cidr).min(1).default(PRIVATE_RANGES),
+        allowFromPublic: z.boolean().default(false),
+        spoolBudgetGiB: z.int().min(1).default(10),
+        key: keyName.optional(),
+        certificate: certificate.optional(),
+        images: z
+            .discriminatedUnion("from", [
+                z.strictObject({ from: z.literal("relay") }),
+                z.strictObject({ from: z.literal("registry"), registry: imagePrefix }),
+                z.strictObject({ from: z.literal("archive"), archive: z.string().min(1) }),
+            ])
+            .default({ from: "relay" }),
+    }),
+    relays: z.array(relay),
+    upstreams: z.array(z.enum(UPSTREAMS.map((upstream) => upstream.name))).min(1),
+    publicMirrors: z.array(z.string()).max(0, "is not supported yet: leave it out"),
+    keys: z.array(z.strictObject({ name: keyName, generation: z.int().min(1).default(1) })).min(1),
+    access: z.enum(["keys", "public"]),
+    abuseContact: contact,
+    publicLimit: z.strictObject({ requestsPerMinute: z.int().min(10).max(100_000) }),
+    hub: z.strictObject({ username: z.string().regex(/^[a-z0-9]{4,30}$/, "must be a Docker ID") }),
+    privateAccounts,
+};
+
+/** Optional secrets; a plain value is refused. What each is: `stacks/Pulumi.example.yaml`. */
+export const SECRETS = [
+    "hubToken",
+    "privateTokens",
+    "relayKey",
+    "relayKeys",
+    "sshPrivateKey",
+    "overseasCertificateKey",
+    "onpremCertificateKey",
+    "acmeDnsToken",
+] as const;
+
+export type SecretName = (typeof SECRETS)[number];
+
+/** Key ids and keys: what needs no quoting in any file that they land in. */
+export const OWN_KEYS = z.record(
+    z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}\.[1-9]\d*$/),
+    z.string().regex(/^[A-Za-z0-9]{40,}$/),
+);
+
+/** What is set, each value right in itself. */
+export type Plain = { [Key in keyof typeof schemas]?: z.infer<(typeof schemas)[Key]> };
