@@ -25,13 +25,25 @@ export const LIKE_THE_PROVIDER = ["-F", "none", "-o", "IdentityFile=none"];
  *
  * @param flags More of them for `ssh`.
  */
-export async function overSsh(
+export function overSsh(
     target: SshTarget,
     command: string,
     env: NodeJS.ProcessEnv,
     flags: readonly string[] = [],
 ): Promise<Ran> {
-    const { host, port, user, hostKey, privateKey } = target;
+    return withSsh(target, DIAL_SECONDS, (ssh) => attempt("ssh", [...flags, ...ssh, command], { env }));
+}
+
+/**
+ * Has `work` run `ssh` with these arguments and a command behind them; the keys are on disk for no longer.
+ *
+ * @param seconds In which the machine must answer a connection.
+ */
+export async function withSsh<T>(
+    { host, port, user, hostKey, privateKey }: SshTarget,
+    seconds: number,
+    work: (ssh: readonly string[]) => Promise<T>,
+): Promise<T> {
     const folder = mkdtempSync(join(tmpdir(), "dockermirror-ssh-"));
     try {
         const known = join(folder, "known_hosts");
@@ -40,15 +52,15 @@ export async function overSsh(
         if (privateKey !== undefined) writeFileSync(identity, privateKey, { mode: 0o600 });
         const options = [
             "BatchMode=yes",
-            `ConnectTimeout=${DIAL_SECONDS}`,
+            `ConnectTimeout=${seconds}`,
             "LogLevel=ERROR",
             `UserKnownHostsFile=${known}`,
             "GlobalKnownHostsFile=none",
             `StrictHostKeyChecking=${hostKey === undefined ? "no" : "yes"}`,
             ...(privateKey === undefined ? [] : [`IdentityFile=${identity}`, "IdentitiesOnly=yes"]),
         ];
-        const all = [...flags, "-T", ...options.flatMap((option) => ["-o", option])];
-        return await attempt("ssh", [...all, "-p", String(port), "-l", user, "--", host, command], { env });
+        const all = ["-T", ...options.flatMap((option) => ["-o", option])];
+        return await work([...all, "-p", String(port), "-l", user, "--", host]);
     } finally {
         rmSync(folder, { recursive: true });
     }

@@ -1,7 +1,5 @@
 /** @pulumi/command: real processes here, and real SSH there. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { withSsh } from "../../checks/ssh";
 import type { Made, Properties, Remembered, StandIn, Wanted } from "../engine";
 import { attempt, run } from "../run";
 
@@ -44,34 +42,23 @@ function commands(execute: (wanted: Wanted, command: string) => Promise<string>)
     };
 }
 
-async function overSsh(
+/** Without a host key any is taken, as by the real provider. */
+function overSsh(
     connection: Properties,
     command: string,
     input: string | undefined,
     env: NodeJS.ProcessEnv,
 ): Promise<string> {
-    const { host, user = "root", port = 22, privateKey, hostKey, perDialTimeout = DIAL_SECONDS } = connection;
-    const folder = mkdtempSync(join(tmpdir(), "dockermirror-ssh-"));
-    try {
-        const options = ["-o", "BatchMode=yes", "-o", `ConnectTimeout=${perDialTimeout}`, "-o", "LogLevel=ERROR"];
-        if (privateKey) {
-            writeFileSync(join(folder, "key"), privateKey, { mode: 0o600 });
-            options.push("-i", join(folder, "key"), "-o", "IdentitiesOnly=yes");
-        }
-        // Without a host key the real provider takes any.
-        const known = join(folder, "known_hosts");
-        writeFileSync(known, hostKey ? `* ${hostKey}\n` : "");
-        options.push("-o", `UserKnownHostsFile=${known}`, "-o", `StrictHostKeyChecking=${hostKey ? "yes" : "no"}`);
-        const ssh = [...options, "-p", String(port), `${user}@${host}`];
-        await dial(ssh, connection.dialErrorLimit ?? DIAL_ERRORS, env);
-        return await run("ssh", [...ssh, command], { input, env });
-    } finally {
-        rmSync(folder, { recursive: true });
-    }
+    const { host, user = "root", port = 22, privateKey, hostKey } = connection;
+    const { perDialTimeout = DIAL_SECONDS, dialErrorLimit = DIAL_ERRORS } = connection;
+    return withSsh({ host, user, port, privateKey, hostKey }, perDialTimeout, async (ssh) => {
+        await dial(ssh, dialErrorLimit, env);
+        return run("ssh", [...ssh, command], { input, env });
+    });
 }
 
 /** Until the machine lets us in, as the provider does it: also a refused key is asked again, while the machine boots. */
-async function dial(ssh: string[], errorLimit: number, env: NodeJS.ProcessEnv): Promise<void> {
+async function dial(ssh: readonly string[], errorLimit: number, env: NodeJS.ProcessEnv): Promise<void> {
     let wait = REDIAL.firstMilliseconds;
     for (let errors = 0; ; errors += 1) {
         const { code, stderr } = await attempt("ssh", [...ssh, "true"], { env });
