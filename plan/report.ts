@@ -48,7 +48,7 @@ export function report({ office, numbers, costs, thresholds }: Plan): string {
         [
             "cache disk, GB",
             number(numbers.diskGBForMonth),
-            `for what came in during 30 days, ${number(numbers.diskGBForWeek)} for 7; onprem.diskBudgetGiB and the spool${each}`,
+            `for what came in during 30 days, ${number(numbers.diskGBForWeek)} for 7; the spool comes on top${each}`,
         ],
         [
             "relays' traffic, GB a month",
