@@ -36,6 +36,8 @@ import {
 
 const CONTAINER = "docker:index/container:Container";
 const IMAGE = "docker:index/remoteImage:RemoteImage";
+const NETWORK = "docker:index/network:Network";
+const VOLUME = "docker:index/volume:Volume";
 const RECORD = "cloudflare:index/dnsRecord:DnsRecord";
 const SCRIPT = "cloudflare:index/workersScript:WorkersScript";
 const SUBDOMAIN = "cloudflare:index/workersScriptSubdomain:WorkersScriptSubdomain";
@@ -48,6 +50,9 @@ const EC2_INSTANCE = "aws:ec2/instance:Instance";
 const SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup";
 const LIGHTSAIL_INSTANCE = "aws:lightsail/instance:Instance";
 const GET_ZONE = "cloudflare:index/getZone:getZone";
+const DOMAIN = "cloudflare:index/workersCustomDomain:WorkersCustomDomain";
+/** What a change of the settings replaces. */
+const REPLACED = [CONTAINER, DOMAIN, REMOTE, LOCAL];
 const LIGHTSAIL_PORTS = "aws:lightsail/instancePublicPorts:InstancePublicPorts";
 
 type Config = Readonly<Record<string, unknown>>;
@@ -255,6 +260,22 @@ function mustPrecede({ resources }: Deployed, resource: Resource): Set<string> {
     return found;
 }
 
+/** The resources whose outputs `resource` is made of, directly or by way of others. */
+function madeOf({ resources }: Deployed, resource: Resource): Set<Resource> {
+    const found = new Set<Resource>();
+    const follow = ({ propertyDependencies }: Resource) => {
+        for (const urn of propertyDependencies) {
+            const source = resources.find(({ type, name }) => urn.endsWith(`${type}::${name}`));
+            assert.ok(source, `${urn} was not made`);
+            if (found.has(source)) continue;
+            found.add(source);
+            follow(source);
+        }
+    };
+    follow(resource);
+    return found;
+}
+
 describe("The program", () => {
     for (const name of Object.keys(STACKS) as StackName[]) {
         describe(`with ${name}`, () => {
@@ -291,6 +312,20 @@ describe("The program", () => {
                     assert.equal(inputs.healthcheck === undefined, inputs.attach === true, role);
                     assert.equal(inputs.logOpts?.["max-size"] === undefined, inputs.attach === true, role);
                     assert.equal(inputs.privileged, undefined, role);
+                }
+            });
+
+            it("deletes no container, network or volume together with what may be replaced", async () => {
+                // The engine deletes what depends on a resource by a property before it replaces that resource.
+                const deployed = await program(name);
+                const kept = deployed.resources.filter(({ type }) => [CONTAINER, NETWORK, VOLUME].includes(type));
+                for (const resource of kept) {
+                    const sources = [...madeOf(deployed, resource)].filter(({ type }) => REPLACED.includes(type));
+                    assert.deepEqual(
+                        sources.map((source) => source.name),
+                        [],
+                        `${resource.name} is made of outputs of these`,
+                    );
                 }
             });
 
@@ -835,7 +870,9 @@ const LOCAL_RESOURCES = [
     "cloudflare:WorkersScript worker-script",
     "cloudflare:WorkersScriptSubdomain worker-subdomain",
     "command:local:Command nginx-gate-command",
+    "command:local:Command onprem-front-container-verdict",
     "command:local:Command onprem-trust-file",
+    "command:local:Command onprem-uplink-container-verdict",
     "command:local:Command worker-gate-command",
     "command:remote:Command nginx-apply",
     "command:remote:Command nginx-certificate",

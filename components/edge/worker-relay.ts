@@ -58,7 +58,7 @@ export interface WorkerRelayArgs {
  */
 export class WorkerRelay extends pulumi.ComponentResource {
     readonly hostname: pulumi.Output<string>;
-    /** Where the uplink and people pull from. Known when the host name leads to the Worker. */
+    /** Where the uplink and people pull from. */
     readonly url: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
     readonly nodes: {
@@ -108,8 +108,9 @@ export class WorkerRelay extends pulumi.ComponentResource {
             ),
         );
 
-        this.hostname = domain.hostname;
-        this.url = pulumi.interpolate`https://${domain.hostname}`;
+        // Not the domain's own output: what depends on that is deleted when another host name replaces the domain.
+        this.hostname = pulumi.output(args.hostname);
+        this.url = pulumi.interpolate`https://${this.hostname}`;
         const gate = new RelayGate(
             `${name}-gate`,
             {

@@ -5,7 +5,7 @@ import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
 import { child, type Transform } from "../transform";
 import { CONTAINER, certificatePaths, frontFiles } from "./front-files";
 import { LIMITED_LOGS } from "./limited-logs";
-import { triedContainer } from "./tried-container";
+import { type TriedContainer, triedContainer } from "./tried-container";
 
 const HEALTH_URL = `http://127.0.0.1:${CONTAINER.healthPort}/`;
 const HTTPS_PORT = 443;
@@ -36,11 +36,7 @@ export class Front extends pulumi.ComponentResource {
     /** PEM of the private CA that clients must trust; absent with a certificate of one's own. */
     readonly ca?: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
-    readonly nodes: {
-        readonly container: docker.Container;
-        readonly trial: docker.Container;
-        readonly privateCa?: PrivateCa;
-    };
+    readonly nodes: TriedContainer & { readonly privateCa?: PrivateCa };
 
     constructor(name: string, args: FrontArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:Front", name, {}, opts);
@@ -50,7 +46,7 @@ export class Front extends pulumi.ComponentResource {
 
         const privateCa =
             args.tls === "privateCa" ? new PrivateCa(`${name}-ca`, { hostname: args.hostname }, own) : undefined;
-        const { container, trial } = triedContainer(
+        const tried = triedContainer(
             ...child(
                 args.transform?.container,
                 `${name}-container`,
@@ -60,8 +56,8 @@ export class Front extends pulumi.ComponentResource {
             { command: ["nginx", "-t", "-q"], what: "the front's configuration" },
         );
 
-        this.nodes = { container, trial, privateCa };
-        this.mirrorUrl = container.id.apply(() => mirrorUrl);
+        this.nodes = { ...tried, privateCa };
+        this.mirrorUrl = tried.container.id.apply(() => mirrorUrl);
         this.ca = privateCa?.ca;
         this.registerOutputs({ mirrorUrl: this.mirrorUrl, ca: this.ca });
     }

@@ -45,6 +45,9 @@ export class RegistryCache extends pulumi.ComponentResource {
                     // registry 3 looks for a collector of traces on localhost otherwise, and logs that there is none.
                     envs: ["OTEL_TRACES_EXPORTER=none"],
                     networksAdvanced: [{ name: args.network, aliases: ["cache"] }],
+                    // While the uplink is being replaced its name is unknown to Docker, which asks the host's resolver:
+                    // with a silent one each answer from the cache took 10 s, with these options 1 s.
+                    dnsOpts: ["timeout:1", "attempts:1"],
                     volumes: [{ volumeName: args.storeVolume, containerPath: "/var/lib/registry" }],
                     uploads: [{ file: CONFIG_FILE, content: config(args) }],
                     ...LIMITED_LOGS,

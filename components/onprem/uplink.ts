@@ -57,8 +57,9 @@ export class Uplink extends pulumi.ComponentResource {
             ...child(args.transform?.container, `${name}-container`, containerArgs(args), own),
             TRIAL,
         );
-        // Only there once the container is: a cache that starts before its uplink panics.
-        this.remoteUrl = this.nodes.container.id.apply(() => `http://uplink:${PORT}`);
+        // Not derived from the container: the cache would be deleted with it when it is replaced. What needs the uplink
+        // to be there (a cache that starts before it panics) depends on the component.
+        this.remoteUrl = pulumi.output(`http://uplink:${PORT}`);
         this.registerOutputs({ remoteUrl: this.remoteUrl });
     }
 }

@@ -160,6 +160,7 @@ function createArguments(wanted: Wanted): string[] {
         readOnly,
         memory,
         networksAdvanced,
+        dnsOpts,
         ports,
         volumes,
         labels,
@@ -186,6 +187,7 @@ function createArguments(wanted: Wanted): string[] {
     if (networksAdvanced?.length > 1) throw new Error(`${wanted.name}: the stand-in joins one network only`);
     each(networksAdvanced, "network", ({ name }: Properties) => name);
     each(networksAdvanced?.[0]?.aliases, "network-alias", (alias: string) => alias);
+    each(dnsOpts, "dns-option", (option: string) => option);
     each(
         ports,
         "publish",

@@ -1,7 +1,7 @@
 /** Runs a program, or a part of one, on Pulumi's mocks: what it makes, with nothing made. */
 import { gunzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
-import type { ReadResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
+import type { ReadResourceRequest, RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings";
 import { onRegistration } from "../../rehearsal/engine";
@@ -18,6 +18,8 @@ export interface Resource {
     readonly deleteBeforeReplace: boolean;
     readonly ignoreChanges: readonly string[];
     readonly dependencies: readonly string[];
+    /** URNs of the resources whose outputs its inputs are made of. */
+    readonly propertyDependencies: ReadonlySet<string>;
 }
 
 /** Outputs of resources by type, in place of what a provider computes: plain values, or a function of the inputs. */
@@ -95,6 +97,7 @@ export async function deploy(program: () => object | Promise<object>, options: D
             deleteBeforeReplace: request.getDeletebeforereplace(),
             ignoreChanges: request.getIgnorechangesList(),
             dependencies: request.getDependenciesList(),
+            propertyDependencies: propertyDependencies(request),
         }),
     );
     onRead((request) =>
@@ -103,6 +106,7 @@ export async function deploy(program: () => object | Promise<object>, options: D
             deleteBeforeReplace: false,
             ignoreChanges: [],
             dependencies: request.getDependenciesList(),
+            propertyDependencies: new Set(),
         }),
     );
     return rejectionsAreErrors(async () => {
@@ -110,6 +114,11 @@ export async function deploy(program: () => object | Promise<object>, options: D
         await pulumi.runtime.disconnect();
         return { resources, outputs: exported };
     });
+}
+
+function propertyDependencies(request: RegisterResourceRequest): Set<string> {
+    const byProperty = [...request.getPropertydependenciesMap().entries()];
+    return new Set(byProperty.flatMap(([, dependencies]) => dependencies.getUrnsList()));
 }
 
 /** Like `onRegistration`, for what is read and not made. */

@@ -33,6 +33,7 @@ describe("RegistryCache", () => {
             command: ["serve", "/etc/dockermirror/registry.yml"],
             envs: ["OTEL_TRACES_EXPORTER=none"],
             networksAdvanced: [{ name: "home", aliases: ["cache"] }],
+            dnsOpts: ["timeout:1", "attempts:1"],
             volumes: [{ volumeName: "store", containerPath: "/var/lib/registry" }],
             logDriver: "json-file",
             restart: "unless-stopped",

@@ -4,8 +4,10 @@ import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import { triedContainer } from "../../../components/onprem/tried-container";
 import { type Deployed, deploy, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
+import { pronounce } from "../../support/verdict";
 
 const CONTAINER = "docker:index/container:Container";
+const LOCAL = "command:local:Command";
 const TRIAL = { command: ["program", "--check"], what: "the program's configuration" };
 const ARGS: docker.ContainerArgs = {
     name: "dockermirror-program",
@@ -41,6 +43,7 @@ function make({ args = ARGS, exitCode = 0, logs, made = [] }: Run = {}): Promise
 }
 
 const trialOf = (deployed: Deployed) => only(deployed, CONTAINER, "-trial");
+const verdictOf = (deployed: Deployed) => only(deployed, LOCAL, "-verdict");
 const realOf = ({ resources }: Deployed): Resource => resources.find(({ name }) => name === "program")!;
 
 describe("triedContainer", () => {
@@ -81,33 +84,48 @@ describe("triedContainer", () => {
         assert.equal(trialOf(deployed).deleteBeforeReplace, false);
     });
 
-    it("makes the container after the trial", async () => {
+    it("makes the container after the trial and its verdict, and of nothing that they put out", async () => {
         const made: string[] = [];
-        const { dependencies } = realOf(await make({ made }));
+        const deployed = await make({ made });
+        const { dependencies, propertyDependencies } = realOf(deployed);
         assert.deepEqual(made, ["program-trial", "program"]);
-        assert.ok(dependencies.some((urn) => urn.endsWith("::program-trial")));
+        assert.ok(dependencies.some((urn) => urn.endsWith("::program-verdict")));
+        assert.deepEqual([...propertyDependencies], []);
+        assert.ok([...verdictOf(deployed).propertyDependencies].some((urn) => urn.endsWith("::program-trial")));
     });
 
-    for (const [logs, told] of [
+    it("passes what exits with 0, whatever it prints", async () => {
+        assert.deepEqual(await pronounce(await make({ logs: "a warning" })), { code: 0, stdout: "", stderr: "" });
+    });
+
+    for (const [logs, lines] of [
         ["line 1: oops\nbad configuration\n", ["  line 1: oops", "  bad configuration"]],
-        [undefined, ["  it said nothing"]],
+        [undefined, ["  it printed nothing"]],
     ] as const) {
-        it(`makes nothing when the trial fails, and tells ${logs ? "all that it said" : "that it said nothing"}`, async () => {
-            const made: string[] = [];
-            await assert.rejects(make({ exitCode: 3, logs, made }), (error: Error) => {
-                assert.ok(pulumi.RunError.isInstance(error));
-                const [head = "", ...lines] = error.message.split("\n");
-                assert.match(head, /the program's configuration is not usable, what ran before still runs\./);
-                assert.match(head, /"program --check" ended with 3:$/);
-                assert.deepEqual(lines, told);
-                return true;
-            });
-            assert.deepEqual(made, ["program-trial"]);
+        it(`fails when the trial fails, with ${logs ? "all that it printed" : "a word that it printed nothing"}`, async () => {
+            const { code, stderr } = await pronounce(await make({ exitCode: 3, logs }));
+            assert.equal(code, 1);
+            assert.deepEqual(stderr.trimEnd().split("\n"), [
+                'the program\'s configuration is not usable, what ran before still runs. "program --check" ended with 3:',
+                ...lines,
+            ]);
         });
     }
 
+    it("fails with the end of what is too long for an environment variable", async () => {
+        const { code, stderr } = await pronounce(await make({ exitCode: 1, logs: `${"é".repeat(200_000)}the end` }));
+        assert.equal(code, 1);
+        assert.match(stderr, /the end$/m);
+    });
+
     it("replaces the container when image, files or environment change, and only then", async () => {
-        const label = async (args: docker.ContainerArgs) => realOf(await make({ args })).inputs.labels.at(-1).value;
+        const label = async (args: docker.ContainerArgs) => {
+            const deployed = await make({ args });
+            const { value } = realOf(deployed).inputs.labels.at(-1);
+            // It is looked at again whenever it is tried again.
+            assert.deepEqual(verdictOf(deployed).inputs.triggers, [value]);
+            return value;
+        };
         const first = await label(ARGS);
         assert.equal(await label({ ...ARGS, memory: 512 }), first);
         const changes: docker.ContainerArgs[] = [
@@ -130,6 +148,6 @@ describe("triedContainer", () => {
         const { resources } = await deploy(() => ({ made: triedContainer("program", ARGS, {}, TRIAL).container.id }), {
             preview: true,
         });
-        assert.deepEqual(resources.map(({ name }) => name).sort(), ["program", "program-trial"]);
+        assert.deepEqual(resources.map(({ name }) => name).sort(), ["program", "program-trial", "program-verdict"]);
     });
 });

@@ -5,6 +5,7 @@ import { makeCa } from "../../../rehearsal/pki";
 import { selectUpstreams } from "../../../services/registry/upstreams";
 import { parseConfig } from "../../../services/uplink/config";
 import { type Deployed, deploy, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
+import { pronounce } from "../../support/verdict";
 
 const KEY = "sentinel-key-sentinel-key-sentinel-key-1";
 const ca = makeCa("relay CA").cert;
@@ -50,7 +51,9 @@ describe("Uplink component", () => {
             "--check",
             "/etc/dockermirror/uplink.json",
         ]);
-        await assert.rejects(make({}, 1), /the uplink's configuration is not usable.*\n.*uplink\.json cannot be used/s);
+        const { code, stderr } = await pronounce(await make({}, 1));
+        assert.equal(code, 1);
+        assert.match(stderr, /the uplink's configuration is not usable.*\n.*uplink\.json cannot be used/s);
     });
 
     it("makes one container under itself, replaced by deleting first because of its name", async () => {
