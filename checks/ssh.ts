@@ -35,14 +35,15 @@ export function overSsh(
 }
 
 /**
- * Has `work` run `ssh` with these arguments and a command behind them; the keys are on disk for no longer.
+ * Has `work` run `ssh` with these arguments and a command behind them, and hands it the private folder of the keys, which
+ * are on disk for no longer.
  *
  * @param seconds In which the machine must answer a connection.
  */
 export async function withSsh<T>(
     { host, port, user, hostKey, privateKey }: SshTarget,
     seconds: number,
-    work: (ssh: readonly string[]) => Promise<T>,
+    work: (ssh: readonly string[], folder: string) => Promise<T>,
 ): Promise<T> {
     const folder = mkdtempSync(join(tmpdir(), "dockermirror-ssh-"));
     try {
@@ -60,7 +61,7 @@ export async function withSsh<T>(
             ...(privateKey === undefined ? [] : [`IdentityFile=${identity}`, "IdentitiesOnly=yes"]),
         ];
         const all = ["-T", ...options.flatMap((option) => ["-o", option])];
-        return await work([...all, "-p", String(port), "-l", user, "--", host]);
+        return await work([...all, "-p", String(port), "-l", user, "--", host], folder);
     } finally {
         rmSync(folder, { recursive: true });
     }

@@ -107,7 +107,7 @@ export async function startAcme(topology: AcmeTopology): Promise<string> {
         managementListenAddress: `0.0.0.0:${MANAGEMENT_PORT}`,
     };
     layPebble(folder, issue(topology.ca, [ACME_HOST]), { ...addresses, httpPort: HTTP_PORT });
-    const pebble = `pebble -config pebble.json -dnsserver ${await topology.nameServer()}`;
+    const pebble = `pebble -config pebble.json -dnsserver ${topology.nameServer}`;
     await topology.program(
         "acme",
         { link: [], world: [ACME_HOST] },

@@ -10,8 +10,19 @@ if [ "$major" -lt 20 ]; then
     exit 1
 fi
 # npm writes this file last: when it is older than the lock file, an installation is missing, unfinished or outdated.
-if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
-    echo "installing the dependencies"
-    npm ci --ignore-scripts
+outdated() {
+    [ ! node_modules/.package-lock.json -nt package-lock.json ]
+}
+if outdated; then
+    # Two started at once: the second finds done what the first has done.
+    if command -v flock >/dev/null; then
+        exec 9<package-lock.json
+        flock 9
+    fi
+    if outdated; then
+        echo "installing the dependencies"
+        npm ci --ignore-scripts
+    fi
+    exec 9<&-
 fi
 exec node --require tsx/cjs "$@"

@@ -1,9 +1,10 @@
 /** A small cloud on this machine's Docker: machines that boot from a fresh image, with addresses that can be moved. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { buffer } from "node:stream/consumers";
 import { pack } from "tar-stream";
 import type { Docker } from "./docker";
 import type { Firewall } from "./firewall";
+import { writeWhole } from "./whole-file";
 
 /** Where a cloud is, and what its machines are made of. */
 export interface CloudPlace {
@@ -220,6 +221,6 @@ export class Cloud {
     }
 
     private writeTaken(addresses: Readonly<Record<string, string>>): void {
-        writeFileSync(this.place.addressesFile, JSON.stringify(addresses));
+        writeWhole(this.place.addressesFile, JSON.stringify(addresses));
     }
 }

@@ -41,14 +41,37 @@ export class Docker {
     }
 }
 
-/** Removes everything that a rehearsal made on this machine's Docker, also one that was killed. */
-export async function removeRehearsal(docker: Docker): Promise<void> {
-    const named = async (args: string[]) =>
-        (await docker.run([...args, "--filter", `label=${LABEL}`])).split("\n").filter(Boolean);
-    const containers = await named(["ps", "--all", "--quiet"]);
-    if (containers.length > 0) await docker.run(["rm", "--force", "--volumes", ...containers]);
-    const volumes = await named(["volume", "ls", "--quiet"]);
-    if (volumes.length > 0) await docker.run(["volume", "rm", ...volumes]);
-    const networks = await named(["network", "ls", "--quiet"]);
-    if (networks.length > 0) await docker.run(["network", "rm", ...networks]);
+/** What can be made on an engine, in the order in which it is removed. */
+const KINDS = [
+    { kind: "container", list: ["ps", "--all"], format: "{{.ID}} {{.Names}}", remove: ["rm", "--force", "--volumes"] },
+    { kind: "volume", list: ["volume", "ls"], format: "{{.Name}} {{.Name}}", remove: ["volume", "rm", "--force"] },
+    { kind: "network", list: ["network", "ls"], format: "{{.ID}} {{.Name}}", remove: ["network", "rm"] },
+] as const;
+
+/**
+ * Removes everything with a label, also what a process left that was killed. What cannot be removed stays.
+ *
+ * @returns A line for each thing that is left: what it is, why, and what to do.
+ */
+export async function removeLabelled(docker: Docker, label: string): Promise<string[]> {
+    const left: string[] = [];
+    for (const { kind, list, format, remove } of KINDS) {
+        const found = await docker.run([...list, "--filter", `label=${label}`, "--format", format]);
+        const removed = async (line: string) => {
+            const [id = "", name = id] = line.split(" ");
+            const { code, stderr } = await docker.attempt([...remove, id]);
+            if (code === 0 || /no such/i.test(stderr)) return;
+            left.push(`the ${kind} ${name} cannot be removed: ${stderr.trim()}\n    ${remedy(kind, name, stderr)}`);
+        };
+        await Promise.all(found.split("\n").filter(Boolean).map(removed));
+    }
+    return left;
+}
+
+/** What to do about a thing that Docker does not remove. */
+function remedy(kind: string, name: string, reason: string): string {
+    const again = `docker ${kind} rm ${kind === "container" ? "--force " : ""}${name}`;
+    // Docker 20.10 loses count of the containers on a network: https://github.com/moby/moby/issues/42119.
+    if (/active endpoints/i.test(reason)) return `Docker frees it when it is started again; then: ${again}`;
+    return `it does not disturb this rehearsal; try later: ${again}`;
 }

@@ -1,71 +1,95 @@
 /** `npm start`: the whole architecture on this machine, proven by real pulls. `--help` tells the flags. */
-import { rmSync, writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { rmSync } from "node:fs";
 import { startAcme } from "./acme";
 import { makeCatalogue } from "./catalogue";
-import { Docker, removeRehearsal } from "./docker";
+import { Docker, LABEL, removeLabelled } from "./docker";
 import type { Properties } from "./engine";
+import { type Flags, readFlags, UsageShown } from "./flags";
 import type { BaseImages } from "./images";
+import { type Lock, REHEARSAL_LOCK, takeLock } from "./lock";
 import { prove } from "./proof/proof";
 import type { Need, Step } from "./proof/step";
+import { Report } from "./report";
 import { relaysOf, Scene } from "./scene";
 import { setup } from "./setup";
 import { adapted, hubAccounts, stackNames } from "./stack-file";
 import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./stacks";
 import { printTable } from "./table";
-import { containerName, firewall, type RentedVm, RUN, Topology } from "./topology";
+import { firewall, type RentedVm, RUN, Topology } from "./topology";
 import { Program } from "./up";
 
-const USAGE = `npm start -- [--once] [--stack NAME] [--json FILE]
-
-  --once        prove, clean up, and exit with 1 if a step failed; without it everything stays up until Ctrl-C
-  --stack NAME  rehearse stacks/Pulumi.NAME.yaml instead of stacks/Pulumi.local.yaml
-  --json FILE   also write the proof as JSON
-`;
-
-interface Flags {
-    readonly once: boolean;
-    readonly stack: string;
-    readonly json?: string;
-}
+type Tell = (line: string) => void;
 
 main().then(
     () => process.exit(),
     (error: Error) => {
+        if (error instanceof UsageShown && error.problem === undefined) {
+            console.log(error.message);
+            process.exit(0);
+        }
         console.error(`\n${error.message}`);
-        process.exit(1);
+        process.exit(error instanceof UsageShown ? 2 : 1);
     },
 );
 
 async function main(): Promise<void> {
-    const flags = readFlags();
-    if (!flags) return;
+    const flags = readFlags(process.argv.slice(2));
+    const report = new Report(flags.json);
+    const steps: Step[] = [];
+    try {
+        // Read once before anything is made: a stack that cannot be rehearsed is refused at once.
+        readStacks(flags.stack, {}, () => {});
+        const lock = await theLock();
+        await rehearseAndRemove(flags, steps);
+        await lock.release();
+        report.write(steps);
+    } catch (error) {
+        report.write(steps, (error as Error).message);
+        throw error;
+    }
+}
+
+/** @throws Error with what has it. */
+async function theLock(): Promise<Lock> {
+    const lock = await takeLock(REHEARSAL_LOCK);
+    if ("release" in lock) return lock;
+    const todo = `wait for its end, or end it by Ctrl-C there or kill ${lock.pid}`;
+    throw new Error(`a rehearsal is running since ${lock.since}, pid ${lock.pid}: ${todo}`);
+}
+
+/** @param steps Gets the steps of the proof as they are taken. */
+async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
     const started = Date.now();
     const tell = (line: string) => console.log(`${elapsed(started)}  ${line}`);
     const docker = new Docker();
     const interrupted = interruption();
 
-    const base = await setup(tell);
+    const base = await Promise.race([setup(tell), interrupted]);
     tell("removing what an earlier rehearsal left");
-    await removeAll(docker);
-    try {
-        const steps = await Promise.race([rehearse(flags, base, tell), interrupted]);
-        if (!flags.once) await interrupted.catch(() => {});
-        if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
-    } finally {
+    await removeAll(docker, tell);
+    const error = await Promise.race([rehearse(flags, base, steps, tell), interrupted]).catch((error: Error) => error);
+    if (!error && !flags.once) await interrupted.catch(() => {});
+    if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
+    if (flags.keep && (error || process.exitCode)) {
+        tell("left as it is (--keep); the next start removes it, and npm run clean");
+        tell(`  machines  docker ps --all --filter label=${LABEL}`);
+        tell(`  logs      docker logs NAME; state, keys and requests of the programs: ${RUN}`);
+    } else {
         tell("removing everything that this rehearsal made (kept for the next: .rehearsal and the base images)");
-        await removeAll(docker);
+        await removeAll(docker, tell);
         rmSync(RUN, { recursive: true, force: true });
         tell("done");
     }
+    if (error) throw error;
 }
 
-async function removeAll(docker: Docker): Promise<void> {
-    await removeRehearsal(docker);
+/** What cannot be removed is reported: it is in the way of no other rehearsal. */
+async function removeAll(docker: Docker, tell: Tell): Promise<void> {
+    for (const problem of await removeLabelled(docker, LABEL)) tell(problem);
     await firewall().remove();
 }
 
-async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => void): Promise<Step[]> {
+async function rehearse(flags: Flags, base: BaseImages, steps: Step[], tell: Tell): Promise<void> {
     const catalogue = await makeCatalogue(base.slim, tell);
     const images = { slim: base.slim.image, machine: base.machine.image, vm: base.vm.image };
     const topology = await Topology.start(images);
@@ -100,22 +124,22 @@ async function rehearse(flags: Flags, base: BaseImages, tell: (line: string) => 
     tell("the clients get the files of the stack's outputs");
     await makeClients(topology, program, relayPrograms);
 
-    tell("the proof:");
-    const steps = await prove(
-        { scene, catalogue, program, others: relayPrograms, has: needsMet(flags, scene) },
-        {
-            row: ({ ok, name, note }) => tell(`  ${ok ? "ok  " : "FAIL"}  ${name}${ok ? "" : `\n${note}`}`),
-            leftOut: (name, needs) => tell(`  left out  ${name}: needs ${needs}`),
-        },
-    );
-    printTable(steps);
-    if (flags.json)
-        writeFileSync(
-            flags.json,
-            `${JSON.stringify({ steps: steps.map(({ note: _, ...step }) => step) }, undefined, 2)}\n`,
+    if (flags.proof) {
+        tell("the proof:");
+        await prove(
+            { scene, catalogue, program, others: relayPrograms, has: needsMet(flags, scene) },
+            {
+                row: (step) => {
+                    const { ok, name, note } = step;
+                    steps.push(step);
+                    tell(`  ${ok ? "ok  " : "FAIL"}  ${name}${ok ? "" : `\n${note}`}`);
+                },
+                leftOut: (name, needs) => tell(`  left out  ${name}: needs ${needs}`),
+            },
         );
-    if (!flags.once) console.log(howToPull(scene));
-    return steps;
+        printTable(steps);
+    }
+    if (!flags.once || !flags.proof) console.log(howToPull(scene, flags));
 }
 
 /** What these stacks and this rehearsal have of what steps of the proof need. */
@@ -187,38 +211,19 @@ async function makeClients(topology: Topology, program: Program, others: readonl
     );
 }
 
-function howToPull(scene: Scene): string {
+function howToPull(scene: Scene, { once }: Flags): string {
     const [relay] = scene.relays;
+    const on = (role: "client-1" | "onprem" | "direct") => `docker exec ${scene.topology.container(role)} docker`;
     const atHome = (mirror: string) => [
         "Everything is up. In another terminal, as a client in the office:",
-        `  docker exec ${containerName("client-1")} docker pull cold:1.0          # Docker Hub, through ${mirror}`,
-        `  docker exec ${containerName("client-1")} docker pull ${mirror}/ghcr.io/acme/tool:1.0`,
-        `  docker exec ${containerName("onprem")} docker ps                       # the containers at home`,
+        `  ${on("client-1")} pull cold:1.0          # Docker Hub, through ${mirror}`,
+        `  ${on("client-1")} pull ${mirror}/ghcr.io/acme/tool:1.0`,
+        `  ${on("onprem")} ps                       # the containers at home`,
     ];
     const direct = ["Everything is up. In another terminal, as somebody who has logged in at the relay:"];
-    const pullDirect = `  docker exec ${containerName("direct")} docker pull ${relay?.hostname}/library/cold:1.0`;
-    return ["", ...(scene.hasMirror ? atHome(scene.mirror) : direct), pullDirect, "Ctrl-C removes everything."].join(
-        "\n",
-    );
-}
-
-function readFlags(): Flags | undefined {
-    try {
-        const { values } = parseArgs({
-            options: {
-                once: { type: "boolean", default: false },
-                stack: { type: "string", default: "local" },
-                json: { type: "string" },
-                help: { type: "boolean" },
-            },
-        });
-        if (!values.help) return { once: values.once, stack: values.stack, json: values.json };
-        console.log(USAGE);
-    } catch (error) {
-        console.error(`${(error as Error).message}\n\n${USAGE}`);
-        process.exitCode = 2;
-    }
-    return undefined;
+    const pullDirect = `  ${on("direct")} pull ${relay?.hostname}/library/cold:1.0`;
+    const end = once ? [] : ["Ctrl-C removes everything."];
+    return ["", ...(scene.hasMirror ? atHome(scene.mirror) : direct), pullDirect, ...end].join("\n");
 }
 
 /** Rejects at Ctrl-C. Whatever is under way then fails by itself once its machines are gone. */

@@ -4,7 +4,7 @@ import { Docker } from "./docker";
 import type { HubClient } from "./hub/client";
 import { eventually, type Ran } from "./run";
 import { newestKey } from "./stacks";
-import { containerName, type RelayKind, type RelayRole, type Role, relayRole, type Topology } from "./topology";
+import { type RelayKind, type RelayRole, type Role, relayRole, type Topology } from "./topology";
 import type { Program } from "./up";
 
 const UPLINK_PORT = 5000;
@@ -87,12 +87,14 @@ export class Scene {
     /** Runs a program on a machine, whatever its exit code. */
     attempt(role: Role, command: readonly string[], input?: string): Promise<Ran> {
         const interactive = input === undefined ? [] : ["--interactive"];
-        return this.topology.docker.attempt(["exec", ...interactive, containerName(role), ...command], { input });
+        return this.topology.docker.attempt(["exec", ...interactive, this.topology.container(role), ...command], {
+            input,
+        });
     }
 
     /** Runs a program on a machine. Throws with what it said when it fails. */
     exec(role: Role, command: readonly string[], input?: string): Promise<string> {
-        return this.topology.docker.exec(containerName(role), command, { input });
+        return this.topology.docker.exec(this.topology.container(role), command, { input });
     }
 
     /** Runs a command line as root on the VM that has the relay's address now, whatever its exit code. */
@@ -176,7 +178,7 @@ export class Scene {
     async uplink(path: string): Promise<string> {
         const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
         const address = (
-            await this.topology.docker.exec(containerName("onprem"), [
+            await this.topology.docker.exec(this.topology.container("onprem"), [
                 "docker",
                 "inspect",
                 "--format",
@@ -195,16 +197,16 @@ export class Scene {
     }
 
     async stop(relay: SceneRelay): Promise<void> {
-        await this.topology.docker.run(["stop", "--time", "2", containerName(relay.role)]);
+        await this.topology.docker.run(["stop", "--time", "2", this.topology.container(relay.role)]);
     }
 
     async kill(relay: SceneRelay): Promise<void> {
-        await this.topology.docker.run(["kill", containerName(relay.role)]);
+        await this.topology.docker.run(["kill", this.topology.container(relay.role)]);
     }
 
     /** Starts a relay, and waits until the uplink takes it for healthy again. */
     async start(relay: SceneRelay): Promise<void> {
-        await this.topology.docker.run(["start", containerName(relay.role)]);
+        await this.topology.docker.run(["start", this.topology.container(relay.role)]);
         await this.noteAddresses();
         await this.healthy(relay);
     }
@@ -238,11 +240,15 @@ export class Scene {
     /** The lines of a relay's log about requests that go upstream, the oldest first. */
     private async relayLog({ kind, role }: SceneRelay): Promise<string[]> {
         if (kind === "worker") {
-            const { stdout } = await this.topology.docker.attempt(["logs", containerName(role)]);
+            const { stdout } = await this.topology.docker.attempt(["logs", this.topology.container(role)]);
             return stdout.split("\n").filter((line) => line.startsWith("{"));
         }
         // Read from outside, so that a stopped relay's log counts too.
-        const { stdout } = await this.topology.docker.attempt(["cp", `${containerName(role)}:${RELAY_LOG}`, "-"]);
+        const { stdout } = await this.topology.docker.attempt([
+            "cp",
+            `${this.topology.container(role)}:${RELAY_LOG}`,
+            "-",
+        ]);
         return stdout.split("\n").filter((line) => line.includes('"upstream"'));
     }
 }

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { Docker } from "./docker";
 import { type BaseImages, KEEP, makeBaseImages, makeGoPrograms } from "./images";
+import { waitForLock } from "./lock";
 import { attempt, eventually, run } from "./run";
 
 /** Programs by the Debian package that brings them. */
@@ -14,6 +15,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     openssl: ["openssl"],
     busybox: ["busybox-static"],
     ssh: ["openssh-client"],
+    ip: ["iproute2"],
     go: ["golang-go"],
     curl: ["curl"],
     skopeo: ["skopeo"],
@@ -24,16 +26,25 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 };
 /** Wanted as programs: as services, which Debian starts at once, they would take this machine's ports 80 and 5000. */
 const NOT_AS_SERVICES = ["nginx", "docker-registry"];
+/** Two that install packages and build images at a time would spoil each other's. */
+const SETUP_LOCK = "dockermirror-set-up";
 const SYSTEMD = "/run/systemd/system";
 const NJS_MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so";
 const DOCKERD_SECONDS = 60;
 
 /** Makes this machine ready; tells what it does. Nothing is done twice. Returns the base images. */
 export async function setup(tell: (line: string) => void): Promise<BaseImages> {
-    await installPackages(tell);
-    await startDocker(tell);
-    const [base] = await Promise.all([makeBaseImages(new Docker(), tell), makeGoPrograms(tell)]);
-    return base;
+    const lock = await waitForLock(SETUP_LOCK, ({ pid, since }) => {
+        tell(`waiting for another set-up, which runs since ${since}, pid ${pid}`);
+    });
+    try {
+        await installPackages(tell);
+        await startDocker(tell);
+        const [base] = await Promise.all([makeBaseImages(new Docker(), tell), makeGoPrograms(tell)]);
+        return base;
+    } finally {
+        await lock.release();
+    }
 }
 
 async function installPackages(tell: (line: string) => void): Promise<void> {

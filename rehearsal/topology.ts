@@ -3,6 +3,8 @@
  * home (inside the on-prem host), link (uplink, relays) and world (relays, Hub double). Clients and the home side can
  * neither resolve nor reach the double: a client that fell back to it would prove a dead mirror green.
  */
+
+import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
@@ -13,8 +15,10 @@ import { Firewall } from "./firewall";
 import { HubClient } from "./hub/client";
 import { HUB_HOSTS } from "./hub/upstream-hosts";
 import { KEEP } from "./images";
+import { createNetwork, type NetworkRange } from "./networks";
 import { issue, type KeyPair, makeCa } from "./pki";
 import { eventually, run } from "./run";
+import { writeWhole } from "./whole-file";
 import { Zone } from "./zone";
 
 /** What a rehearsal keeps while it runs: SSH keys, the state with its secrets, logs. Mode 0700. */
@@ -23,8 +27,8 @@ const NAME = "dockermirror-rehearsal";
 /** The CAs that this rehearsal takes for public ones, PEM. */
 const CAS_FILE = join(RUN, "ca.pem");
 const ADDRESSES_FILE = join(RUN, "addresses.json");
-/** Of the link network, which has the relays' public addresses. Docker hands out the lower half, the cloud the upper. */
-const LINK = { subnet: "10.213.64.0/24", lowerHalf: "10.213.64.0/25", gateway: "10.213.64.1" };
+/** What a run of the program, in a process of its own, must know of the rehearsal. */
+const PLACE_FILE = join(RUN, "place.json");
 const CONTROL_PORT = 8080;
 const DNS_PORT = 53;
 const READY_SECONDS = 60;
@@ -48,19 +52,17 @@ const DOCKERD_CAPABILITIES = [
 // What a machine runs after `docker start`, too.
 const BOOT = "mkdir -p /run/sshd && /usr/sbin/sshd && exec sleep infinity";
 
-/** The container of a role on this machine's Docker. */
-export function containerName(role: Role): string {
-    return `${NAME}-${role}`;
+/** What a rehearsal is called, and where its networks are. */
+interface Place {
+    /** Of this one alone: what an earlier one could not remove is in the way of none. */
+    readonly name: string;
+    /** On the link network the relays have their public addresses: the cloud hands out the upper half. */
+    readonly ranges: Readonly<Record<Network, NetworkRange>>;
 }
 
 /** The role of a stack's relay. */
 export function relayRole(kind: RelayKind, stack: string): RelayRole {
     return `${kind}-${stack}`;
-}
-
-/** The network's name on this machine's Docker. */
-export function networkName(network: Network): string {
-    return `${NAME}-${network}`;
 }
 
 /** The rehearsal's own CA: made once and kept, because the base images trust it. It plays the public CAs. */
@@ -103,7 +105,10 @@ export class Topology {
     readonly env: NodeJS.ProcessEnv;
     private readonly sshHosts: string[] = [];
 
-    private constructor(readonly images: TopologyImages) {
+    private constructor(
+        readonly images: TopologyImages,
+        private readonly place: Place,
+    ) {
         this.env = {
             ...process.env,
             PATH: `${join(RUN, "bin")}:${process.env.PATH}`,
@@ -116,29 +121,49 @@ export class Topology {
     static async start(images: TopologyImages): Promise<Topology> {
         rmSync(RUN, { recursive: true, force: true });
         mkdirSync(join(RUN, "bin"), { recursive: true, mode: 0o700 });
-        const topology = new Topology(images);
+        const name = `${NAME}-${randomBytes(2).toString("hex")}`;
+        const docker = new Docker();
+        const make = (network: Network) => createNetwork(docker, `${name}-${network}`, [LABEL]);
+        // One after the other: each takes a range that the ones before have left.
+        const ranges = { lan: await make("lan"), link: await make("link"), world: await make("world") };
+        const topology = new Topology(images, { name, ranges });
+        writeWhole(PLACE_FILE, JSON.stringify(topology.place));
         await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", join(RUN, "id")]);
         topology.trust(topology.ca.cert);
         writeFileSync(join(RUN, "bin", "ssh"), `#!/bin/sh\nexec /usr/bin/ssh -F '${join(RUN, "ssh.conf")}' "$@"\n`);
         chmodSync(join(RUN, "bin", "ssh"), 0o755);
         topology.writeSshConfiguration();
-        for (const network of ["lan", "link", "world"] as const) await topology.makeNetwork(network);
         // Names that the rehearsal does not have get a quick no. dockerd looks up docker.io itself before it asks a mirror,
         // and waits 10 s where nobody answers: moby v20.10.24, registry/config.go, isCIDRMatch.
         for (const network of ["lan", "link"] as const) {
-            await startDns((name) => topology.zone.records()[name], await topology.gateway(network), DNS_PORT);
+            await startDns((host) => topology.zone.records()[host], topology.gateway(network), DNS_PORT);
         }
         return topology;
     }
 
     /** The topology that another process of this rehearsal has started. */
     static attach(images: TopologyImages): Topology {
-        return new Topology(images);
+        return new Topology(images, JSON.parse(readFileSync(PLACE_FILE, "utf8")));
+    }
+
+    /** The container of a role on this machine's Docker. */
+    container(role: Role): string {
+        return `${this.place.name}-${role}`;
+    }
+
+    /** The network's name on this machine's Docker. */
+    network(network: Network): string {
+        return `${this.place.name}-${network}`;
+    }
+
+    /** What the names of all containers and networks of this rehearsal begin with. */
+    get name(): string {
+        return this.place.name;
     }
 
     /** Address of the name server that knows the zone's records. */
-    async nameServer(): Promise<string> {
-        return `${await this.gateway("link")}:${DNS_PORT}`;
+    get nameServer(): string {
+        return `${this.gateway("link")}:${DNS_PORT}`;
     }
 
     /** Has what is made from now on take another CA for a public one. */
@@ -160,12 +185,12 @@ export class Topology {
             docker: this.docker,
             firewall: firewall(),
             image: this.images.vm,
-            prefix: NAME,
+            prefix: this.place.name,
             labels: [LABEL],
             role: relayRole("vm", stack),
-            network: { name: networkName("link"), subnet: LINK.subnet },
-            others: [networkName("world")],
-            dns: LINK.gateway,
+            network: { name: this.network("link"), subnet: this.place.ranges.link.subnet },
+            others: [this.network("world")],
+            dns: this.gateway("link"),
             publicCas: this.publicCas,
             addressesFile: ADDRESSES_FILE,
         });
@@ -173,13 +198,13 @@ export class Topology {
 
     /** The address from which this machine reaches the machines overseas. */
     get ownAddress(): string {
-        return LINK.gateway;
+        return this.gateway("link");
     }
 
     /** A VM as a user may have one for a stack: booted from a fresh image, with a fixed address and this user. */
     async rentedVm(stack: string, user: string): Promise<RentedVm> {
         const id = `rented-${stack}`;
-        const vm = containerName(relayRole("vm", stack));
+        const vm = this.container(relayRole("vm", stack));
         const cloud = this.cloud(stack);
         const login = { name: user, ssh_authorized_keys: [readFileSync(join(RUN, "id.pub"), "utf8").trim()] };
         const sudoer = { ...login, shell: "/bin/sh", sudo: "ALL=(ALL) NOPASSWD: ALL" };
@@ -199,15 +224,15 @@ export class Topology {
 
     /** A Debian host: sshd, and the rehearsal's CAs among the public ones. */
     async machine(role: Role, networks: Networks): Promise<void> {
-        const name = containerName(role);
+        const name = this.container(role);
         const [first, aliases, others] = firstOf(networks);
         await this.docker.run([
             ...["run", "--detach", "--init", "--name", name, "--hostname", role, "--label", LABEL],
-            ...["--dns", await this.gateway(first)],
+            ...["--dns", this.gateway(first)],
             ...DOCKERD_CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
             ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
             ...["--volume", "/sys/fs/cgroup:/sys/fs/cgroup", "--volume", "/var/lib/docker"],
-            ...["--network", networkName(first), ...aliases.flatMap((alias) => ["--network-alias", alias])],
+            ...["--network", this.network(first), ...aliases.flatMap((alias) => ["--network-alias", alias])],
             ...[this.images.machine, "sh", "-c", BOOT],
         ]);
         for (const [network, names] of others) await this.connect(role, network, names);
@@ -225,13 +250,13 @@ export class Topology {
         command: string[],
         env: string[] = [],
     ): Promise<void> {
-        const name = containerName(role);
+        const name = this.container(role);
         const [first, aliases, others] = firstOf(networks);
         await this.docker.run([
             ...["create", "--init", "--name", name, "--hostname", role, "--label", LABEL],
             ...mounts.flatMap((mount) => ["--volume", mount]),
             ...env.flatMap((variable) => ["--env", variable]),
-            ...["--network", networkName(first), ...aliases.flatMap((alias) => ["--network-alias", alias])],
+            ...["--network", this.network(first), ...aliases.flatMap((alias) => ["--network-alias", alias])],
             ...[this.images.slim, ...command],
         ]);
         for (const [network, names] of others) await this.connect(role, network, names);
@@ -272,7 +297,7 @@ export class Topology {
 
     /** Starts dockerd in a machine, and waits until it answers. */
     async startDockerd(role: Role): Promise<void> {
-        const name = containerName(role);
+        const name = this.container(role);
         await this.docker.run(["exec", "--detach", name, "sh", "-c", "exec dockerd >/var/log/dockerd.log 2>&1"]);
         await eventually(`dockerd of ${role} answers`, READY_SECONDS, async () => {
             const { code } = await this.docker.attempt(["exec", name, "docker", "info"]);
@@ -282,48 +307,28 @@ export class Topology {
 
     /** Writes a file in a machine. */
     async lay(role: Role, path: string, text: string): Promise<void> {
-        await this.docker.exec(containerName(role), ["sh", "-c", 'mkdir -p "$(dirname "$0")" && cat > "$0"', path], {
+        await this.docker.exec(this.container(role), ["sh", "-c", 'mkdir -p "$(dirname "$0")" && cat > "$0"', path], {
             input: text,
         });
     }
 
     async connect(role: Role, network: Network, aliases: string[]): Promise<void> {
         const names = aliases.flatMap((alias) => ["--alias", alias]);
-        await this.docker.run(["network", "connect", ...names, networkName(network), containerName(role)]);
+        await this.docker.run(["network", "connect", ...names, this.network(network), this.container(role)]);
     }
 
     /** The address of a machine on one of its networks. */
     async address(role: Role, network: Network): Promise<string> {
         type Inspected = { NetworkSettings: { Networks: Record<string, { IPAddress: string }> } };
-        const container = await this.docker.inspect<Inspected>("container", containerName(role));
-        const address = container?.NetworkSettings.Networks[networkName(network)]?.IPAddress;
+        const container = await this.docker.inspect<Inspected>("container", this.container(role));
+        const address = container?.NetworkSettings.Networks[this.network(network)]?.IPAddress;
         if (!address) throw new Error(`${role} has no address on ${network}`);
         return address;
     }
 
-    private async makeNetwork(network: Network): Promise<void> {
-        const range =
-            network === "link"
-                ? ["--subnet", LINK.subnet, "--gateway", LINK.gateway, "--ip-range", LINK.lowerHalf]
-                : [];
-        const made = await this.docker.attempt([
-            ...["network", "create", "--internal", "--label", LABEL, ...range, networkName(network)],
-        ]);
-        if (made.code === 0) return;
-        const other = range.length > 0 && /overlap/i.test(made.stderr);
-        const advice = other
-            ? `: give the rehearsal another private /24 than ${LINK.subnet}, LINK in rehearsal/topology.ts`
-            : "";
-        throw new Error(`the network ${network} cannot be made: ${made.stderr.trim()}${advice}`);
-    }
-
     /** This machine's own address on a network. */
-    private async gateway(network: Network): Promise<string> {
-        type Inspected = { IPAM: { Config: { Gateway: string }[] } };
-        const found = await this.docker.inspect<Inspected>("network", networkName(network));
-        const gateway = found?.IPAM.Config[0]?.Gateway;
-        if (!gateway) throw new Error(`the network ${network} has no gateway`);
-        return gateway;
+    private gateway(network: Network): string {
+        return this.place.ranges[network].gateway;
     }
 
     /** Makes a name (or the address that the settings have for a machine) reach a machine over SSH, as this user too. */
@@ -335,7 +340,7 @@ export class Topology {
 
     /** A user as the settings may name one: may use Docker, and sudo without a password. */
     private async addUser(role: Role, user: string): Promise<void> {
-        const machine = containerName(role);
+        const machine = this.container(role);
         await this.docker.exec(machine, ["useradd", "--create-home", "--shell", "/bin/sh", "--groups", "docker", user]);
         await this.lay(role, `/etc/sudoers.d/${user}`, `${user} ALL=(ALL) NOPASSWD: ALL\n`);
         await this.lay(role, `/home/${user}/.ssh/authorized_keys`, readFileSync(join(RUN, "id.pub"), "utf8"));

@@ -16,6 +16,7 @@ import {
     up,
     type Wanted,
 } from "./engine";
+import { endWith, REHEARSAL_LOCK } from "./lock";
 import { attempt } from "./run";
 import { changed, type StackConfig, type StackNames, stackNames } from "./stack-file";
 import { awsStandIns } from "./stand-ins/aws";
@@ -155,6 +156,7 @@ async function main(requestFile: string): Promise<void> {
         operation: keyof typeof OPERATIONS;
         request: UpRequest;
     };
+    await endWith(REHEARSAL_LOCK);
     const files = filesOf(request.stack);
     const state: State = existsSync(files.state) ? JSON.parse(readFileSync(files.state, "utf8")) : {};
     try {
@@ -224,9 +226,7 @@ if (require.main === module) {
     main(process.argv[2] ?? "").then(
         // Whatever Pulumi's runtime still waits for: the outputs are written.
         () => process.exit(0),
-        (error: Error) => {
-            console.error(error.message);
-            process.exit(1);
-        },
+        // Its message is in the file that the other process reads.
+        () => process.exit(1),
     );
 }

@@ -1,6 +1,7 @@
 /** The records of the rehearsal's zone, in a file: the program makes them in a process of its own. */
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { DnsRecords } from "./dns";
+import { writeWhole } from "./whole-file";
 
 type AddressType = "A" | "AAAA";
 
@@ -25,6 +26,6 @@ export class Zone {
     }
 
     private write(records: Readonly<Record<string, DnsRecords>>): void {
-        writeFileSync(this.file, JSON.stringify(records));
+        writeWhole(this.file, JSON.stringify(records));
     }
 }

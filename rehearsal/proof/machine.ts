@@ -3,7 +3,6 @@ import { strict as assert } from "node:assert";
 import { examineMachine } from "../../checks/machine";
 import { eventually } from "../run";
 import { reference } from "../scene";
-import { containerName } from "../topology";
 import { keyIdOf, keySettings } from "./keys";
 import { Load } from "./load";
 import type { Finding, ProofInputs, StepOf } from "./step";
@@ -62,7 +61,7 @@ export function machineSteps({ scene, catalogue }: ProofInputs): Record<string, 
     const withAcme = (step: () => Promise<Finding>): StepOf => ({ needs: ["a VM", "a certificate by ACME"], step });
     const withMade = (step: () => Promise<Finding>): StepOf => ({ needs: ["a VM that the stack makes"], step });
     const container = async () =>
-        (await scene.topology.docker.run(["inspect", "--format", "{{.Id}}", containerName(role)])).trim();
+        (await scene.topology.docker.run(["inspect", "--format", "{{.Id}}", scene.topology.container(role)])).trim();
     const keys = keySettings(Object.keys(outputs.relayKeys));
 
     return {

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node
 import { join } from "node:path";
 import type { Made, Properties, StandIn, Wanted } from "../engine";
 import { issue } from "../pki";
-import { containerName, type RelayRole, RUN, relayRole, type Topology } from "../topology";
+import { type RelayRole, RUN, relayRole, type Topology } from "../topology";
 import { type WorkerScript, workerdConfig } from "./workerd";
 
 const WORKERD = join(__dirname, "..", "..", "node_modules", "@cloudflare", "workerd-linux-64", "bin", "workerd");
@@ -40,7 +40,7 @@ export function cloudflareStandIn(topology: Topology, stack: string): Cloudflare
             if (existsSync(place.domainFile)) {
                 const hostname = readFileSync(place.domainFile, "utf8");
                 writeConfig(topology, place, hostname, wanted.inputs as unknown as WorkerScript);
-                await topology.docker.run(["restart", "--time", "2", containerName(role)]);
+                await topology.docker.run(["restart", "--time", "2", topology.container(role)]);
             }
             return upload(wanted);
         },
@@ -63,7 +63,7 @@ export function cloudflareStandIn(topology: Topology, stack: string): Cloudflare
         remove: async ({ inputs }) => {
             topology.zone.remove(inputs.hostname, "A");
             rmSync(place.domainFile, { force: true });
-            await topology.docker.run(["rm", "--force", "--volumes", containerName(role)]);
+            await topology.docker.run(["rm", "--force", "--volumes", topology.container(role)]);
         },
     };
     const enter = async ({ inputs: { name, type, content, proxied } }: Wanted): Promise<Made> => {
@@ -83,7 +83,7 @@ export function cloudflareStandIn(topology: Topology, stack: string): Cloudflare
         zoneId: ZONE_ID,
         name,
         status: "active",
-        nameServers: [await topology.nameServer()],
+        nameServers: [topology.nameServer],
     });
     const zone: StandIn = { create: async ({ inputs }) => ({ id: ZONE_ID, outputs: await zoneOf(inputs.name) }) };
     const getZone = async ({ filter, zoneId }: Properties) => ({

@@ -1,10 +1,13 @@
 /** The rehearsal's cloud, with real machines. */
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { join } from "node:path";
 import type { Opening } from "../../rehearsal/firewall";
 import { makeCa } from "../../rehearsal/pki";
 import { eventually, run } from "../../rehearsal/run";
+import { dialAndRun } from "../../rehearsal/ssh";
 import { startCloud, type TestCloud } from "../support/cloud";
 
 const BOOT_SECONDS = 60;
@@ -15,7 +18,7 @@ describe("The rehearsal's cloud", function () {
     let test: TestCloud;
 
     before(async () => {
-        test = await startCloud("cloud", "10.213.65", [makeCa("a public CA of the test").cert]);
+        test = await startCloud("cloud", [makeCa("a public CA of the test").cert]);
         const { cloud, firewall, folder, gateway } = test;
         await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(folder, "id")]);
         const login = { name: "root", ssh_authorized_keys: [readFileSync(join(folder, "id.pub"), "utf8").trim()] };
@@ -43,6 +46,36 @@ describe("The rehearsal's cloud", function () {
         const subject =
             "openssl crl2pkcs7 -nocrl -certfile /etc/ssl/certs/ca-certificates.crt | openssl pkcs7 -print_certs";
         assert.match((await test.inMachine("i-one", subject)).stdout, /a public CA of the test/);
+    });
+
+    it("is logged in to by one connection, which is dialed until it is let in", async () => {
+        const address = await test.cloud.address("i-one");
+        // As sshd, which is started again: refuses, lets one in, and refuses again.
+        const fates = ["refused", "refused", "let in"];
+        const dials: string[] = [];
+        const door = createServer((caller) => {
+            const fate = fates.shift() ?? "refused";
+            dials.push(fate);
+            caller.on("error", () => {});
+            if (fate === "refused") {
+                caller.destroy();
+                return;
+            }
+            const machine = connect(22, address).on("error", () => caller.destroy());
+            caller.pipe(machine).pipe(caller);
+        });
+        await once(door.listen(0, "127.0.0.1"), "listening");
+        const { port } = door.address() as AddressInfo;
+        const privateKey = readFileSync(join(test.folder, "id"), "utf8");
+        const target = { host: "127.0.0.1", port, user: "root", privateKey };
+        try {
+            const ran = await dialAndRun(target, "cat; exit 255", {}, { input: "read by the command" });
+            assert.deepEqual([ran.code, ran.stdout], [255, "read by the command"]);
+            assert.deepEqual(dials, ["refused", "refused", "let in"]);
+            await assert.rejects(dialAndRun(target, "true", { dialErrorLimit: 1 }), /dialed 2 times/);
+        } finally {
+            door.close();
+        }
     });
 
     it("lets in only what the group has an opening for, whatever the machine itself does", async () => {

@@ -1,12 +1,16 @@
-/** A cloud of the rehearsal for one test, beside a rehearsal that may be running: all its names are its own. */
-import { mkdtempSync, rmSync } from "node:fs";
+/** A cloud of the rehearsal for one test, beside rehearsals and tests that may be running: names and range are its own. */
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Cloud } from "../../rehearsal/cloud";
-import { Docker } from "../../rehearsal/docker";
+import { Docker, removeLabelled } from "../../rehearsal/docker";
 import { Firewall } from "../../rehearsal/firewall";
 import { makeBaseImages } from "../../rehearsal/images";
+import { createNetwork } from "../../rehearsal/networks";
 import type { Ran } from "../../rehearsal/run";
+
+/** What tests make on this machine's Docker has this label, with the pid of the process that makes it. */
+const LABEL = "dockermirror.test";
 
 /** A cloud with a network of its own. */
 export interface TestCloud {
@@ -25,36 +29,26 @@ export interface TestCloud {
     close(): Promise<void>;
 }
 
-/** Starts one. @param net The first three numbers of its network, no other test's. */
-export async function startCloud(name: string, net: string, publicCas: readonly string[] = []): Promise<TestCloud> {
-    const prefix = `dockermirror-test-${name}`;
+/** Starts one. */
+export async function startCloud(name: string, publicCas: readonly string[] = []): Promise<TestCloud> {
     const docker = new Docker();
+    await removeLeft(docker);
+    const prefix = `dockermirror-test-${name}-${process.pid}`;
+    const label = `${LABEL}=${process.pid}`;
     const firewall = new Firewall(prefix);
     const machines = async () => {
         const found = await docker.run(["ps", "--all", "--format", "{{.Names}}", "--filter", `name=^${prefix}-`]);
         return found.split("\n").filter(Boolean);
     };
-    const clean = async () => {
-        for (const machine of await machines()) await docker.run(["rm", "--force", "--volumes", machine]);
-        await docker.attempt(["network", "rm", prefix]);
-        await firewall.remove();
-    };
-    // What a test left that was killed.
-    await clean();
     const { vm } = await makeBaseImages(docker, () => {});
-    const subnet = `${net}.0/24`;
-    const gateway = `${net}.1`;
-    await docker.run([
-        ...["network", "create", "--internal", "--subnet", subnet, "--ip-range", `${net}.0/25`],
-        ...["--gateway", gateway, prefix],
-    ]);
+    const { subnet, gateway } = await createNetwork(docker, prefix, [label]);
     const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
     const cloud = new Cloud({
         docker,
         firewall,
         image: vm.image,
         prefix,
-        labels: [],
+        labels: [label],
         role: "vm",
         network: { name: prefix, subnet },
         others: [],
@@ -66,13 +60,28 @@ export async function startCloud(name: string, net: string, publicCas: readonly 
         cloud,
         firewall,
         gateway,
-        firstElastic: `${net}.129`,
+        firstElastic: subnet.replace(/0\/24$/, "129"),
         folder,
         inMachine: (machine, command) => docker.attempt(["exec", `${prefix}-${machine}`, "bash", "-c", command]),
         machines,
         close: async () => {
-            await clean();
+            const left = await removeLabelled(docker, label);
+            await firewall.remove();
             rmSync(folder, { recursive: true });
+            for (const problem of left) console.log(problem);
         },
     };
+}
+
+/** Removes what a test has left that was killed. */
+async function removeLeft(docker: Docker): Promise<void> {
+    const format = `{{.Label "${LABEL}"}}`;
+    const [containers, networks] = await Promise.all(
+        [
+            ["ps", "--all"],
+            ["network", "ls"],
+        ].map((list) => docker.run([...list, "--filter", `label=${LABEL}`, "--format", format])),
+    );
+    const pids = new Set(`${containers}\n${networks}`.split("\n").filter(Boolean));
+    for (const pid of pids) if (!existsSync(`/proc/${pid}`)) await removeLabelled(docker, `${LABEL}=${pid}`);
 }

@@ -1,0 +1,53 @@
+/** The command line of `npm start`. */
+import { parseArgs } from "node:util";
+
+const USAGE = `npm start -- [--once] [--no-proof] [--keep] [--stack NAME] [--json FILE]
+
+  --once        leave when everything is done, with 1 if a step failed; without it everything stays up until Ctrl-C
+  --no-proof    bring everything up, say how to pull, and prove nothing
+  --keep        after a failure leave machines, logs and state as they are, and say where; the next start removes them
+  --stack NAME  rehearse stacks/Pulumi.NAME.yaml instead of stacks/Pulumi.local.yaml
+  --json FILE   also write the steps of the proof, and why it failed, as JSON
+`;
+
+/** What a rehearsal is asked to do. */
+export interface Flags {
+    readonly once: boolean;
+    readonly proof: boolean;
+    readonly keep: boolean;
+    readonly stack: string;
+    readonly json?: string;
+}
+
+/** What is wrong with the command line, with the usage; or the usage alone, where that was asked for. */
+export class UsageShown extends Error {
+    constructor(readonly problem?: string) {
+        super(problem === undefined ? USAGE : `${problem}\n\n${USAGE}`);
+    }
+}
+
+/** @throws UsageShown */
+export function readFlags(args: readonly string[]): Flags {
+    const { values } = parsed(args);
+    if (values.help) throw new UsageShown();
+    const { once, keep, stack, json } = values;
+    return { once, keep, stack, json, proof: !values["no-proof"] };
+}
+
+function parsed(args: readonly string[]) {
+    try {
+        return parseArgs({
+            args: [...args],
+            options: {
+                once: { type: "boolean", default: false },
+                "no-proof": { type: "boolean", default: false },
+                keep: { type: "boolean", default: false },
+                stack: { type: "string", default: "local" },
+                json: { type: "string" },
+                help: { type: "boolean" },
+            },
+        });
+    } catch (error) {
+        throw new UsageShown((error as Error).message);
+    }
+}

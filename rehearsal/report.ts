@@ -1,0 +1,29 @@
+/** What `--json` writes: the steps of the proof, and why it did not come to one. */
+import { ftruncateSync, openSync, writeSync } from "node:fs";
+import type { Step } from "./proof/step";
+
+/** The file of a report, opened before there is anything to report, and for as long as the process runs. */
+export class Report {
+    private readonly file: number | undefined;
+
+    /** @param path None: nothing is written. @throws Error when it cannot be written. */
+    constructor(path: string | undefined) {
+        try {
+            this.file = path === undefined ? undefined : openSync(path, "w");
+        } catch (error) {
+            throw new Error(`--json ${path} cannot be written: ${(error as Error).message}`);
+        }
+    }
+
+    /**
+     * Writes it whole, over what was written before.
+     *
+     * @param error Why the rehearsal did not come to its end.
+     */
+    write(steps: readonly Step[], error?: string): void {
+        if (this.file === undefined) return;
+        const reported = steps.map(({ note: reason, ...step }) => (step.ok ? step : { ...step, reason }));
+        ftruncateSync(this.file);
+        writeSync(this.file, `${JSON.stringify({ steps: reported, error }, undefined, 2)}\n`, 0);
+    }
+}
