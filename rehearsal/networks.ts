@@ -22,17 +22,23 @@ const CANDIDATES = [
 const WIDEST_ROUTE = 16;
 
 /**
- * Makes an internal network with the first range that is free.
+ * Makes a network with the first range that is free.
  *
+ * @param flags Further ones of `docker network create`. @default an internal network, which nothing leaves
  * @throws Error that names what was tried and which ranges are in use.
  */
-export async function createNetwork(docker: Docker, name: string, labels: readonly string[]): Promise<NetworkRange> {
+export async function createNetwork(
+    docker: Docker,
+    name: string,
+    labels: readonly string[],
+    flags: readonly string[] = ["--internal"],
+): Promise<NetworkRange> {
     const used = await usedRanges(docker);
     const refused: string[] = [];
     for (const range of candidates()) {
         if (used.some((other) => overlap(range.subnet, other))) continue;
         const { code, stderr } = await docker.attempt([
-            ...["network", "create", "--internal", ...labels.flatMap((label) => ["--label", label])],
+            ...["network", "create", ...flags, ...labels.flatMap((label) => ["--label", label])],
             ...["--subnet", range.subnet, "--gateway", range.gateway, "--ip-range", range.lowerHalf, name],
         ]);
         if (code === 0) return range;

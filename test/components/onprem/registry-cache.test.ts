@@ -1,9 +1,16 @@
 /** What RegistryCache asks Docker for. That its configuration works is proven in test/templates/registry.test.ts. */
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { RegistryCache, type RegistryCacheArgs } from "../../../components/onprem/registry-cache";
+import { Docker, removeLabelled } from "../../../rehearsal/docker";
+import { makeBaseImages, REGISTRY_BINARY } from "../../../rehearsal/images";
+import { createNetwork } from "../../../rehearsal/networks";
 import { fill, readTemplate } from "../../../templates/render";
 import { type Deployed, deploy, only } from "../../support/deploy";
+import { eventually } from "../../support/eventually";
 
 const CONTAINER = "docker:index/container:Container";
 const REMOTE_URL = "http://uplink:5000";
@@ -59,5 +66,60 @@ describe("RegistryCache", () => {
     it("can be changed by transform", async () => {
         const { inputs } = only(await make({ transform: { container: { memory: 512 } } }), CONTAINER);
         assert.equal(inputs.memory, 512);
+    });
+});
+
+describe("The cache while its uplink is being replaced", function () {
+    this.timeout(60_000);
+    const docker = new Docker();
+    const name = `dockermirror-test-cache-${process.pid}`;
+    const label = `${name}=1`;
+    /** A resolver that is asked for an unknown name twice, for 5 s each, takes 10 s. */
+    const bound = 5;
+
+    before(async () => {
+        await createNetwork(docker, name, [label], []);
+    });
+    after(async () => assert.deepEqual(await removeLabelled(docker, label), []));
+
+    /** A container of the slim base image with programs of this machine mounted. */
+    const start = async (role: string, flags: readonly string[], command: readonly string[]): Promise<string> => {
+        const { slim } = await makeBaseImages(docker, () => {});
+        const programs = [
+            `${process.execPath}:/usr/local/bin/node:ro`,
+            `${REGISTRY_BINARY}:/usr/local/bin/registry:ro`,
+        ];
+        await docker.run([
+            ...["run", "--detach", "--name", `${name}-${role}`, "--label", label, "--network", name, ...flags],
+            ...[...programs.flatMap((mount) => ["--volume", mount]), slim.image, ...command],
+        ]);
+        const format = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
+        return (await docker.run(["inspect", "--format", format, `${name}-${role}`])).trim();
+    };
+
+    it("answers soon for what it has or has not, also where the host's name server is silent", async () => {
+        const silent = 'require("node:dgram").createSocket("udp4").on("message", () => {}).bind(53)';
+        const dns = await start("dns", [], ["node", "--eval", silent]);
+        const uplink = 'require("node:http").createServer((_, answer) => answer.end("{}")).listen(5000)';
+        await start("uplink", ["--network-alias", "uplink"], ["node", "--eval", uplink]);
+        const { uploads, dnsOpts } = only(await make(), CONTAINER).inputs;
+        const config = join(mkdtempSync(join(tmpdir(), "dockermirror-cache-")), "registry.yml");
+        writeFileSync(config, uploads[0].content);
+        const options = (dnsOpts as string[]).flatMap((option) => ["--dns-option", option]);
+        const flags = ["--dns", dns, ...options, "--volume", `${config}:/registry.yml:ro`];
+        const address = await start("cache", flags, ["registry", "serve", "/registry.yml"]);
+        const ask = (path: string) => fetch(`http://${address}:5000${path}`, { signal: AbortSignal.timeout(30_000) });
+        await eventually(
+            "the cache answers",
+            async () => ((await ask("/v2/").catch(() => undefined))?.ok ? true : undefined),
+            20_000,
+        );
+
+        await docker.run(["rm", "--force", `${name}-uplink`]);
+        const began = performance.now();
+        assert.equal((await ask("/v2/library/app/manifests/1.0")).status, 404);
+        const seconds = (performance.now() - began) / 1000;
+        assert.ok(seconds < bound, `${seconds.toFixed(1)} s`);
+        rmSync(dirname(config), { recursive: true });
     });
 });
