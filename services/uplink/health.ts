@@ -11,12 +11,15 @@ export interface RestTimes {
     readonly forgiveMs: number;
 }
 
-/** What a 429 is about: the Hub counts manifests, not blobs, and one upstream's limit is not another's. */
-export type Scope = `${string} ${"manifests" | "blobs"}`;
+/**
+ * What a 429 is about: one upstream's limit is not another's, the Hub counts manifests and not blobs, and tag lists and
+ * referrers are limited by services of their own, which pulls do not need.
+ */
+export type Scope = `${string} ${RegistryRequest["kind"]}`;
 
-/** The scope of a request; tag lists and referrers are counted with the manifests. */
-export function scopeOf({ upstream, kind }: RegistryRequest): Scope {
-    return `${upstream.name} ${kind === "blobs" ? "blobs" : "manifests"}`;
+/** The scope of a request. */
+export function scopeOf({ upstream, kind }: Pick<RegistryRequest, "upstream" | "kind">): Scope {
+    return `${upstream.name} ${kind}`;
 }
 
 /**

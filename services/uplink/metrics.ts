@@ -16,6 +16,12 @@ export class Metrics {
         "When the certificate that the relay showed last expires",
         ["relay"],
     );
+    /** `reason`: why; `answer`: what was given, see referrers.ts. */
+    readonly referrersLacking = this.counter(
+        "referrers_lacking_total",
+        "Answers about referrers that may lack some, because the upstream could not be asked",
+        ["reason", "answer"],
+    );
     readonly requests = this.counter("requests_total", "Requests answered", ["kind", "status"]);
     readonly servedBytes = this.counter("served_bytes_total", "Blob bytes given out, by where they were", ["source"]);
     readonly spoolBytes = this.gauge("spool_bytes", "Bytes in the spool", []);

@@ -10,10 +10,11 @@ import type { Log } from "./log";
 import type { Manifests } from "./manifests";
 import type { Metrics } from "./metrics";
 import { type ByteRange, readRange } from "./range";
+import { INDEX, type Referrers } from "./referrers";
 import type { Relays } from "./relays";
 
 /** Query parameters that go up; everything else a client may send stays here. */
-const PASSED_ON = ["n", "last", "artifactType"];
+const PASSED_ON = ["n", "last"];
 
 /** One buffer of this size a reader: memory grows neither with blobs nor with what a slow reader leaves lying. */
 const READ_BYTES = 256 * 1024;
@@ -22,6 +23,7 @@ export interface ServerKit {
     readonly upstreams: readonly Upstream[];
     readonly relays: Relays;
     readonly manifests: Manifests;
+    readonly referrers: Referrers;
     readonly blobs: Blobs;
     readonly metrics: Metrics;
     readonly log: Log;
@@ -77,6 +79,7 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
     if (parsed.request.kind === "blobs") {
         return await answerBlob(kit, incoming, response, noted, { ...parsed.request, kind: "blobs" });
     }
+    if (parsed.request.kind === "referrers") return await answerReferrers(kit, url, response, noted, parsed.request);
     return await answerList(kit, url, response, noted, parsed.request);
 }
 
@@ -206,7 +209,25 @@ async function askBlobSize(kit: ServerKit, request: BlobRequest): Promise<number
     return Number(headers["content-length"]);
 }
 
-/** `tags/list` and `referrers`: passed through. */
+async function answerReferrers(
+    kit: ServerKit,
+    url: RequestUrl,
+    response: ServerResponse,
+    noted: Noted,
+    request: RegistryRequest,
+): Promise<void> {
+    // containerd may name several. A plus that nobody encoded became a space, which no media type has.
+    const asked = url.searchParams.getAll("artifactType").map((type) => type.replaceAll(" ", "+"));
+    const types = asked.filter((type) => type !== "");
+    const { body, from, reason } = await kit.referrers.list(request, types);
+    noted.from = from;
+    if (reason !== undefined) noted.failure = reason;
+    const filtered = types.length > 0 && { "OCI-Filters-Applied": "artifactType" };
+    response.writeHead(200, { "Content-Type": INDEX, "Content-Length": body.length, ...filtered });
+    end(response, noted, response.req.method === "GET" ? body : undefined);
+}
+
+/** `tags/list`: passed through. */
 async function answerList(
     kit: ServerKit,
     url: RequestUrl,
@@ -220,7 +241,6 @@ async function answerList(
     noted.from = "link";
     response.setHeader("Content-Type", headers["content-type"] ?? "application/json");
     if (headers.link) response.setHeader("Link", ownLink(headers.link, url));
-    if (headers["oci-filters-applied"]) response.setHeader("OCI-Filters-Applied", headers["oci-filters-applied"]);
     response.writeHead(status, { "Content-Length": body.length });
     end(response, noted, response.req.method === "GET" ? body : undefined);
 }

@@ -7,6 +7,7 @@ import { DOWNLOAD_LIMITS, type DownloadLimits } from "./download";
 import type { Log } from "./log";
 import { Manifests } from "./manifests";
 import { Metrics } from "./metrics";
+import { Referrers } from "./referrers";
 import { RELAY_TIMES, type RelayTimes } from "./relay";
 import { Relays } from "./relays";
 import { makeServer } from "./server";
@@ -43,11 +44,21 @@ export async function startUplink(
     const descriptors = new Descriptors();
     const spool = await Spool.open(config.spool.path, config.spool.budgetBytes, log, metrics);
     const manifests = await Manifests.open(config.spool.path, relays, descriptors, config.tagSeconds, log);
+    const referrers = await Referrers.open(config.spool.path, { relays, manifests, metrics, log }, config.tagSeconds);
     const slots = new Slots(OPEN_RANGES);
     const kit = { relays, spool, slots, log, metrics, limits: { ...DOWNLOAD_LIMITS, ...limits } };
     const blobs = new Blobs(kit, descriptors, config.store);
     const status = () => ({ relays: relays.state(), spool: spool.usage(), downloads: blobs.running() });
-    const server = makeServer({ upstreams: config.upstreams, relays, manifests, blobs, metrics, log, status });
+    const server = makeServer({
+        upstreams: config.upstreams,
+        relays,
+        manifests,
+        referrers,
+        blobs,
+        metrics,
+        log,
+        status,
+    });
     await new Promise<void>((resolve, reject) => {
         server.once("error", reject);
         server.listen(config.port, resolve);

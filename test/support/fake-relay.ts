@@ -16,6 +16,10 @@ export class FakeContent {
     /** `library/app:1.0` → digest. */
     readonly tags = new Map<string, string>();
     readonly types = new Map<string, string>();
+    /** `library/app@sha256:…` → entries of the referrers API, or a body of any kind. Without any the API is not there. */
+    readonly referrers = new Map<string, readonly object[] | string>();
+    /** Entries on one page of the referrers API. */
+    referrersPage = 100;
 
     blob(bytes: Buffer): string {
         const digest = digestOf(bytes);
@@ -69,6 +73,7 @@ export type Fault =
     | { readonly do: "ignore-range" }
     | { readonly do: "lie" }
     | { readonly do: "silence" }
+    | { readonly do: "wait"; readonly ms: number }
     | { readonly do: "status"; readonly status: number; readonly headers?: Record<string, string> };
 
 export interface FaultRule {
@@ -208,7 +213,8 @@ export class FakeRelay {
             response.writeHead(200, { "Content-Type": "application/json" }).end("{}");
             return;
         }
-        this.give(request, response, seen, fault);
+        if (fault?.do === "wait") setTimeout(() => this.give(request, response, seen, fault), fault.ms);
+        else this.give(request, response, seen, fault);
     }
 
     private faultFor(path: string): Fault | undefined {
@@ -234,8 +240,12 @@ export class FakeRelay {
             response.end(JSON.stringify({ name: repository, tags: ["a", "b"], search }));
             return;
         }
+        if (kind === "referrers" && this.content.referrers.size > 0) {
+            this.giveReferrers(response, `${repository}@${reference}`, pathname, new URLSearchParams(search));
+            return;
+        }
         const digest = this.content.tags.get(`${repository}:${reference}`) ?? reference;
-        const found = this.content.blobs.get(digest);
+        const found = kind === "referrers" ? undefined : this.content.blobs.get(digest);
         if (!found) {
             const code = kind === "blobs" ? "BLOB_UNKNOWN" : "MANIFEST_UNKNOWN";
             response.writeHead(404, { "Content-Type": "application/json" });
@@ -267,6 +277,20 @@ export class FakeRelay {
             "Content-Range": `bytes ${start}-${end - 1}/${bytes.length}`,
         });
         void this.send(bytes.subarray(start, end), response, seen, fault);
+    }
+
+    /** In pages by number, as `last`: a relay hands on no parameter of an upstream's own. Applies no filter. */
+    private giveReferrers(response: ServerResponse, subject: string, pathname: string, query: URLSearchParams): void {
+        const all = this.content.referrers.get(subject) ?? [];
+        if (typeof all === "string") {
+            response.writeHead(200, { "Content-Type": INDEX }).end(all);
+            return;
+        }
+        const first = Number(query.get("last") ?? 0);
+        const end = first + this.content.referrersPage;
+        const link = end < all.length ? { Link: `<${pathname}?last=${end}>; rel="next"` } : {};
+        response.writeHead(200, { "Content-Type": INDEX, ...link });
+        response.end(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests: all.slice(first, end) }));
     }
 
     private async send(body: Buffer, response: ServerResponse, seen: SeenRequest, fault: Fault | undefined) {
