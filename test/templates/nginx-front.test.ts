@@ -23,6 +23,8 @@ const BLOB = Buffer.from("the bytes of a layer that the cache has");
 const DIGEST = digestOf(BLOB);
 const EMPTY = digestOf(Buffer.alloc(0));
 const ELSEWHERE = `sha256:${"e".repeat(64)}`;
+const INDEX = "application/vnd.oci.image.index.v1+json";
+const NO_REFERRERS = { schemaVersion: 2, mediaType: INDEX, manifests: [] };
 
 describe("The front's nginx", function () {
     this.timeout(30_000);
@@ -99,6 +101,15 @@ describe("The front's nginx", function () {
         }
     });
 
+    it("lists no referrers while the uplink is down: a refusal would send the client to the upstream itself", async () => {
+        for (const method of ["GET", "HEAD"]) {
+            const answer = await ask(`/v2/library/hello/referrers/${DIGEST}`, { method });
+            assert.deepEqual([answer.status, answer.headers["content-type"]], [200, INDEX]);
+            assert.equal(answer.headers["docker-distribution-api-version"], "registry/2.0");
+            if (method === "GET") assert.deepEqual(JSON.parse(answer.body.toString()), NO_REFERRERS);
+        }
+    });
+
     describe("with cache and uplink", () => {
         before(async () => {
             cache = await startFake(CACHE);
@@ -137,6 +148,81 @@ describe("The front's nginx", function () {
                 assert.deepEqual(cache.paths(), [`/v2/${prefix}${place.repository}/manifests/1.0`]);
             });
         }
+
+        for (const [name, ns] of names) {
+            it(`asks the uplink about referrers of ${name}${ns ? ` with ns=${ns}` : ""} by the canonical name`, async () => {
+                await ask(`/v2/${name}/referrers/${DIGEST}${ns ? `?ns=${ns}` : ""}`);
+                const place = locate(name, ns, UPSTREAMS);
+                assert.ok("upstream" in place);
+                const prefix = place.upstream.name === "docker.io" ? "" : `${place.upstream.name}/`;
+                assert.deepEqual(uplink.paths(), [`/v2/${prefix}${place.repository}/referrers/${DIGEST}`]);
+                assert.deepEqual(cache.paths(), []);
+            });
+        }
+
+        for (const [query, passedOn] of [
+            ["?artifactType=application/spdx%2Bjson", "?artifactType=application/spdx%2Bjson"],
+            ["?ns=docker.io&artifactType=a/b&evil=1", "?artifactType=a/b"],
+            ["?artifactType=a/b&artifactType=c/d&ns=docker.io", "?artifactType=a/b&artifactType=c/d"],
+            // Side by side they are in a client's query; otherwise no filter is right too, one of them alone is not.
+            ["?artifactType=a/b&ns=docker.io&artifactType=c/d", ""],
+            ["?artifactType=a/b&n=2&last=x", "?n=2&last=x&artifactType=a/b"],
+            ["?notArtifactType=a&ns=docker.io", ""],
+        ] as const) {
+            it(`hands ${query} on to the uplink as ${passedOn || "nothing"}`, async () => {
+                await ask(`/v2/node/referrers/${DIGEST}${query}`);
+                assert.deepEqual(uplink.paths(), [`/v2/library/node/referrers/${DIGEST}${passedOn}`]);
+            });
+        }
+
+        it("hands the uplink's referrers on as they are, and nobody's login to it", async () => {
+            const index = JSON.stringify({ ...NO_REFERRERS, manifests: [{ digest: ELSEWHERE }] });
+            const headers = { "content-type": INDEX, "oci-filters-applied": "artifactType" };
+            uplink.answer = (_, response) => response.writeHead(200, headers).end(index);
+            const answer = await ask(`/v2/node/referrers/${DIGEST}?artifactType=a/b`, {
+                headers: { authorization: "Basic c2VjcmV0" },
+            });
+            assert.deepEqual([answer.status, answer.body.toString()], [200, index]);
+            assert.deepEqual(
+                [answer.headers["content-type"], answer.headers["oci-filters-applied"]],
+                [INDEX, "artifactType"],
+            );
+            assert.equal(uplink.requests[0]?.headers.authorization, undefined);
+        });
+
+        for (const [what, answerWith] of [
+            ["fails", (response: ServerResponse) => response.writeHead(503).end("{}")],
+            ["cuts the connection", (response: ServerResponse) => response.destroy()],
+            ["says nothing", () => {}],
+        ] as const) {
+            it(`lists no referrers when the uplink ${what}`, async () => {
+                uplink.answer = (_, response) => answerWith(response);
+                const answer = await ask(`/v2/node/referrers/${DIGEST}?ns=docker.io`);
+                assert.deepEqual([answer.status, answer.headers["content-type"]], [200, INDEX]);
+                assert.deepEqual(JSON.parse(answer.body.toString()), NO_REFERRERS);
+            });
+        }
+
+        for (const method of ["POST", "PUT", "DELETE"]) {
+            it(`answers ${method} of referrers by 405`, async () => {
+                assert.equal((await ask(`/v2/node/referrers/${DIGEST}`, { method })).status, 405);
+                assert.deepEqual(uplink.paths(), []);
+            });
+        }
+
+        it("has no referrers of what is no digest, and none of an unknown registry's", async () => {
+            for (const [path, code] of [
+                ["/v2/node/referrers/1.0", "NAME_INVALID"],
+                ["/v2/node/referrers/sha256:abc", "NAME_INVALID"],
+                [`/v2/quay.io/owner/app/referrers/${DIGEST}`, "NAME_UNKNOWN"],
+                [`/v2/owner/app/referrers/${DIGEST}?ns=quay.io`, "NAME_UNKNOWN"],
+                [`/v2/ghcr.io/owner/app/referrers/${DIGEST}?ns=docker.io`, "NAME_UNKNOWN"],
+            ] as const) {
+                const answer = await ask(path);
+                assert.deepEqual([answer.status, errorCode(answer)], [404, code], path);
+            }
+            assert.deepEqual([...cache.paths(), ...uplink.paths()], []);
+        });
 
         const unknown = [
             ["quay.io/owner/app", undefined],
@@ -278,7 +364,7 @@ describe("The front's nginx", function () {
             });
         }
 
-        it("does not ask the uplink about anything but manifests", async () => {
+        it("does not ask the uplink about blobs and tags that the cache does not have", async () => {
             cache.answer = (_, response) => response.writeHead(404).end("{}");
             assert.equal((await ask(`/v2/library/node/blobs/${ELSEWHERE}`)).status, 404);
             assert.equal((await ask("/v2/library/node/tags/list")).status, 404);
@@ -346,7 +432,13 @@ describe("The front's nginx", function () {
             nginx = await start();
         });
 
-        for (const path of ["/", "/v2/", "/v2/library/node/manifests/1.0", `/v2/library/node/blobs/${DIGEST}`]) {
+        for (const path of [
+            "/",
+            "/v2/",
+            "/v2/library/node/manifests/1.0",
+            `/v2/library/node/blobs/${DIGEST}`,
+            `/v2/library/node/referrers/${DIGEST}`,
+        ]) {
             it(`refuses ${path}`, async () => {
                 const answer = await ask(path);
                 assert.equal(answer.status, 403);
