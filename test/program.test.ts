@@ -70,6 +70,8 @@ const DNS_TOKEN = `${SENTINEL}0dns`.padEnd(40, "0");
 const CHAIN = makeCa("the user's own").cert;
 const OWN_KEY = `${SENTINEL}0OfTheUsersOwn0123456789abcdefghij012345`;
 const ARCHIVE = "/srv/it's images.tar";
+/** Where clients have their settings of each upstream. */
+const HOSTS_FILES = UPSTREAMS.map(({ name }) => `/etc/docker/certs.d/${name}/hosts.toml`);
 
 /** Every way of putting a stack together, by what it has. A value with the sentinel in it is encrypted. */
 const STACKS = {
@@ -442,6 +444,7 @@ describe("The program", () => {
         assert.deepEqual(Object.keys(clients), [
             "/etc/docker/daemon.json",
             "/etc/docker/certs.d/mirror.acme.lan/ca.crt",
+            ...HOSTS_FILES,
         ]);
         assert.deepEqual(
             Object.keys(outputs).filter((name) => secretOutputs[name]),
@@ -624,7 +627,9 @@ describe("The program", () => {
         assert.equal(upload(front, "/etc/nginx/front/key.pem"), `${SENTINEL}0onprem`);
         assert.equal(relayFile(deployed, "certificate.pem"), CHAIN);
         assert.equal(relayFile(deployed, "key.pem"), `${SENTINEL}0overseas`);
-        assert.deepEqual(Object.keys(deployed.outputs.clients), ["/etc/docker/daemon.json"]);
+        const { clients } = deployed.outputs;
+        assert.deepEqual(Object.keys(clients), ["/etc/docker/daemon.json", ...HOSTS_FILES]);
+        for (const file of HOSTS_FILES) assert.doesNotMatch(clients[file], /^ *ca =/m);
         assert.ok(uplinkConfig(deployed).relays.every((relay) => relay.ca === undefined));
     });
 

@@ -89,7 +89,9 @@ export class OnpremSite extends pulumi.ComponentResource {
         this.nodes = { uplink, cache, front };
         this.mirrorUrl = front.mirrorUrl;
         this.ca = front.ca;
-        this.clients = pulumi.all([front.mirrorUrl, front.ca]).apply(([url, ca]) => clientFiles({ url, ca }));
+        this.clients = pulumi
+            .all([front.mirrorUrl, front.ca])
+            .apply(([url, ca]) => clientFiles({ url, ca, upstreams }));
         this.registerOutputs({ mirrorUrl: this.mirrorUrl, ca: this.ca, clients: this.clients });
     }
 }

@@ -157,15 +157,17 @@ describe("OnpremSite", () => {
     });
 
     it("tells the mirror's URL, its CA and what to lay on clients", async () => {
+        const hosts = ["docker.io", "ghcr.io"].map((name) => `/etc/docker/certs.d/${name}/hosts.toml`);
         const { outputs } = await make({ tls: "privateCa", port: 8443 });
         assert.equal(outputs.mirrorUrl, "https://mirror.acme.lan:8443");
         assert.equal(outputs.ca, "the mirror's CA");
         assert.deepEqual(Object.keys(outputs.clients), [
             "/etc/docker/daemon.json",
             "/etc/docker/certs.d/mirror.acme.lan:8443/ca.crt",
+            ...hosts,
         ]);
         const own = (await make()).outputs;
-        assert.deepEqual([own.ca, Object.keys(own.clients)], [undefined, ["/etc/docker/daemon.json"]]);
+        assert.deepEqual([own.ca, Object.keys(own.clients)], [undefined, ["/etc/docker/daemon.json", ...hosts]]);
     });
 
     it("needs a relay", async () => {
