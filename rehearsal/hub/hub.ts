@@ -46,6 +46,8 @@ export interface HubOptions {
     readonly urlSeconds?: number;
     /** Manifest GETs on docker.io in six hours, for an address and for an account. @default 100 and 200 */
     readonly pullLimit?: { readonly anonymous: number; readonly account: number };
+    /** Referrers on one page. @default 100 */
+    readonly referrersPage?: number;
     /** Edges of the CDN, asked in turn, each with an ETag of its own for the same content. @default 2 */
     readonly edges?: number;
     /** The clock, milliseconds since 1970. @default Date.now */
@@ -113,6 +115,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
         accounts: options.accounts ?? {},
         tokenSeconds: options.tokenSeconds ?? 300,
         urlSeconds: options.urlSeconds ?? 300,
+        referrersPage: options.referrersPage ?? 100,
         nextEdge: () => redirects++ % (options.edges ?? 2),
         now,
         pulls,

@@ -34,6 +34,7 @@ export function registryAnswer(setup: Setup, request: HubRequest): Answer {
 export function contentAnswer(setup: Setup, request: HubRequest, path: RepositoryPath, account: string): Answer {
     const { upstream, method, pathname, rawQuery, headers, source } = request;
     if (path.kind === "blobs") return blobAnswer(setup, request, path);
+    if (path.kind === "referrers" && !mannersOf(upstream).listsReferrers) return notFound();
     const counted = mannersOf(upstream).countsPulls && path.kind === "manifests";
     if (counted && method === "GET" && !setup.pulls.take(source, account)) {
         const message = "You have reached your pull rate limit. https://www.docker.com/increase-rate-limit";
@@ -45,6 +46,7 @@ export function contentAnswer(setup: Setup, request: HubRequest, path: Repositor
         query: new URLSearchParams(rawQuery),
         accept: headers.accept ?? "",
         ifNoneMatch: headers["if-none-match"],
+        referrersPage: setup.referrersPage,
     });
     const limits = counted ? setup.pulls.headers(source, account) : {};
     return { ...answer, headers: { ...answer.headers, ...limits, ...COOKIE } };

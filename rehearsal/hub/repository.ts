@@ -17,6 +17,8 @@ export interface RepositoryRequest extends RepositoryPath {
     readonly query: URLSearchParams;
     readonly accept: string;
     readonly ifNoneMatch: string | undefined;
+    /** Referrers on one page. */
+    readonly referrersPage: number;
 }
 
 /** The codes of the distribution spec that the double uses. */
@@ -107,10 +109,14 @@ function tagsAnswer(store: ImageStore, name: string, { name: shortName, pathname
 }
 
 /** https://github.com/opencontainers/distribution-spec/blob/main/spec.md, "Listing Referrers": an empty list is a 200. */
-function referrersAnswer(store: ImageStore, name: string, { reference, query }: RepositoryRequest): Answer {
+function referrersAnswer(
+    store: ImageStore,
+    name: string,
+    { reference, pathname, query, referrersPage }: RepositoryRequest,
+): Answer {
     if (!DIGEST.test(reference)) return ociError(400, "DIGEST_INVALID", "provided digest is not valid", reference);
     const artifactType = query.get("artifactType");
-    const manifests = store
+    const all = store
         .referrers(name, reference)
         .map(({ digest, mediaType, bytes, json: manifest }) => ({
             mediaType,
@@ -120,8 +126,15 @@ function referrersAnswer(store: ImageStore, name: string, { reference, query }: 
             annotations: manifest.annotations,
         }))
         .filter((entry) => artifactType === null || entry.artifactType === artifactType);
+    const first = all.findIndex(({ digest }) => digest === query.get("last")) + 1;
+    const manifests = all.slice(first, first + referrersPage);
+    const next = new URLSearchParams({
+        ...(artifactType !== null && { artifactType }),
+        last: manifests.at(-1)?.digest ?? "",
+    });
+    const link = first + referrersPage < all.length ? { link: `<${pathname}?${next}>; rel="next"` } : undefined;
     const filtered = artifactType === null ? undefined : { "oci-filters-applied": "artifactType" };
-    const headers = { ...API, "content-type": OCI_INDEX, ...filtered };
+    const headers = { ...API, "content-type": OCI_INDEX, ...filtered, ...link };
     const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
     return { status: 200, headers, body: text(JSON.stringify(index)) };
 }

@@ -12,6 +12,7 @@ export interface Setup {
     readonly accounts: Readonly<Record<string, string>>;
     readonly tokenSeconds: number;
     readonly urlSeconds: number;
+    readonly referrersPage: number;
     /** The edge that the next redirect goes to. */
     readonly nextEdge: () => number;
     readonly now: () => number;

@@ -22,6 +22,8 @@ export interface Manners {
     readonly cdnRefusesAuthorization: boolean;
     /** Pulls are counted and told in `ratelimit-*` headers. */
     readonly countsPulls: boolean;
+    /** Whether it lists referrers; one without answers 404, and clients keep the list under a tag. */
+    readonly listsReferrers: boolean;
 }
 
 /** What is not known of an upstream is as strict as it is with any. */
@@ -32,6 +34,7 @@ const PLAIN: Omit<Manners, "blobHost"> = {
     unknownRepository: "token without access",
     cdnRefusesAuthorization: true,
     countsPulls: false,
+    listsReferrers: true,
 };
 
 /** One entry an upstream of the table. The sources of hosts and redirects are there. */
@@ -62,12 +65,14 @@ const MANNERS: Readonly<Record<string, Pick<Manners, "blobHost"> & Partial<Manne
         token: "opaque",
         unknownRepository: "token all the same",
     },
+    // Whether this one and the next list referrers is not known: then the tag is what is left.
     // A JWT with `access`: sapcc/keppel#731. 403 from proxy_auth for a stranger: NVIDIA/nvcf#40.
-    "nvcr.io": { blobHost: "layers.nvcr.io", unknownRepository: "403" },
+    "nvcr.io": { blobHost: "layers.nvcr.io", unknownRepository: "403", listsReferrers: false },
     // Not documented. Taken for what its addresses look like, cesanta/docker_auth: a JWT without `expires_in`, and one
     // without access for what is not allowed (auth_server/server/server.go).
     "docker.elastic.co": {
         blobHost: "docker-registry-production.d24a988e385e0074d717b6bdaea58f0d.r2.cloudflarestorage.com",
+        listsReferrers: false,
     },
 };
 

@@ -283,6 +283,42 @@ describe("The Hub double's registry", () => {
         assert.deepEqual(manifestsOf(await askHello(`/referrers/${hello.digest}?artifactType=other`)), []);
     });
 
+    it("lists referrers page by page", async () => {
+        const paged = await start({ referrersPage: 2 });
+        const subject = { digest: hello.platforms[1]!.manifest.digest };
+        const made: string[] = [];
+        for (const title of ["a", "b", "c"]) {
+            const artifact = { mediaType: OCI_MANIFEST, subject, layers: [], annotations: { title } };
+            const digest = await store.addBlob(Buffer.from(JSON.stringify(artifact)));
+            store.tag("docker.io", "library/hello", `artifact-${title}`, digest);
+            made.push(digest);
+        }
+        const headers = { ...ACCEPT, ...(await tokenFor("library/hello")) };
+        const page = async (query: string) => {
+            const answer = await askAt(addressOf(paged), `${HELLO}/referrers/${subject.digest}${query}`, { headers });
+            const { manifests } = JSON.parse(answer.body.toString());
+            return { digests: manifests.map((entry: { digest: string }) => entry.digest), link: answer.headers.link };
+        };
+        const path = `/v2/library/hello/referrers/${subject.digest}`;
+        const next = `?${new URLSearchParams({ last: made[1]! })}`;
+        assert.deepEqual(await page(""), { digests: made.slice(0, 2), link: `<${path}${next}>; rel="next"` });
+        assert.deepEqual(await page(next), { digests: made.slice(2), link: undefined });
+        await paged.close();
+    });
+
+    it("lists no referrers where an upstream has no such list", async () => {
+        const { digest } = await makeImage(store, {
+            upstream: "nvcr.io",
+            repository: "owner/app",
+            tag: "1",
+            layers: [{ bytes: 10, seed: "nvcr.io" }],
+        });
+        const token = await ask("https://nvcr.io/proxy_auth?service=nvcr.io&scope=repository:owner/app:pull");
+        const headers = { ...ACCEPT, authorization: `Bearer ${JSON.parse(token.body.toString()).token}` };
+        assert.equal((await ask("https://nvcr.io/v2/owner/app/manifests/1", { headers })).status, 200);
+        assert.equal((await ask(`https://nvcr.io/v2/owner/app/referrers/${digest}`, { headers })).status, 404);
+    });
+
     it("counts GETs of manifests and nothing else, until the limit is used up", async () => {
         const remaining = ({ headers }: Answer) => headers["ratelimit-remaining"];
         const first = await askHello("/manifests/1.0");
