@@ -39,12 +39,12 @@ export interface ReferrersAnswer {
  *
  * - `throttled`: the upstream allows no more requests for now
  * - `unavailable`: no relay could get it
+ * - `refused`: a refusal that does not say that there are none, such as 403
  * - `late`: not there in time
- * - `refused`: 401, 403 or another refusal that does not say that there are none
  * - `not-an-index`: 200 with something else
  * - `error`: a fault of ours
  */
-type Reason = "throttled" | "unavailable" | "late" | "refused" | "not-an-index" | "error";
+type Reason = "throttled" | "unavailable" | "refused" | "late" | "not-an-index" | "error";
 
 /** What one of the two sources has: nothing is an empty list. */
 type Part = readonly Referrer[] | { readonly reason: Reason };
@@ -155,7 +155,7 @@ export class Referrers {
         try {
             return await ask();
         } catch (error) {
-            if (error instanceof Unavailable) return { reason: error.status === 429 ? "throttled" : "unavailable" };
+            if (error instanceof Unavailable) return refusal(error.status);
             const { upstream, repository, reference } = request;
             const text = error instanceof Error ? error.stack : String(error);
             this.kit.log("error", "referrers failed", { upstream: upstream.name, repository, reference, error: text });
@@ -170,7 +170,7 @@ export class Referrers {
         let path: string | undefined = relayPath(request);
         for (let page = 1, bytes = 0; path !== undefined; page++) {
             const { status, headers, body } = await this.kit.relays.ask({ method: "GET", path, scope, accept: INDEX });
-            if (status !== 200) return page === 1 ? absent(status) : { reason: "unavailable" };
+            if (status !== 200) return page === 1 ? refusal(status) : { reason: "unavailable" };
             const entries = readIndex(body);
             if (!entries) return { reason: "not-an-index" };
             const before = found.size;
@@ -197,9 +197,9 @@ export class Referrers {
             reference: request.reference.replace(":", "-"),
         };
         const head = await this.kit.manifests.get(tag, "HEAD", INDEX);
-        if (!("digest" in head)) return absent(head.status);
+        if (!("digest" in head)) return refusal(head.status);
         const { status, body } = await this.kit.manifests.get({ ...tag, reference: head.digest }, "GET", INDEX);
-        if (status !== 200 || !body) return absent(status);
+        if (status !== 200 || !body) return refusal(status);
         // A tag of this name that is an image is somebody's image.
         return readIndex(body) ?? [];
     }
@@ -223,9 +223,11 @@ export class Referrers {
     }
 }
 
-/** What a refusal says about a list. */
-function absent(status: number): Part {
-    return ABSENT.includes(status) ? [] : { reason: "refused" };
+/** What an answer other than 200 says about a list. */
+function refusal(status: number): Part {
+    if (ABSENT.includes(status)) return [];
+    if (status === 429) return { reason: "throttled" };
+    return { reason: status >= 500 ? "unavailable" : "refused" };
 }
 
 /** Waits for `promise`, `ms` at most. */
