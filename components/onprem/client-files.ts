@@ -15,7 +15,7 @@ export interface Mirror {
 /**
  * Text by path on the client. Together they are right for every Docker Engine:
  *
- * - `/etc/docker/daemon.json`: for the image store of old (overlay2): pulls of Docker Hub images go to the mirror first
+ * - `/etc/docker/daemon.json`: for the old image store (overlay2): pulls of Docker Hub images go to the mirror first
  *   (merge it with what is there).
  * - `/etc/docker/certs.d/<mirror>/ca.crt`: see {@link trustFiles}.
  * - `/etc/docker/certs.d/<upstream>/hosts.toml`: for the containerd image store, the default since Docker Engine 29: pulls

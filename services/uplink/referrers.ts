@@ -62,7 +62,7 @@ interface Inquiry {
 const ABSENT: readonly number[] = [400, 404, 405, 406, 410, 415];
 
 /** An inquiry is answered after this long with what is there; it goes on, for the next who asks. */
-export const REFERRERS_MS = 2_500;
+export const REFERRERS_MS = 2_200;
 
 /** Pages of one list that are followed, and bytes of it: what clients take as the longest index. */
 const PAGES = 20;
