@@ -30,16 +30,18 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "templates/": { project: /^$/, packages: /^(@pulumi\/pulumi|node:(fs|path))$/ },
     "services/registry/": { project: /^services\/registry\//, packages: /^$/ },
     "services/worker/": { project: /^services\/(registry|worker)\//, packages: /^$/ },
+    // Node's and undici's only: shared by the uplink and the checks.
+    "services/connection/": { project: /^services\/connection\//, packages: /^(undici|node:[\w/]+)$/ },
     "services/gate/": { project: /^services\/gate\//, packages: /^node:[\w/]+$/ },
     "services/uplink/": {
-        project: /^(services\/(registry|uplink)\/|package\.json$)/,
+        project: /^(services\/(registry|connection|uplink)\/|package\.json$)/,
         packages: /^(undici|prom-client|zod|node:[\w/]+)$/,
     },
     // It also tells which plugins the program needs, runs programs, reads a stack's file, as the rehearsal does, and another
     // stack's relays, as the program does.
     "checks/": {
         project:
-            /^(checks\/|stacks\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
+            /^(checks\/|stacks\/|services\/connection\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
         packages: /^(@pulumi\/pulumi|@aws-sdk\/credential-provider-node|aws4fetch|tar-stream|undici|node:[\w/]+)$/,
     },
     // It asks what the settings ask for, by their own rules, and looks with the checks before it writes.

@@ -13,25 +13,40 @@ export function pinnedLookup(address: string): LookupFunction {
     return (_hostname, options, done) => reply(options.all, found, done);
 }
 
+/** After this long what DNS said last is used: a query lost on its way to a resolver is asked again after 5 s only. */
+const PATIENCE_MS = 1_000;
+
 /**
- * A lookup that asks DNS once at a time and, when DNS fails, answers what it said last.
+ * A lookup that asks DNS once at a time and, when DNS fails or is late, answers what it said last.
  * Each getaddrinfo holds one of the process's four file-system threads until it gives up: with a dead DNS server, one
  * lookup a connection would stall every read of the spool.
  */
-export function rememberingLookup(resolve: SystemLookup = byDns): LookupFunction {
+export function rememberingLookup(resolve: SystemLookup = byDns, patienceMs = PATIENCE_MS): LookupFunction {
     let lastGood: Found[] | undefined;
     let waiting: ((error: NodeJS.ErrnoException | null, found: Found[]) => void)[] = [];
+    let asking: "no" | "yes" | "late" = "no";
+    const answerAll = (error: NodeJS.ErrnoException | null) => {
+        const asked = waiting;
+        waiting = [];
+        for (const answer of asked) answer(lastGood ? null : error, lastGood ?? []);
+    };
     return (hostname, options, done) => {
         waiting.push((error, found) => {
             if (error) done(error, "", 0);
             else reply(options.all, found, done);
         });
-        if (waiting.length > 1) return;
+        if (asking === "late" && lastGood) process.nextTick(answerAll, null);
+        if (asking !== "no") return;
+        asking = "yes";
+        const late = setTimeout(() => {
+            asking = "late";
+            if (lastGood) answerAll(null);
+        }, patienceMs);
         resolve(hostname, (error, found) => {
+            clearTimeout(late);
+            asking = "no";
             if (!error) lastGood = found;
-            const asked = waiting;
-            waiting = [];
-            for (const answer of asked) answer(lastGood ? null : error, lastGood ?? []);
+            answerAll(error);
         });
     };
 }

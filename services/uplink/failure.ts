@@ -48,7 +48,7 @@ export class Unavailable extends Error {
 export class BlobUnknown extends Error {}
 
 const KINDS: Readonly<Record<string, FailureKind>> = {
-    UND_ERR_CONNECT_TIMEOUT: "silent",
+    ETIMEDOUT: "silent",
     UND_ERR_HEADERS_TIMEOUT: "silent",
     UND_ERR_BODY_TIMEOUT: "stall",
     UND_ERR_SOCKET: "cut",

@@ -1,6 +1,7 @@
 /** One relay: its connections, its key, its health, and what it has carried. */
 import { createSecureContext, rootCertificates } from "node:tls";
-import { buildConnector, type Dispatcher, Pool } from "undici";
+import { type Dispatcher, Pool } from "undici";
+import { anyAddressConnector, CONNECT_TIMES, type ConnectTimes } from "../connection/connector";
 import { pinnedLookup, rememberingLookup } from "./address";
 import { ShownCertificate } from "./certificate";
 import type { RelayConfig } from "./config";
@@ -9,10 +10,11 @@ import { type Condition, Health, type RestTimes, type Scope } from "./health";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
 
-/** How long things may take. All times in milliseconds. */
-export interface RelayTimes extends RestTimes {
-    /** TCP, TLS and DNS together. */
-    readonly connectMs: number;
+/**
+ * How long things may take. All times in milliseconds. A relay is 300 ms away, and packets to it get lost: each time is
+ * that of a link which loses two packets in a row, not of a lab's.
+ */
+export interface RelayTimes extends RestTimes, ConnectTimes {
     /** Until the headers of an answer: a relay may have a token and two hops to fetch first. */
     readonly answerMs: number;
     /** A probe of `/v2/`, which the relay answers by itself. */
@@ -32,10 +34,14 @@ export interface RelayTimes extends RestTimes {
 }
 
 export const RELAY_TIMES: RelayTimes = {
-    connectMs: 2_500,
+    ...CONNECT_TIMES,
     answerMs: 15_000,
-    probeMs: 2_500,
+    // Beside the connection's own times. At a round trip of 300 ms a lost packet is sent again after some 0.9 s, and once
+    // more 1.8 s later (RFC 6298).
+    probeMs: 4_000,
+    // A new connection and an answer take 0.9 s there, 1.9 s when a SYN is lost: a probe too many costs one request.
     suspectMs: 1_500,
+    // Two losses of one packet, as for a probe, and no more: the other relay goes on at the same byte.
     stallMs: 3_000,
     crawlMs: 10_000,
     crawlBytes: 64 * 1024,
@@ -119,8 +125,8 @@ export class Relay {
         const lookup = config.address ? pinnedLookup(config.address) : rememberingLookup();
         this.certificate = new ShownCertificate(config.name, log, metrics);
         // A resumed session shows the certificate of the first one. To resume saves no round trip in TLS 1.3.
-        const connecting = { secureContext, lookup, timeout: times.connectMs, maxCachedSessions: 0 };
-        const connect = this.certificate.noting(buildConnector(connecting));
+        const tls = { secureContext, maxCachedSessions: 0 };
+        const connect = this.certificate.noting(anyAddressConnector({ lookup, times, tls }));
         this.makePool = () =>
             new Pool(config.url, {
                 connections: CONNECTIONS,

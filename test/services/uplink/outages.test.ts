@@ -63,7 +63,7 @@ describe("Uplink, relays", () => {
 
     it("that are black holes are found out about at the same time", async () => {
         // One after the other would take two of these: then the second would still be well when the first is down.
-        await start({ times: { connectMs: 700, suspectMs: 50 } });
+        await start({ times: { tlsMs: 700, suspectMs: 50 } });
         for (const relay of bench.relays) relay.goDark();
         assert.equal((await bench.get(TAG)).status, 503);
         const reasons = bench.logged("relay rests").filter(({ relay }) => relay === "second");
@@ -86,7 +86,7 @@ describe("Uplink, relays", () => {
 
     it("that were black holes are used again, also when the probe was already waiting as the request failed", async () => {
         // The request gives up before the probe does, which began before: on a connection of its own, yet to be made.
-        await start({ relays: 1, times: { connectMs: 900, suspectMs: 100, answerMs: 300 } });
+        await start({ relays: 1, times: { tlsMs: 900, suspectMs: 100, answerMs: 300 } });
         assert.equal((await bench.get("/v2/library/other/manifests/1.0")).status, 200);
         bench.first.goDark();
         assert.equal((await bench.get(TAG)).status, 503);

@@ -15,7 +15,9 @@ const KIB = 1024;
 
 /** Long enough for a busy machine, short enough to wait for. */
 const TIMES: Partial<RelayTimes> = {
-    connectMs: 800,
+    lookupMs: 800,
+    tcpMs: 800,
+    tlsMs: 800,
     answerMs: 1500,
     probeMs: 800,
     suspectMs: 100,
