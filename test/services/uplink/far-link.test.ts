@@ -1,0 +1,137 @@
+/**
+ * That relays far away are used: over a link with a round trip as from China to Cloudflare, on which SYNs get lost, by
+ * names with IPv4 and IPv6 addresses. In real network namespaces, with the uplink's own times.
+ */
+import assert from "node:assert/strict";
+import type { LinkQuality } from "../../../rehearsal/far-link";
+import { eventually } from "../../support/eventually";
+import { digestOf, FakeContent, randomBytes } from "../../support/fake-relay";
+import { A, AAAA, FarUplink, NO_ROUTE } from "../../support/far-uplink";
+
+const layer = randomBytes(300_000, "layer");
+const tag = (index: number) => `/v2/library/app/manifests/${index}`;
+const BLOB = `/v2/library/app/blobs/${digestOf(layer)}`;
+
+describe("Uplink, a far link", function () {
+    this.timeout(120_000);
+    let far: FarUplink;
+
+    afterEach(() => far.stop());
+
+    async function start(quality: LinkQuality, ...names: (readonly string[])[]): Promise<void> {
+        const content = new FakeContent();
+        for (let index = 0; index < 40; index++) content.image("library/app", String(index), [layer]);
+        far = await FarUplink.start(content, { names, quality });
+    }
+
+    /** Asks for several tags at once, each on a connection of its own. */
+    async function pulls(count: number, from = 0): Promise<number[]> {
+        const answers = await Promise.all(Array.from({ length: count }, (_, index) => far.get(tag(from + index))));
+        return answers.map(({ status }) => status);
+    }
+
+    /** Nothing failed, of any relay, not even for a moment. */
+    async function assertWell(): Promise<void> {
+        assert.deepEqual(far.logged("relay rests"), []);
+        assert.deepEqual(new Set(await far.conditions()), new Set(["well"]));
+    }
+
+    const served = (count: number) => new Array(count).fill(200);
+
+    for (const { what, quality, names } of [
+        { what: "an A and an AAAA at 270 ms", quality: { roundTripMs: 270 }, names: [[A[0], AAAA[0]]] },
+        { what: "an A and an AAAA at 300 ms", quality: { roundTripMs: 300 }, names: [[A[0], AAAA[0]]] },
+        {
+            what: "an A and an AAAA at 600 ms, as by satellite",
+            quality: { roundTripMs: 600 },
+            names: [[A[0], AAAA[0]]],
+        },
+        {
+            what: "two names, both with an A and an AAAA, at 300 ms",
+            quality: { roundTripMs: 300 },
+            names: [
+                [A[0], AAAA[0]],
+                [A[1], AAAA[1]],
+            ],
+        },
+        {
+            what: "an A and an AAAA at 180 ms with one SYN in seven lost",
+            quality: { roundTripMs: 180, loseSynEvery: 7 },
+            names: [[A[0], AAAA[0]]],
+        },
+        {
+            what: "an A alone at 300 ms when the first two SYNs are lost",
+            quality: { roundTripMs: 300, loseNextSyns: 2 },
+            names: [[A[0]]],
+        },
+        {
+            what: "an AAAA without an IPv6 route",
+            quality: { roundTripMs: 300 },
+            names: [[NO_ROUTE, A[0]]],
+        },
+        {
+            what: "an AAAA into which everything vanishes",
+            quality: { roundTripMs: 300, silentAddresses: [AAAA[0]] },
+            names: [[AAAA[0], A[0]]],
+        },
+        {
+            what: "an A into which everything vanishes",
+            quality: { roundTripMs: 300, silentAddresses: [A[0]] },
+            names: [[A[0], AAAA[0]]],
+        },
+        {
+            what: "two A and two AAAA of which only the last works",
+            quality: { roundTripMs: 300, silentAddresses: [A[0], AAAA[0], A[1]] },
+            names: [[A[0], AAAA[0], A[1], AAAA[1]]],
+        },
+        {
+            what: "four A of which only the last works",
+            quality: { roundTripMs: 300, silentAddresses: [A[0], A[1], A[2]] },
+            names: [[A[0], A[1], A[2], A[3]]],
+        },
+    ] as { what: string; quality: LinkQuality; names: string[][] }[]) {
+        it(`serves by a relay with ${what}, which stays well`, async () => {
+            await start(quality, ...names);
+            assert.deepEqual(await pulls(8), served(8));
+            const blob = await far.get(BLOB);
+            assert.deepEqual([blob.status, blob.digest], [200, digestOf(layer)]);
+            await assertWell();
+        });
+    }
+
+    it("serves when every connection is a new one, with one SYN in twenty lost", async () => {
+        await start({ roundTripMs: 300, loseSynEvery: 20 }, [A[0]!, AAAA[0]!]);
+        for (let round = 0; round < 5; round++) {
+            assert.deepEqual(await pulls(8, round * 8), served(8));
+            far.hangUp();
+        }
+        assert.ok(far.connections.length >= 40, `${far.connections.length} connections`);
+        await assertWell();
+    });
+
+    it("uses a relay again after an outage of the line", async () => {
+        const quality = { roundTripMs: 300, loseSynEvery: 7 };
+        await start(quality, [A[0]!, AAAA[0]!]);
+        assert.deepEqual(await pulls(2), served(2));
+        await far.link.set({ ...quality, cut: true });
+        const answer = await far.get(tag(2));
+        assert.equal(answer.status, 503);
+        assert.deepEqual(await far.conditions(), ["down"]);
+        // What is known is answered at once: less than any time of a connection.
+        assert.ok((await far.get(tag(3))).ms < 1_000);
+        await far.link.set(quality);
+        const well = async () => ((await far.conditions())[0] === "well" ? true : undefined);
+        await eventually("the relay is well", well, 60_000);
+        assert.deepEqual(await pulls(8, 10), served(8));
+    });
+
+    it("says of each address why a relay cannot be reached", async () => {
+        await start({ roundTripMs: 300, silentAddresses: [A[0]!] }, [NO_ROUTE, A[0]!]);
+        const answer = await far.get(tag(0));
+        assert.equal(answer.status, 503);
+        const { message } = JSON.parse(answer.body.toString()).errors[0];
+        assert.match(message, /2001:db8::1 ENETUNREACH/);
+        assert.match(message, /198\.18\.0\.11 no answer within 5 s/);
+        assert.equal(far.logged("relay rests")[0]?.kind, "silent");
+    });
+});
