@@ -11,6 +11,7 @@ import { connect, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { buildSync } from "esbuild";
 import { FarLink, type LinkQuality } from "../../rehearsal/far-link";
 import { Namespace } from "../../rehearsal/namespace";
 import { type FakeContent, FakeRelay } from "./fake-relay";
@@ -20,8 +21,9 @@ const NEAR = ["198.18.0.1/24", "fd5a:1f2e:3d4c::1/64"];
 const FAR = ["198.18.0.11", "198.18.0.12", "198.18.0.13", "198.18.0.14"];
 const FAR_V6 = [11, 12, 13, 14].map((host) => `fd5a:1f2e:3d4c::${host}`);
 const DEVICE = "far";
-/** A program in another namespace begins in another folder. */
-const TSX = require.resolve("tsx/cjs");
+
+/** Lost SYNs are sent again after 1, 2 and 4 s, as by Linux before 6.5, which has no such setting. */
+const DOUBLING = "f=/proc/sys/net/ipv4/tcp_syn_linear_timeouts; [ ! -e $f ] || echo 0 >$f";
 
 /** Addresses that relays may have. The last is one to which there is no route (RFC 3849). */
 export const A = FAR;
@@ -65,12 +67,14 @@ export class FarUplink {
         const add = (address: string) => ["ip", "address", "add", address, "dev", DEVICE, "nodad"];
         // `nodad` is for IPv6 alone, and no error for IPv4.
         for (const address of NEAR) await near.run(add(address));
+        await near.run(["sh", "-c", DOUBLING]);
         for (const address of FAR) await far.run(add(`${address}/24`));
         for (const address of FAR_V6) await far.run(add(`${address}/64`));
         const relays = await Promise.all(
             ["first", "second"].slice(0, names.length).map((name) => FakeRelay.start(name, content)),
         );
         const uplink = new FarUplink(near, far, link, relays);
+        uplink.build();
         try {
             for (const relay of relays) uplink.servers.push(await uplink.listen(new URL(relay.config().url).port));
             await uplink.run(names, config);
@@ -82,10 +86,16 @@ export class FarUplink {
         return uplink;
     }
 
+    /** The programs for the namespaces: to start bundles takes less time. */
+    private build(): void {
+        const entryPoints = ["listening.ts", "uplink-program.ts"].map((name) => join(__dirname, name));
+        buildSync({ entryPoints, bundle: true, platform: "node", target: "node20", outdir: this.folder });
+    }
+
     /** Listens at the far end, on all addresses there, and passes connections on to the relay of this process. */
     private async listen(port: string): Promise<Server> {
-        const [program, ...args] = this.far.entering([process.execPath, "--require", TSX]);
-        const child = fork(join(__dirname, "listening.ts"), [port], { execPath: program, execArgv: args });
+        const [program, ...args] = this.far.entering([process.execPath]);
+        const child = fork(join(this.folder, "listening.js"), [port], { execPath: program, execArgv: args });
         const [, server] = (await firstOf(child, child, "message")) as [string, Server];
         server.on("connection", (socket: Socket) => {
             this.connections.push(socket.localAddress?.replace("::ffff:", "") ?? "");
@@ -121,8 +131,8 @@ export class FarUplink {
         const spool = { path: join(this.folder, "spool"), budgetGiB: 1 };
         const text = { port: 0, upstreams: ["docker.io"], relays, spool, tagSeconds: 0, ...config };
         writeFileSync(file, JSON.stringify(text));
-        const [program, ...args] = this.near.entering([process.execPath, "--require", TSX]);
-        this.child = spawn(program, [...args, join(__dirname, "uplink-program.ts"), file, this.door], {
+        const [program, ...args] = this.near.entering([process.execPath]);
+        this.child = spawn(program, [...args, join(this.folder, "uplink-program.js"), file, this.door], {
             stdio: ["pipe", "pipe", "inherit"],
         });
         const output = createInterface({ input: this.child.stdout ?? process.stdin });
