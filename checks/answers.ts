@@ -1,8 +1,12 @@
 /** Relays and the mirror as clients see them: their TLS, and what they answer. */
 import { request } from "node:https";
+import type { Socket } from "node:net";
 import { rootCertificates, type TLSSocket } from "node:tls";
+import { anyAddressConnector } from "../services/connection/connector";
+import { pinnedLookup } from "../services/connection/lookup";
 import { reason } from "./ask";
 import { type Check, once, Remark } from "./finding";
+import { connectTimes } from "./surroundings";
 
 const DAY_MS = 24 * 3600 * 1000;
 /** Renewed when a third of its life is left: with a quarter left, something is wrong. Long-lived ones have this long. */
@@ -115,16 +119,24 @@ export function certificateNote({ from, until }: Pick<Shown, "from" | "until">, 
 }
 
 function show({ url, ca, address, seconds }: Place, path: string, headers: NodeJS.Dict<string> = {}): Promise<Shown> {
-    const { host, hostname } = new URL(url);
+    const { host, hostname, port, protocol } = new URL(url);
+    const connect = anyAddressConnector({
+        times: connectTimes(seconds),
+        ...(address === undefined ? {} : { lookup: pinnedLookup(address) }),
+        tls: { maxCachedSessions: 0, ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }) },
+    });
     return new Promise((resolve, reject) => {
         const asked = request(new URL(path, url), {
-            ...(address === undefined ? {} : { hostname: address, servername: hostname }),
             headers: { "User-Agent": "dockermirror", Host: host, ...headers },
-            ...(ca === undefined ? {} : { ca: [...rootCertificates, ca] }),
-            agent: false,
-            timeout: seconds * 1000,
+            createConnection: (_, done) => {
+                connect({ host, hostname, port, protocol }, (error, socket) => {
+                    // The types have one function for both, which wants a socket beside an error.
+                    done(error, socket as Socket);
+                });
+                return undefined;
+            },
+            signal: AbortSignal.timeout(seconds * 1000),
         });
-        asked.on("timeout", () => asked.destroy(new Error(`no answer within ${seconds} s`)));
         asked.on("error", (error) => reject(new Error(reason(error, seconds))));
         asked.on("response", (answer) => {
             const { valid_from, valid_to } = (answer.socket as TLSSocket).getPeerCertificate();

@@ -1,9 +1,10 @@
 /** The machine overseas: one that is there already, or whether this one will be let in to one that the stack makes. */
-import { BlockList, connect, isIPv6 } from "node:net";
+import { BlockList, isIPv6 } from "node:net";
+import { connectTcp } from "../services/connection/connector";
 import { ask, reason } from "./ask";
 import { type Check, Remark } from "./finding";
 import { LIKE_THE_PROVIDER, overSsh, type SshTarget } from "./ssh";
-import type { Surroundings } from "./surroundings";
+import { connectTimes, type Surroundings } from "./surroundings";
 
 /** What the relay's machine must be: Debian 12 or newer, with root's rights for the user. */
 const OLDEST_DEBIAN = 12;
@@ -66,19 +67,25 @@ async function login(where: Surroundings, target: SshTarget, keyMissing: boolean
 /** The first line that an SSH server sends by itself (RFC 4253, 4.2). */
 function banner(host: string, port: number, seconds: number): Promise<string> {
     return new Promise((resolve, reject) => {
-        const socket = connect({ host, port, timeout: seconds * 1000 });
-        const fail = (message: string) => {
-            socket.destroy();
-            reject(new Error(message));
-        };
-        socket.on("timeout", () => fail(`no answer within ${seconds} s`));
-        socket.on("error", (error) => fail(reason(error, seconds)));
-        socket.on("end", () => fail("the connection is closed without a word"));
-        socket.on("data", (bytes) => {
-            const [line = ""] = bytes.toString("latin1").split(/\r?\n/);
-            if (!line.startsWith("SSH-")) return fail(`is no SSH server: it says ${JSON.stringify(line.slice(0, 40))}`);
-            socket.destroy();
-            resolve(`answers: ${line}`);
+        connectTcp({ hostname: host, port, times: connectTimes(seconds) }, (error, socket) => {
+            if (!socket) {
+                reject(new Error(reason(error, seconds)));
+                return;
+            }
+            const fail = (message: string) => {
+                socket.destroy();
+                reject(new Error(message));
+            };
+            socket.setTimeout(seconds * 1000, () => fail(`no answer within ${seconds} s`));
+            socket.on("error", (broken) => fail(reason(broken, seconds)));
+            socket.on("end", () => fail("the connection is closed without a word"));
+            socket.on("data", (bytes) => {
+                const [line = ""] = bytes.toString("latin1").split(/\r?\n/);
+                if (!line.startsWith("SSH-"))
+                    return fail(`is no SSH server: it says ${JSON.stringify(line.slice(0, 40))}`);
+                socket.destroy();
+                resolve(`answers: ${line}`);
+            });
         });
     });
 }

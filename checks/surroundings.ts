@@ -2,6 +2,7 @@
 import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import { type Dispatcher, EnvHttpProxyAgent } from "undici";
 import { attempt } from "../rehearsal/run";
+import { anyAddressConnector, type ConnectTimes } from "../services/connection/connector";
 
 /** The services of the world, as URLs without a slash at the end. */
 export interface Services {
@@ -49,12 +50,18 @@ export const SERVICES: Services = {
 
 const ANSWER_SECONDS = 15;
 
+/** No step of a connection gives up before the whole question does. */
+export function connectTimes(seconds: number): ConnectTimes {
+    return { lookupMs: seconds * 1000, tcpMs: seconds * 1000, tlsMs: seconds * 1000 };
+}
+
 /** The world as this process sees it: through the proxy of `HTTPS_PROXY` and `NO_PROXY`, as Pulumi and its providers. */
 export function theWorld(env: NodeJS.ProcessEnv): Surroundings {
     return {
         env,
         services: SERVICES,
-        dispatcher: new EnvHttpProxyAgent(),
+        // A proxy has connections of undici's own: it is near.
+        dispatcher: new EnvHttpProxyAgent({ connect: anyAddressConnector({ times: connectTimes(ANSWER_SECONDS) }) }),
         // The chain of the AWS provider: environment, profile files, SSO, web identity, the machine's own role.
         awsCredentials: defaultProvider(),
         run: attempt,

@@ -21,6 +21,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     skopeo: ["skopeo"],
     lego: ["lego"],
     nft: ["nftables"],
+    // The far link.
+    python3: ["python3"],
+    ip: ["iproute2"],
     // Distribution 2.8: the tests start it with the configuration for that version.
     "docker-registry": ["docker-registry"],
 };

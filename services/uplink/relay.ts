@@ -2,7 +2,7 @@
 import { createSecureContext, rootCertificates } from "node:tls";
 import { type Dispatcher, Pool } from "undici";
 import { anyAddressConnector, CONNECT_TIMES, type ConnectTimes } from "../connection/connector";
-import { pinnedLookup, rememberingLookup } from "./address";
+import { pinnedLookup, rememberingLookup } from "../connection/lookup";
 import { ShownCertificate } from "./certificate";
 import type { RelayConfig } from "./config";
 import { asRelayFailure, RelayFailure } from "./failure";

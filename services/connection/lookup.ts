@@ -1,4 +1,4 @@
-/** Host name lookup for connections to a relay: pinned, or by DNS with the last good answer kept. */
+/** Host name lookup for connections: pinned, or by DNS with the last good answer kept. */
 import { lookup as systemLookup } from "node:dns";
 import { isIP, type LookupFunction } from "node:net";
 
