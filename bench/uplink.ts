@@ -12,12 +12,14 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { uplinkBundle } from "../components/onprem/uplink-bundle";
 import { FAKE_KEY, FakeContent, FakeRelay, INDEX, MANIFEST, randomBytes } from "../test/support/fake-relay";
-import { FarLink, type LinkOptions } from "./far-link";
+import { A, AAAA, FarUplink, NO_ROUTE } from "../test/support/far-uplink";
+import { type LinkOptions, ThinLink } from "./thin-link";
 
 const MIB = 1024 * 1024;
 const LINK: LinkOptions = { roundTripMs: 200, bytesPerSecond: 100e6 / 8 };
 /** As fast as this machine is: for what the uplink itself costs. */
 const NO_LINK: LinkOptions = { roundTripMs: 0, bytesPerSecond: 1e12 };
+const LOSSY = { pulls: 200, atOnce: 8, quality: { roundTripMs: 300, loseSynEvery: 20 } };
 /** What a container runtime fetches at once. */
 const LAYERS_AT_ONCE = 3;
 
@@ -25,7 +27,7 @@ const LAYERS_AT_ONCE = 3;
 class Rig {
     private constructor(
         readonly relays: readonly FakeRelay[],
-        readonly links: readonly FarLink[],
+        readonly links: readonly ThinLink[],
         readonly origin: string,
         private readonly child: ChildProcess,
         private readonly folder: string,
@@ -35,7 +37,7 @@ class Rig {
         const folder = mkdtempSync(join(tmpdir(), "dockermirror-bench-"));
         const relays = [await FakeRelay.start("first", content), await FakeRelay.start("second", content)];
         const links = await Promise.all(
-            relays.map((relay) => FarLink.open(Number(new URL(relay.config().url).port), link)),
+            relays.map((relay) => ThinLink.open(Number(new URL(relay.config().url).port), link)),
         );
         const config = {
             port: 0,
@@ -196,7 +198,7 @@ async function bare(): Promise<void> {
     const blob = randomBytes(49 * MIB, "bare");
     const digest = content.blob(blob);
     const relay = await FakeRelay.start("first", content);
-    const link = await FarLink.open(Number(new URL(relay.config().url).port), LINK);
+    const link = await ThinLink.open(Number(new URL(relay.config().url).port), LINK);
     const part = Math.ceil(blob.length / 5);
     const { seconds } = await timed(() =>
         Promise.all(
@@ -283,6 +285,36 @@ async function cost(): Promise<void> {
     await rig.stop();
 }
 
+/** Pulls over new connections only, on a link that is far and loses SYNs. Needs root's rights, for its namespaces. */
+async function lossy(what: string, addresses: readonly string[]): Promise<void> {
+    const content = new FakeContent();
+    const images = Array.from({ length: LOSSY.pulls }, (_, index) => {
+        const layer = randomBytes(0.1 * MIB, `lossy ${index}`);
+        return { tag: `1.${index}`, ...content.image("library/app", `1.${index}`, [layer]) };
+    });
+    const far = await FarUplink.start(content, { names: [addresses], quality: LOSSY.quality });
+    let failed = 0;
+    const { seconds } = await timed(async () => {
+        for (let from = 0; from < images.length; from += LOSSY.atOnce) {
+            const pulls = images.slice(from, from + LOSSY.atOnce).map(async ({ tag, config, layers }) => {
+                const paths = [`manifests/${tag}`, ...[config, ...layers].map((digest) => `blobs/${digest}`)];
+                for (const path of paths) if ((await far.get(`/v2/library/app/${path}`)).status !== 200) return false;
+                return true;
+            });
+            failed += (await Promise.all(pulls)).filter((served) => !served).length;
+            far.hangUp();
+        }
+    });
+    say(
+        `${LOSSY.pulls} pulls, ${LOSSY.quality.roundTripMs} ms, 5 % of SYNs lost, ${what}`,
+        `${failed} failed`,
+        `relay rested ${far.logged("relay rests").length} times`,
+        `${far.connections.length} connections`,
+        s(seconds),
+    );
+    await far.stop();
+}
+
 async function main(): Promise<void> {
     say("link", `${LINK.roundTripMs} ms round trip, ${(LINK.bytesPerSecond * 8) / 1e6} Mbit/s`);
     await requests();
@@ -292,6 +324,8 @@ async function main(): Promise<void> {
     await dead("refuse");
     await dead("swallow");
     await cost();
+    await lossy("A + AAAA", [A[0], AAAA[0]]);
+    await lossy("A + AAAA without a route", [A[0], NO_ROUTE]);
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));

@@ -23,7 +23,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     nft: ["nftables"],
     // The far link.
     python3: ["python3"],
-    ip: ["iproute2"],
     // Distribution 2.8: the tests start it with the configuration for that version.
     "docker-registry": ["docker-registry"],
 };

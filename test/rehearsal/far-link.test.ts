@@ -1,7 +1,7 @@
 /** That the lab's far link is one: between two namespaces, and in front of a container. By real packets. */
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { Docker, LABEL } from "../../rehearsal/docker";
+import { Docker } from "../../rehearsal/docker";
 import { FarLink } from "../../rehearsal/far-link";
 import { makeBaseImages } from "../../rehearsal/images";
 import { Namespace } from "../../rehearsal/namespace";
@@ -117,10 +117,10 @@ describe("FarLink", function () {
 
         before(async () => {
             const { machine } = await makeBaseImages(docker, () => {});
-            await docker.run(["network", "create", "--internal", "--label", LABEL, name]);
+            await docker.run(["network", "create", "--internal", name]);
             for (const container of [first, second]) {
                 const server = "dd if=/dev/zero of=/srv/big bs=1M count=16 && exec busybox httpd -f -h /srv";
-                const args = ["run", "--detach", "--init", "--label", LABEL, "--name", container, "--network", name];
+                const args = ["run", "--detach", "--init", "--name", container, "--network", name];
                 await docker.run([...args, machine.image, "sh", "-c", server]);
             }
         });

@@ -18,16 +18,15 @@ import { type FakeContent, FakeRelay } from "./fake-relay";
 
 /** For tests of networks (RFC 2544), and a unique local one (RFC 4193). */
 const NEAR = ["198.18.0.1/24", "fd5a:1f2e:3d4c::1/64"];
-const FAR = ["198.18.0.11", "198.18.0.12", "198.18.0.13", "198.18.0.14"];
-const FAR_V6 = [11, 12, 13, 14].map((host) => `fd5a:1f2e:3d4c::${host}`);
 const DEVICE = "far";
 
 /** Lost SYNs are sent again after 1, 2 and 4 s, as by Linux before 6.5, which has no such setting. */
 const DOUBLING = "f=/proc/sys/net/ipv4/tcp_syn_linear_timeouts; [ ! -e $f ] || echo 0 >$f";
 
-/** Addresses that relays may have. The last is one to which there is no route (RFC 3849). */
-export const A = FAR;
-export const AAAA = FAR_V6;
+/** Addresses that relays may have. */
+export const A = ["198.18.0.11", "198.18.0.12", "198.18.0.13", "198.18.0.14"] as const;
+export const AAAA = ["fd5a:1f2e:3d4c::11", "fd5a:1f2e:3d4c::12"] as const;
+/** One to which there is no route (RFC 3849). */
 export const NO_ROUTE = "2001:db8::1";
 
 export interface FarOptions {
@@ -68,8 +67,8 @@ export class FarUplink {
         // `nodad` is for IPv6 alone, and no error for IPv4.
         for (const address of NEAR) await near.run(add(address));
         await near.run(["sh", "-c", DOUBLING]);
-        for (const address of FAR) await far.run(add(`${address}/24`));
-        for (const address of FAR_V6) await far.run(add(`${address}/64`));
+        for (const address of A) await far.run(add(`${address}/24`));
+        for (const address of AAAA) await far.run(add(`${address}/64`));
         const relays = await Promise.all(
             ["first", "second"].slice(0, names.length).map((name) => FakeRelay.start(name, content)),
         );

@@ -10,6 +10,8 @@ import { A, AAAA, FarUplink, NO_ROUTE } from "../../support/far-uplink";
 
 const layer = randomBytes(300_000, "layer");
 const tag = (index: number) => `/v2/library/app/manifests/${index}`;
+/** At once, each on a connection of its own. */
+const PULLS = 8;
 const BLOB = `/v2/library/app/blobs/${digestOf(layer)}`;
 
 describe("Uplink, a far link", function () {
@@ -38,8 +40,8 @@ describe("Uplink, a far link", function () {
 
     const served = (count: number) => new Array(count).fill(200);
 
-    const [a1, a2, a3, a4] = A as [string, string, string, string];
-    const [aaaa1, aaaa2] = AAAA as [string, string];
+    const [a1, a2, a3, a4] = A;
+    const [aaaa1, aaaa2] = AAAA;
     const far300 = { roundTripMs: 300 };
     const lossy = { roundTripMs: 180, loseSynEvery: 7 };
 
@@ -52,13 +54,14 @@ describe("Uplink, a far link", function () {
         { what: "an A, and no route to its AAAA, at 300 ms", quality: far300, names: [[NO_ROUTE, a1]] },
         { what: "an A, and no route to its AAAA, one SYN in seven lost", quality: lossy, names: [[a1, NO_ROUTE]] },
         {
-            what: "an A alone, the first two SYNs lost",
-            quality: { ...far300, loseNextSyns: 2 },
+            // Of each of the connections: a SYN to each address of each of the pulls at once, twice.
+            what: "an A alone, the first two SYNs of each connection lost",
+            quality: { ...far300, loseNextSyns: 2 * PULLS },
             names: [[a1]],
         },
         {
-            what: "an A and an AAAA, the first two SYNs to each lost",
-            quality: { ...far300, loseNextSyns: 4 },
+            what: "an A and an AAAA, the first two SYNs of each connection to each lost",
+            quality: { ...far300, loseNextSyns: 4 * PULLS },
             names: [[a1, aaaa1]],
         },
         {
@@ -100,7 +103,7 @@ describe("Uplink, a far link", function () {
     ]) {
         it(`is no reason not to use a relay with ${what}`, async () => {
             await start(quality, ...names);
-            assert.deepEqual(await pulls(8), served(8));
+            assert.deepEqual(await pulls(PULLS), served(PULLS));
             const blob = await far.get(BLOB);
             assert.deepEqual([blob.status, blob.digest], [200, digestOf(layer)]);
             await assertWell();

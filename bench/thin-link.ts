@@ -1,4 +1,7 @@
-/** A far, thin link in user space: TCP on 127.0.0.1 with a delay, and a rate that all connections share. */
+/**
+ * A thin link in user space: TCP on 127.0.0.1 with a delay, and a rate that all connections share. Connections to it come
+ * about at once; over the tests' far link (rehearsal/far-link.ts) they take their round trips, too.
+ */
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
 /** Bytes on their way in one direction of one connection; more make the sender wait, as a full pipe does. */
@@ -11,7 +14,7 @@ export interface LinkOptions {
     readonly bytesPerSecond: number;
 }
 
-export class FarLink {
+export class ThinLink {
     /** When the last byte of what is on its way towards home will have passed. */
     private busyUntil = 0;
     private readonly sockets = new Set<Socket>();
@@ -23,9 +26,9 @@ export class FarLink {
     ) {}
 
     /** Opens a link to `port` on 127.0.0.1. */
-    static async open(port: number, options: LinkOptions): Promise<FarLink> {
+    static async open(port: number, options: LinkOptions): Promise<ThinLink> {
         const server = createServer({ pauseOnConnect: true });
-        const link = new FarLink(server, options);
+        const link = new ThinLink(server, options);
         server.on("connection", (near) => link.join(near, connect(port, "127.0.0.1")));
         await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
         return link;
