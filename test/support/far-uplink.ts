@@ -87,7 +87,9 @@ export class FarUplink {
 
     /** The programs for the namespaces: to start bundles takes less time. */
     private build(): void {
-        const entryPoints = ["listening.ts", "uplink-program.ts"].map((name) => join(__dirname, name));
+        const entryPoints = ["listening.ts", "uplink-program.ts", "checks-program.ts"].map((name) =>
+            join(__dirname, name),
+        );
         buildSync({ entryPoints, bundle: true, platform: "node", target: "node20", outdir: this.folder });
     }
 
@@ -160,6 +162,15 @@ export class FarUplink {
             });
             asked.on("error", reject).end();
         });
+    }
+
+    /** What the checks say of the first relay, from where the uplink is. */
+    async runChecks(key: string): Promise<string> {
+        const { url, ca = "" } = this.relays[0]?.config() ?? {};
+        const file = join(this.folder, "ca.pem");
+        writeFileSync(file, ca);
+        const trusting = ["env", `NODE_EXTRA_CA_CERTS=${file}`, process.execPath];
+        return this.near.run([...trusting, join(this.folder, "checks-program.js"), url ?? "", file, key]);
     }
 
     /** The condition of each relay. */
