@@ -9,6 +9,21 @@ const ROOT = join(__dirname, "..");
 export const FOR_NODE = { format: "cjs", platform: "node", target: "node20" } as const;
 /** For Cloudflare's runtime: nothing of Node and nothing of a browser's build. */
 export const FOR_WORKERS = { format: "esm", platform: "neutral", target: "es2022" } as const;
+/** For njs 0.7.9 (Debian 12) and newer: esbuild writes what it can in other words, and refuses the rest. */
+export const FOR_NJS = {
+    format: "esm",
+    platform: "neutral",
+    target: "es2015",
+    supported: {
+        class: false,
+        "default-argument": false,
+        destructuring: false,
+        "for-of": false,
+        generator: false,
+        "object-rest-spread": false,
+        "array-spread": false,
+    },
+} as const;
 
 /**
  * The text of a program with everything that it needs. The same sources give the same bytes wherever the project lies,
@@ -19,7 +34,10 @@ export const FOR_WORKERS = { format: "esm", platform: "neutral", target: "es2022
  * @param entryPoint Path in the project, such as `services/uplink/main.ts`.
  * @throws Error of esbuild with file and line when it cannot be built.
  */
-export function bundle(entryPoint: string, runtime: Pick<BuildOptions, "format" | "platform" | "target">): string {
+export function bundle(
+    entryPoint: string,
+    runtime: Pick<BuildOptions, "format" | "platform" | "target" | "supported">,
+): string {
     const { outputFiles } = buildSync({
         ...runtime,
         absWorkingDir: ROOT,

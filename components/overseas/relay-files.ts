@@ -2,11 +2,14 @@
 import { createHash } from "node:crypto";
 import { version } from "../../package.json";
 import type { Account, PrivateAccount } from "../../services/registry/accounts";
+import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
 import { aboutPage, REQUESTS_PER_MINUTE, ROBOTS } from "../../services/registry/public-access";
+import { ownAnswerValue, type RelayReason, UPSTREAM_ANSWER } from "../../services/registry/relay-answer";
 import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { accountsView, keyLines, namesView, tableView } from "../nginx-maps";
 import { quote } from "../shell";
+import { njsModule } from "./njs";
 
 /** What the relay's files are made from. */
 export interface RelayFilesArgs {
@@ -37,6 +40,21 @@ export interface RelayFilesArgs {
     /** Where things are on the machine. @default MACHINE */
     readonly machine?: Machine;
 }
+
+/** Whose voice the answers are that server.conf has a location for; absent: the upstream's. */
+const OWN_ANSWERS: Readonly<Record<string, RelayReason | undefined>> = {
+    "/": "base",
+    "/robots.txt": "base",
+    "/_answer/base": "base",
+    "/_answer/unauthorized": "key",
+    "/_answer/method-not-allowed": "method",
+    "/_answer/not-found": "table",
+    "/_answer/not-a-pull": "table",
+    "/_answer/unknown-upstream": "table",
+    "/_answer/failed": "fault",
+    "/_answer/no-redirect": undefined,
+    "/_answer/too-many-redirects": undefined,
+};
 
 /** A certificate that is a part of the release. */
 export interface LaidCertificate {
@@ -127,6 +145,9 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             requestsPerMinute,
             publicPages: strangers === "yes" ? "    include relay/public.conf;" : "",
             upstreamList: upstreams.map(({ name }) => name).join(", "),
+            ownAnswers: ownAnswerLines(),
+            indexType: OCI_INDEX,
+            emptyIndex: EMPTY_INDEX,
         }),
         plain("tls.conf", "nginx/relay/tls.conf", {
             certificateFolder: "acme" in tls ? certificateFolder(args, machine) : "relay",
@@ -135,6 +156,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
         plain("follow.conf", "nginx/relay/follow.conf", {}),
         plain("token.conf", "nginx/relay/token.conf", shared),
         plain("relay.js", "nginx/relay/relay.js", {}),
+        { mode: "0644", path: "protocol.js", content: njsModule() },
         secret("keys.conf", "nginx/relay/keys.conf", {
             keys: keyLines(args.keys),
             strangers,
@@ -240,6 +262,12 @@ function dnsFiles({ zoneId, token }: NonNullable<AcmeClient["dns"]>): ReleaseFil
 function publicPages({ hostname, upstreams, abuseContact }: RelayFilesArgs): ReleaseFile {
     const about = aboutPage(hostname, upstreams, abuseContact);
     return plain("public.conf", "nginx/relay/public.conf", { robots: ROBOTS, about });
+}
+
+function ownAnswerLines(): string {
+    return Object.entries(OWN_ANSWERS)
+        .map(([uri, reason]) => `    ${uri}  "${reason === undefined ? UPSTREAM_ANSWER : ownAnswerValue(reason)}";`)
+        .join("\n");
 }
 
 function certificateFolder({ tls }: RelayFilesArgs, machine: Machine): string {

@@ -1,11 +1,17 @@
-/** What kind of body an answer has, by its Content-Type. */
+/** What kind of body an answer has, by its Content-Type. Runs in nginx' JavaScript too (components/overseas/njs.ts). */
 
 /** JSON of any kind, `application/vnd.oci.image.index.v1+json` included. */
-export function isJson({ headers }: Pick<Response, "headers">): boolean {
-    return /^application\/([a-z0-9.-]+\+)?json\b/i.test(headers.get("content-type") ?? "");
+export function isJson(contentType: string | null | undefined): boolean {
+    return /^\s*application\/([a-z0-9.-]+\+)?json\b/i.test(contentType || "");
 }
 
 /** A page for people, which no registry sends: an error page or a login form of something in between. */
-export function isPage({ headers }: Pick<Response, "headers">): boolean {
-    return /^text\/html\b/i.test(headers.get("content-type") ?? "");
+export function isPage(contentType: string | null | undefined): boolean {
+    return /^\s*(?:text\/html|application\/xhtml\+xml)\b/i.test(contentType || "");
 }
+
+/** The media type of a list of referrers. */
+export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
+
+/** A list of referrers without any: https://github.com/opencontainers/distribution-spec, "Listing Referrers". */
+export const EMPTY_INDEX = `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":[]}`;

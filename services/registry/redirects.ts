@@ -11,6 +11,12 @@ export function isRedirect(status: number): boolean {
     return REDIRECTS.includes(status);
 }
 
+/** A redirect that is not followed. */
+export interface RefusedRedirect extends Refusal {
+    /** Where it leads; absent where it leads to no host, or the upstream redirects without end. */
+    readonly host?: string;
+}
+
 /**
  * Where a redirect leads, or why it is not followed: only https, only port 443, only hosts in the upstream's table.
  * The caller sends no `Authorization` there: signed URLs of S3 and R2 refuse a second way of proving who one is.
@@ -18,7 +24,7 @@ export function isRedirect(status: number): boolean {
  * @param from URL that answered with the redirect; a relative `Location` is relative to it.
  * @param location Its `Location` header; `null` when it had none.
  */
-export function redirectTarget(upstream: Upstream, from: string, location: string | null): URL | Refusal {
+export function redirectTarget(upstream: Upstream, from: string, location: string | null): URL | RefusedRedirect {
     if (location === null || !URL.canParse(location, from)) {
         return refuse(`${upstream.name} redirects without a usable Location`);
     }
@@ -26,14 +32,23 @@ export function redirectTarget(upstream: Upstream, from: string, location: strin
     if (target.protocol !== "https:" || target.port !== "" || target.username !== "" || target.password !== "") {
         return refuse(
             `${upstream.name} redirects to ${target.protocol}//${target.host}; followed are plain https URLs only`,
+            target.hostname,
         );
     }
     if (!mayRedirectTo(upstream, target.hostname)) {
-        return refuse(`${upstream.name} redirects to ${target.host}, which is not in its table of redirect hosts`);
+        return refuse(
+            `${upstream.name} redirects to ${target.host}, which is not in its table of redirect hosts; the setting redirectHosts adds one`,
+            target.hostname,
+        );
     }
     return target;
 }
 
-function refuse(message: string): Refusal {
-    return { status: 502, code: "UNAVAILABLE", message };
+/** What the caller gets where an upstream redirects more than {@link MAX_HOPS} times. */
+export function tooManyRedirects(upstream: Upstream): RefusedRedirect {
+    return refuse(`${upstream.name} redirects more than ${MAX_HOPS} times`);
+}
+
+function refuse(message: string, host?: string): RefusedRedirect {
+    return { status: 502, code: "UNAVAILABLE", message, ...(host ? { host } : {}) };
 }

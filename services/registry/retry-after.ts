@@ -41,17 +41,17 @@ function httpDate(text: string): number {
     const usual = /^[a-z]+, *([0-9]{1,2})[ -]([a-z]{3})[ -]([0-9]{4}|[0-9]{2}) ([0-9:]{8}) (?:GMT|UTC|[+-]0000)$/i.exec(
         text,
     );
-    if (usual) return utc(usual[3], usual[2], usual[1], usual[4]);
+    if (usual) return utc(String(usual[3]), String(usual[2]), Number(usual[1]), String(usual[4]));
     const asctime = /^[a-z]{3} ([a-z]{3}) +([0-9]{1,2}) ([0-9:]{8}) ([0-9]{4})$/i.exec(text);
-    return asctime ? utc(asctime[4], asctime[1], asctime[2], asctime[3]) : Number.NaN;
+    return asctime ? utc(String(asctime[4]), String(asctime[1]), Number(asctime[2]), String(asctime[3])) : Number.NaN;
 }
 
-function utc(year = "", month = "", day = "", time = ""): number {
+function utc(year: string, month: string, day: number, time: string): number {
     const index = MONTHS.indexOf(month.toLowerCase());
-    const parts = time.split(":");
-    // Nobody asks to wait since the last century, whose years had two digits as well.
-    const century = year.length === 2 ? "20" : "";
+    const parts = time.split(":").map(Number);
+    // No answer asks to wait since the last century, whose years had two digits as well.
+    const fullYear = Number(year.length === 2 ? `20${year}` : year);
     return index % 3 === 0
-        ? Date.UTC(Number(century + year), index / 3, Number(day), Number(parts[0]), Number(parts[1]), Number(parts[2]))
+        ? Date.UTC(fullYear, index / 3, day, Number(parts[0]), Number(parts[1]), Number(parts[2]))
         : Number.NaN;
 }

@@ -4,7 +4,9 @@
  * Node both have it.
  */
 import { type Account, type PrivateAccount, privateAccountFor } from "./accounts";
-import { isJson } from "./media";
+import { refusalOfTokenService, type Said, type UpstreamRefusal } from "./final-answers";
+import { isPage } from "./media";
+import { retryAfterSeconds } from "./retry-after";
 import type { Upstream } from "./upstreams";
 
 export interface TokenSourceOptions {
@@ -21,16 +23,15 @@ export interface TokenSourceOptions {
 /** The token service gave no token. */
 export class NoToken extends Error {
     /**
-     * @param reason `refused`: the caller may not have one. `account`: the service does not take the configured
-     * account. `no-verdict`: it cannot be found out whether the account may be used. `failed`: anything else.
-     * @param answer What the token service said.
+     * @param reason `upstream`: the token service's own answer. `account`: it does not take the configured account.
+     * `no-verdict`: it cannot be found out now whether the account may be used.
+     * @param refusal What the caller gets.
      */
     constructor(
-        readonly reason: "refused" | "account" | "no-verdict" | "failed",
-        message: string,
-        readonly answer: { readonly status: number; readonly retryAfter?: string },
+        readonly reason: "upstream" | "account" | "no-verdict",
+        readonly refusal: UpstreamRefusal,
     ) {
-        super(message);
+        super(refusal.message);
         this.name = "NoToken";
     }
 }
@@ -114,9 +115,10 @@ export class TokenSource {
         try {
             return await this.fetchToken(upstream, service, repository);
         } catch (error) {
-            if (!(error instanceof NoToken) || error.reason === "refused") throw error;
+            if (!(error instanceof NoToken) || isFinal(error.refusal.status)) throw error;
             const message = `${error.message}, so it is not known whether ${repository} is public; the relay's account is only used when it is`;
-            throw new NoToken("no-verdict", message, error.answer);
+            const retryAfter = error.refusal.retryAfter ?? retryAfterSeconds(undefined, this.now());
+            throw new NoToken("no-verdict", { status: 503, code: "UNAVAILABLE", message, retryAfter });
         }
     }
 
@@ -130,24 +132,21 @@ export class TokenSource {
         url.searchParams.set("service", service.service);
         url.searchParams.set("scope", `repository:${repository}:pull`);
         const response = await this.options.fetch(url.href, account ? { authorization: basic(account) } : {});
-        const answer = { status: response.status, retryAfter: response.headers.get("retry-after") ?? undefined };
-        if (response.status !== 200 || !isJson(response)) {
-            await response.body?.cancel();
-            const said = `the token service of ${upstream.name} answered ${response.status}`;
-            if (isJson(response) && [401, 403, 404].includes(response.status)) {
-                if (account) throw new NoToken("account", `${said} to the relay's account ${account.username}`, answer);
-                throw new NoToken("refused", said, answer);
-            }
-            throw new NoToken(
-                "failed",
-                response.status === 200 ? `${said} with something that is no JSON` : said,
-                answer,
-            );
-        }
-        const body = await readTokenAnswer(response);
+        const said = {
+            status: response.status,
+            contentType: response.headers.get("content-type"),
+            retryAfter: response.headers.get("retry-after"),
+        };
+        const body = said.status === 200 ? await readTokenAnswer(response) : undefined;
         const token = body?.token ?? body?.access_token;
-        if (typeof token !== "string") {
-            throw new NoToken("failed", `the token service of ${upstream.name} sent no token`, answer);
+        if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
+            if (said.status !== 200) await response.body?.cancel();
+            const refusal = refusalOfTokenService(said, upstream.name, this.now());
+            if (account && isAccountRefused(said)) {
+                const message = `${refusal.message} to the relay's account ${account.username}`;
+                throw new NoToken("account", { status: 502, code: "UNAVAILABLE", message });
+            }
+            throw new NoToken("upstream", refusal);
         }
         const seconds = typeof body?.expires_in === "number" ? body.expires_in : DEFAULT_LIFETIME;
         return { token, until: this.now() + seconds * LIFETIME_USED * 1000 };
@@ -155,6 +154,16 @@ export class TokenSource {
 }
 
 type TokenService = NonNullable<Upstream["tokenService"]>;
+
+/** A no that does not go away by waiting. */
+function isFinal(status: number): boolean {
+    return status >= 400 && status < 500 && status !== 429;
+}
+
+/** A page says nothing about the account: something stands before the token service. */
+function isAccountRefused({ status, contentType }: Said): boolean {
+    return status === 401 || (status === 403 && !isPage(contentType));
+}
 
 /**
  * Whether a token carries the pull right for a repository, by the `access` claim of its JWT; false for what is none.
@@ -173,7 +182,7 @@ export function mayPull(token: string, repository: string): boolean {
     }
 }
 
-/** The fields of a token answer, not yet looked at; `undefined` for what is no JSON in spite of its Content-Type. */
+/** The fields of a token answer, not yet looked at; `undefined` for what is no JSON, whatever its Content-Type says. */
 async function readTokenAnswer(
     response: Response,
 ): Promise<{ token?: unknown; access_token?: unknown; expires_in?: unknown } | undefined> {

@@ -1,5 +1,5 @@
 /** Every request that the relay sends: named, uncompressed, redirects left alone, and never waited for without end. */
-import { unavailable } from "./refusals";
+import { unreachable } from "./refusals";
 
 /** An upstream that has not begun to answer by then counts as silent. Above a slow token service, below a client's patience. */
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -44,8 +44,8 @@ async function inTime(url: string, work: (signal: AbortSignal) => Promise<Respon
     try {
         return await work(silence.signal);
     } catch {
-        if (!silence.signal.aborted) throw unavailable(502, `${host} cannot be reached`);
-        throw unavailable(504, `${host} has not answered within ${ANSWER_TIMEOUT_MS / 1000} s`);
+        if (!silence.signal.aborted) throw unreachable(502, `${host} cannot be reached`);
+        throw unreachable(504, `${host} has not answered within ${ANSWER_TIMEOUT_MS / 1000} s`);
     } finally {
         clearTimeout(timer);
     }

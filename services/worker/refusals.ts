@@ -1,90 +1,129 @@
 /** Why a request is refused, and how that is said: an OCI error whose message tells what to do. */
 import type { Refusal } from "../registry/errors";
-import { isJson, isPage } from "../registry/media";
+import { ERROR_BODY_MAX, isErrorBody, mayHaveErrorBody, refusalOfRegistry, type Said } from "../registry/final-answers";
 import type { RegistryRequest } from "../registry/names";
+import type { RefusedRedirect } from "../registry/redirects";
+import { ownAnswerValue, type RelayReason, UPSTREAM_ANSWER } from "../registry/relay-answer";
+import { retryAfterSeconds } from "../registry/retry-after";
 import { NoToken } from "../registry/tokens";
 
-/** Seconds to wait after a 429 of an upstream that does not say how long. */
-const RETRY_AFTER_SECONDS = "60";
-
-/** What is not there, by what was asked for. */
-const UNKNOWN = {
-    manifests: "MANIFEST_UNKNOWN",
-    blobs: "BLOB_UNKNOWN",
-    tags: "NAME_UNKNOWN",
-    referrers: "NAME_UNKNOWN",
-} as const;
+/** How long the body of an error is waited for; without it the caller gets one of ours. */
+const ERROR_BODY_TIMEOUT_MS = 5_000;
 
 /** Ends what the relay is doing for a request. */
 export class Refused extends Error {
+    /**
+     * @param voice Value of `X-Relay-Answer`.
+     * @param body The upstream's own error document, in place of one that is made from `refusal`.
+     */
     constructor(
         readonly refusal: Refusal,
+        readonly voice: string,
         readonly headers: Readonly<Record<string, string>> = {},
+        readonly body?: string,
     ) {
         super(refusal.message);
         this.name = "Refused";
     }
 }
 
+/** The relay's own no. */
+export function refusedHere(
+    refusal: Refusal,
+    reason: RelayReason,
+    headers: Readonly<Record<string, string>> = {},
+): Refused {
+    return new Refused(refusal, ownAnswerValue(reason), headers);
+}
+
 /** A caller without a key. Basic, so that `docker login` asks for it. */
 export function keyWanted(hostname: string): Refused {
     const message = `a key of this relay is needed: docker login ${hostname} (any user name, the key as password)`;
-    return new Refused(
-        { status: 401, code: "UNAUTHORIZED", message },
-        { "www-authenticate": `Basic realm="${hostname}"`, "docker-distribution-api-version": "registry/2.0" },
-    );
+    return refusedHere({ status: 401, code: "UNAUTHORIZED", message }, "key", {
+        "www-authenticate": `Basic realm="${hostname}"`,
+        "docker-distribution-api-version": "registry/2.0",
+    });
 }
 
 export function methodNotAllowed(method: string): Refused {
     const message = `this relay only serves pulls: ${method} is not possible, GET and HEAD are`;
-    return new Refused({ status: 405, code: "UNSUPPORTED", message }, { allow: "GET, HEAD" });
+    return refusedHere({ status: 405, code: "UNSUPPORTED", message }, "method", { allow: "GET, HEAD" });
 }
 
-/** Too many requests, of this relay's caller or of the relay at an upstream. */
-export function tooMany(message: string, retryAfter: string | null | undefined): Refused {
-    return new Refused(
-        { status: 429, code: "TOOMANYREQUESTS", message },
-        { "retry-after": retryAfter ?? RETRY_AFTER_SECONDS },
-    );
+/** Too many requests of this relay's caller. */
+export function tooMany(message: string): Refused {
+    const retryAfter = retryAfterSeconds(undefined, Date.now());
+    return refusedHere({ status: 429, code: "TOOMANYREQUESTS", message }, "limit", { "retry-after": `${retryAfter}` });
 }
 
 /** Something stands between the relay and the upstream. */
-export function unavailable(status: 502 | 503 | 504, message: string): Refused {
-    return new Refused({ status, code: "UNAVAILABLE", message });
+export function unreachable(status: 502 | 504, message: string): Refused {
+    return refusedHere({ status, code: "UNAVAILABLE", message }, "unreachable");
 }
 
-/** What the caller is told in place of an upstream's answer that is not handed back. */
-export function refusedUpstream(answer: Response, { upstream, repository, kind }: RegistryRequest): Refused {
-    const { status, headers } = answer;
-    const name = `${upstream.name}/${repository}`;
-    if (isPage(answer)) return unavailable(502, `${upstream.name} answered ${status} with a page in place of ${kind}`);
-    if (status === 404) return new Refused({ status, code: UNKNOWN[kind], message: `not found: ${kind} of ${name}` });
-    // Registries do not tell strangers whether a repository is private or not there: the Hub says 401, Google 403.
-    if (status === 401 || (status === 403 && isJson(answer))) return notPublic(name);
-    if (status === 416) {
-        const size = headers.get("content-range");
-        const message = "the range begins behind the end";
-        return new Refused({ status, code: "UNSUPPORTED", message }, size === null ? {} : { "content-range": size });
-    }
-    if (status === 429) {
-        return tooMany(`${upstream.name} has had too many requests from this relay`, headers.get("retry-after"));
-    }
-    return unavailable(502, `${upstream.name} answered ${status}`);
+/** A redirect that is not followed. Without a host it is the upstream that goes wrong, not the table. */
+export function refusedRedirect({ host, ...refusal }: RefusedRedirect): Refused {
+    return host === undefined
+        ? new Refused(refusal, UPSTREAM_ANSWER)
+        : new Refused(refusal, ownAnswerValue("redirect", host));
 }
 
-/** The refusal that an error stands for; an error that stands for none is a fault of ours and is thrown again. */
+/** What the caller gets for an upstream's answer that is no content. Reads or gives up its body. */
+export async function refusedUpstream(answer: Response, wanted: RegistryRequest, method: string): Promise<Refused> {
+    const said = saidBy(answer);
+    const size = said.status === 416 ? answer.headers.get("content-range") : null;
+    const body = method === "GET" && mayHaveErrorBody(said) ? await readErrorBody(answer) : undefined;
+    if (body === undefined) await answer.body?.cancel().catch(() => undefined);
+    const { upstream, repository, kind } = wanted;
+    const { retryAfter, ...refusal } = refusalOfRegistry(said, upstream.name, repository, kind, Date.now());
+    return new Refused(
+        refusal,
+        UPSTREAM_ANSWER,
+        { ...(size === null ? {} : { "content-range": size }), ...waiting(retryAfter) },
+        body,
+    );
+}
+
+/** The refusal that an error stands for. */
 export function refusedBy(error: unknown): Refused {
     if (error instanceof Refused) return error;
-    if (!(error instanceof NoToken)) throw error;
-    const { reason, message, answer } = error;
-    if (reason === "refused") return new Refused({ status: 404, code: "NAME_UNKNOWN", message });
-    if (reason === "no-verdict") {
-        const headers = { "retry-after": answer.retryAfter ?? RETRY_AFTER_SECONDS };
-        return new Refused({ status: 503, code: "UNAVAILABLE", message }, headers);
+    if (error instanceof NoToken) {
+        const { retryAfter, ...refusal } = error.refusal;
+        const voice = error.reason === "upstream" ? UPSTREAM_ANSWER : ownAnswerValue(error.reason);
+        return new Refused(refusal, voice, waiting(retryAfter));
     }
-    return answer.status === 429 ? tooMany(message, answer.retryAfter) : unavailable(502, message);
+    // A fault of ours, for the platform's log; the caller still gets an answer that says whose fault it is.
+    console.error(error);
+    return refusedHere({ status: 500, code: "UNAVAILABLE", message: "this relay failed; its log says how" }, "fault");
 }
 
-function notPublic(name: string): Refused {
-    return new Refused({ status: 404, code: "NAME_UNKNOWN", message: `${name} does not exist or is not public` });
+export function saidBy({ status, headers }: Response): Said {
+    return { status, contentType: headers.get("content-type"), retryAfter: headers.get("retry-after") };
+}
+
+function waiting(retryAfter: number | undefined): Record<string, string> {
+    return retryAfter === undefined ? {} : { "retry-after": String(retryAfter) };
+}
+
+/** The body when it is an OCI error document of bounded size that comes in time. */
+async function readErrorBody({ body, headers }: Response): Promise<string | undefined> {
+    if (body === null || headers.has("content-encoding")) return undefined;
+    const reader = body.getReader();
+    const timer = setTimeout(() => reader.cancel().catch(() => undefined), ERROR_BODY_TIMEOUT_MS);
+    const decoder = new TextDecoder();
+    let text = "";
+    try {
+        while (text.length <= ERROR_BODY_MAX) {
+            const { value, done } = await reader.read();
+            if (done) return isErrorBody(text) ? text : undefined;
+            text += decoder.decode(value, { stream: true });
+        }
+        await reader.cancel();
+    } catch {
+        // Cut: there is an answer, if not its body.
+    } finally {
+        clearTimeout(timer);
+        reader.releaseLock();
+    }
+    return undefined;
 }

@@ -1,16 +1,25 @@
 /** The relay: admits, finds the one upstream that a request is for, fetches with a token of its own, hands back. */
 import { privateAccountFor } from "../registry/accounts";
-import { isJson, isPage } from "../registry/media";
+import { isContent } from "../registry/final-answers";
 import { type ParsedPath, parsePath, type RegistryRequest } from "../registry/names";
 import { aboutPage, ROBOTS } from "../registry/public-access";
-import { isRedirect, MAX_HOPS, redirectTarget } from "../registry/redirects";
+import { isRedirect, MAX_HOPS, type RefusedRedirect, redirectTarget, tooManyRedirects } from "../registry/redirects";
 import { TokenSource } from "../registry/tokens";
 import { DEFAULT_UPSTREAM } from "../registry/upstreams";
 import { KeyRing } from "./admission";
-import { baseAnswer, nothingHere, passBack, refusalAnswer, textAnswer } from "./answers";
+import { baseAnswer, noReferrers, nothingHere, passBack, refusalAnswer, textAnswer } from "./answers";
 import { logLine } from "./log";
 import { Outbound } from "./outbound";
-import { keyWanted, methodNotAllowed, Refused, refusedBy, refusedUpstream, tooMany, unavailable } from "./refusals";
+import {
+    keyWanted,
+    methodNotAllowed,
+    refusedBy,
+    refusedHere,
+    refusedRedirect,
+    refusedUpstream,
+    saidBy,
+    tooMany,
+} from "./refusals";
 import type { Settings } from "./settings";
 
 /** Keeps work going after the answer has been given: https://developers.cloudflare.com/workers/runtime-apis/context/. */
@@ -67,7 +76,7 @@ export class Relay {
         try {
             if (key === undefined) await this.admitStranger(request, path);
             if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed(request.method);
-            if ("refusal" in path) throw new Refused(path.refusal);
+            if ("refusal" in path) throw refusedHere(path.refusal, "table");
             return "base" in path ? baseAnswer() : await this.pull(path.request, request, waitUntil);
         } catch (error) {
             return refusalAnswer(refusedBy(error));
@@ -83,20 +92,27 @@ export class Relay {
         if (!isPublic || isPrivate) throw keyWanted(hostname);
         const address = request.headers.get("cf-connecting-ip") ?? "";
         if (rateLimit && !(await rateLimit.limit({ key: address })).success) {
-            throw tooMany("too many requests from your address", undefined);
+            throw tooMany("too many requests from your address");
         }
     }
 
     private async pull(wanted: RegistryRequest, request: Request, waitUntil: WaitUntil): Promise<Response> {
         const answer = await this.followRedirects(wanted, request, waitUntil);
-        const { status } = answer;
-        const isWhatWasAskedFor = [200, 206, 304].includes(status) || (status === 404 && isJson(answer));
-        if (isWhatWasAskedFor && !isPage(answer)) return passBack(wanted.upstream, answer);
-        await answer.body?.cancel();
-        throw refusedUpstream(answer, wanted);
+        if (!(answer instanceof Response)) {
+            const refused = refusedRedirect(answer);
+            if (wanted.kind === "referrers" && answer.host !== undefined) return noReferrers(refused);
+            throw refused;
+        }
+        if (isContent(saidBy(answer))) return passBack(wanted.upstream, answer);
+        throw await refusedUpstream(answer, wanted, request.method);
     }
 
-    private async followRedirects(wanted: RegistryRequest, request: Request, waitUntil: WaitUntil): Promise<Response> {
+    /** The last answer, or the redirect that is not followed. */
+    private async followRedirects(
+        wanted: RegistryRequest,
+        request: Request,
+        waitUntil: WaitUntil,
+    ): Promise<Response | RefusedRedirect> {
         const { upstream } = wanted;
         const { method } = request;
         const headers = passedUp(request);
@@ -104,9 +120,9 @@ export class Relay {
         let answer = await this.askRegistry(wanted, url, method, headers, waitUntil);
         for (let hop = 1; isRedirect(answer.status); hop++) {
             await answer.body?.cancel();
-            if (hop > MAX_HOPS) throw unavailable(502, `${upstream.name} redirects more than ${MAX_HOPS} times`);
+            if (hop > MAX_HOPS) return tooManyRedirects(upstream);
             const target = redirectTarget(upstream, url, answer.headers.get("location"));
-            if (!(target instanceof URL)) throw new Refused(target);
+            if (!(target instanceof URL)) return target;
             url = target.href;
             answer = await this.outbound.fetch(url, method, headers);
         }

@@ -3,6 +3,8 @@
  * Lands beside nginx.conf. Written for njs 0.7.9 (Debian 12) and newer, so: no destructuring, no for-of, no classes.
  */
 import crypto from "crypto";
+/* What the Worker decides alike: services/registry, by components/overseas/njs.ts. */
+import protocol from "protocol.js";
 
 /* Seconds before its end from which on a token is not used any more. */
 const MARGIN = 10;
@@ -21,9 +23,7 @@ const PASSED = [
     "link",
     "ratelimit-limit",
     "ratelimit-remaining",
-    "retry-after",
 ];
-const GOOD = [200, 206, 304, 416];
 
 /* SHA-256 of the key that the caller shows, as X-Relay-Key or as the password of HTTP Basic; empty without one. */
 function keyDigest(r) {
@@ -46,7 +46,7 @@ function accept(r) {
         .join(", ");
 }
 
-/* For auth_request: 204 with $registry_authorization set, or 403 with $token_failure set. */
+/* For auth_request: 204 with $registry_authorization set, or 403 with $token_refusal set. */
 async function grant(r) {
     await decide(r, false);
 }
@@ -59,8 +59,7 @@ async function grantAnew(r) {
 async function decide(r, anew) {
     const v = r.variables;
     v.registry_authorization = "";
-    v.token_failure = "";
-    v.token_retry_after = "";
+    v.token_refusal = "";
     if (!v.token_realm) return r.return(204);
 
     let who = "anonymous";
@@ -70,38 +69,81 @@ async function decide(r, anew) {
     } else if (v.account_authorization) {
         // The account may see private images, the relay's callers may not: it is used only where anybody may pull.
         const verdict = await ask(r, "verdict", false);
-        if (!verdict.token) return refuse(r, verdict, verdict.failure === "unknown" ? "unknown" : "no-verdict");
+        if (!verdict.token)
+            return refuse(r, isFinal(verdict.refusal) ? verdict.refusal : noVerdict(v, verdict.refusal));
         if (grantsPull(verdict.token, v.repository)) who = "account";
     }
 
     const answer = await ask(r, who, anew);
-    if (!answer.token) return refuse(r, answer, answer.failure);
+    if (!answer.token) return refuse(r, answer.refusal);
     v.registry_authorization = "Bearer " + answer.token;
     r.return(204);
 }
 
-function refuse(r, answer, failure) {
-    r.variables.token_failure = failure;
-    r.variables.token_retry_after = answer.retryAfter;
+function refuse(r, refusal) {
+    r.variables.token_refusal = JSON.stringify(refusal);
     r.return(403);
 }
 
-/* A token from what is kept or from the token service; without one, why. */
+/* What waiting does not mend, and what has nothing to do with the verdict. */
+function isFinal(refusal) {
+    return refusal.voice !== "upstream" || (refusal.status >= 400 && refusal.status < 500 && refusal.status !== 429);
+}
+
+function noVerdict(v, refusal) {
+    return {
+        voice: "relay; reason=no-verdict",
+        status: 503,
+        code: "UNAVAILABLE",
+        message: refusal.message + ", so it is not known whether " + v.repository + " is public",
+        retryAfter: refusal.retryAfter || protocol.retryAfterSeconds("", Date.now()),
+    };
+}
+
+/* A token from what is kept or from the token service; without one, what the caller gets. */
 async function ask(r, who, anew) {
     const location = "/_token/" + who;
     let reply = await r.subrequest(location, anew ? "anew=1" : "");
     if (isKept(reply) && isStale(reply, who)) reply = await r.subrequest(location, "anew=1");
     const token = tokenOf(parse(reply.responseText));
     if (reply.status === 200 && token) return { token: token };
-    return { failure: failureOf(reply, who), retryAfter: reply.headersOut["Retry-After"] || "" };
+    return { refusal: tokenRefusal(r.variables, reply, who) };
 }
 
-function failureOf(reply, who) {
-    if (reply.status === 429) return "throttled";
-    if (reply.status === 504) return "timeout";
-    // ghcr.io refuses an anonymous token for a repository that does not exist. With an account it is the account.
-    const refused = reply.status === 401 || reply.status === 403;
-    return refused && who !== "account" && parse(reply.responseText) ? "unknown" : "failed";
+function tokenRefusal(v, reply, who) {
+    const said = saidBy(reply, reply.status);
+    if (!isKept(reply) && !isAnswered(reply.variables)) {
+        return unreachable(said.status, "the token service of " + v.upstream);
+    }
+    const refusal = protocol.refusalOfTokenService(said, v.upstream, Date.now());
+    refusal.voice = "upstream";
+    // A page says nothing about the account: something stands before the token service.
+    const isAboutAccount = said.status === 401 || (said.status === 403 && !protocol.isPage(said.contentType));
+    if (who !== "account" || !isAboutAccount) return refusal;
+    return {
+        voice: "relay; reason=account",
+        status: 502,
+        code: "UNAVAILABLE",
+        message: refusal.message + " to the relay's account",
+    };
+}
+
+function unreachable(status, what) {
+    const timeout = status === 504;
+    return {
+        voice: "relay; reason=unreachable",
+        status: timeout ? 504 : 502,
+        code: "UNAVAILABLE",
+        message: what + (timeout ? " has not answered in time" : " cannot be reached"),
+    };
+}
+
+function saidBy(reply, status) {
+    return {
+        status: status,
+        contentType: reply.headersOut["Content-Type"] || "",
+        retryAfter: reply.headersOut["Retry-After"] || "",
+    };
 }
 
 function isKept(reply) {
@@ -144,40 +186,81 @@ function parse(text) {
     }
 }
 
-/* js_header_filter of a hop: a registry's answer without what is none of the client's business, or a 502. */
+/*
+ * js_header_filter of a hop: content without what is none of the client's business, or what the caller gets for
+ * anything else: an upstream's no, nginx' own page where no upstream answered, and where auth_request found no token.
+ */
 function answer(r) {
     const v = r.variables;
-    const upstreamStatus = lastStatus(v.upstream_status);
-    const type = r.headersOut["Content-Type"] || "";
+    const said = saidBy(r, lastOf(v.upstream_status));
+    const isPlain = !r.headersOut["Content-Encoding"];
     for (let name in r.headersOut) {
         if (PASSED.indexOf(name.toLowerCase()) < 0) delete r.headersOut[name];
     }
-    if (GOOD.indexOf(upstreamStatus) < 0 || (upstreamStatus < 300 && /^text\/html/i.test(type))) {
-        return replace(r, 502, "UNAVAILABLE", v.upstream + " does not answer as a registry");
+    if (v.token_refusal) return replace(r, JSON.parse(v.token_refusal));
+    if (!isAnswered(v)) return replace(r, ownFailure(r, v));
+
+    if (protocol.isContent(said)) {
+        const link = r.headersOut["Link"];
+        if (link) {
+            const own = ownLink(v, link);
+            if (own) r.headersOut["Link"] = own;
+            else delete r.headersOut["Link"];
+        }
+        v.answer_voice = "upstream";
+        return setStatus(r, said.status);
     }
-    if (upstreamStatus === 416) {
-        return replace(r, 416, "UNSUPPORTED", "the range is not within the blob");
+    const range = r.headersOut["Content-Range"];
+    const refusal = protocol.refusalOfRegistry(said, v.upstream, v.repository, v.kind, Date.now());
+    refusal.voice = "upstream";
+    replace(r, refusal);
+    if (said.status === 416 && range) r.headersOut["Content-Range"] = range;
+    if (r.method === "GET" && isPlain && protocol.mayHaveErrorBody(said)) {
+        // Which of the two bodies it is, and so its length, is known at its end.
+        v.error_body = " ";
+        delete r.headersOut["Content-Length"];
     }
-    const link = r.headersOut["Link"];
-    if (link) {
-        const own = ownLink(v, link);
-        if (own) r.headersOut["Link"] = own;
-        else delete r.headersOut["Link"];
-    }
-    setStatus(r, upstreamStatus);
 }
 
-/* The status of the last server that was asked: "502, 200 : 307". */
-function lastStatus(statuses) {
-    return parseInt(statuses.split(/[ ,:]+/).pop(), 10);
+/* No upstream answered: nginx could not reach it, or refused the request itself. */
+function ownFailure(r, v) {
+    if (r.status === 429) {
+        return {
+            voice: "relay; reason=limit",
+            status: 429,
+            code: "TOOMANYREQUESTS",
+            message: "too many requests from your address",
+            retryAfter: protocol.retryAfterSeconds("", Date.now()),
+        };
+    }
+    if (r.status === 502 || r.status === 504) return unreachable(r.status, v.upstream);
+    return {
+        voice: "relay; reason=fault",
+        status: 500,
+        code: "UNAVAILABLE",
+        message: "this relay failed; its log says how",
+    };
 }
 
-function replace(r, status, code, message) {
-    const body = JSON.stringify({ errors: [{ code: code, message: message }] });
+/* Whether the last server that was asked sent a head. nginx puts its own 502 and 504 into $upstream_status too. */
+function isAnswered(v) {
+    return !isNaN(lastOf(v.upstream_status)) && !isNaN(lastOf(v.upstream_header_time));
+}
+
+/* Of the last server that was asked: "502, 200 : 307". */
+function lastOf(list) {
+    return parseFloat((list || "").split(/[ ,:]+/).pop());
+}
+
+function replace(r, refusal) {
+    const body = JSON.stringify({ errors: [{ code: refusal.code, message: refusal.message }] });
     r.variables.replaced_body = body;
+    r.variables.answer_voice = refusal.voice;
+    for (let name in r.headersOut) delete r.headersOut[name];
     r.headersOut["Content-Type"] = "application/json";
-    r.headersOut["Content-Length"] = String(body.length);
-    setStatus(r, status);
+    r.headersOut["Content-Length"] = String(Buffer.from(body).length);
+    if (refusal.retryAfter) r.headersOut["Retry-After"] = String(refusal.retryAfter);
+    setStatus(r, refusal.status);
 }
 
 function setStatus(r, status) {
@@ -192,15 +275,19 @@ function ownLink(v, link) {
     return "</v2/" + v.canonical_prefix + v.repository + "/" + v.kind + "/" + v.reference + match[1] + ">" + match[2];
 }
 
-/* js_body_filter of a hop: looks at the first piece only, unless the body is to be replaced. */
+/* js_body_filter of a hop: looks at the first piece only, unless the body may be replaced. */
 function body(r, data, flags) {
-    const own = r.variables.replaced_body;
+    const v = r.variables;
+    const own = v.replaced_body;
     if (!own) {
         r.sendBuffer(data, flags);
         r.done();
-    } else if (flags.last) {
-        r.sendBuffer(own, flags);
+        return;
     }
+    if (v.error_body && v.error_body.length <= protocol.ERROR_BODY_MAX + 1) v.error_body += data.toString();
+    if (!flags.last) return;
+    const theirs = v.error_body ? v.error_body.slice(1) : "";
+    r.sendBuffer(protocol.isErrorBody(theirs) ? theirs : own, flags);
 }
 
 function ownAnswer(r) {

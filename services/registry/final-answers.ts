@@ -1,0 +1,106 @@
+/**
+ * What a caller of a relay gets for an answer of an upstream that is no content. The status is the upstream's own
+ * wherever a caller can do something with it: a 418 of a registry is about one image, not about the relay.
+ *
+ * nginx' JavaScript runs this too (components/overseas/njs.ts), so that both relays answer alike: no destructuring, no
+ * spreading, no for-of.
+ */
+import type { ErrorCode, Refusal } from "./errors";
+import { isJson, isPage } from "./media";
+import { retryAfterSeconds } from "./retry-after";
+
+/** The head of an upstream's answer. */
+export interface Said {
+    readonly status: number;
+    readonly contentType: string | null | undefined;
+    readonly retryAfter: string | null | undefined;
+}
+
+/** A refusal whose status is the upstream's. */
+export interface UpstreamRefusal extends Refusal {
+    /** Seconds; absent where the upstream asks for no pause. */
+    readonly retryAfter?: number;
+}
+
+/** What was asked for. */
+export type Kind = "manifests" | "blobs" | "tags" | "referrers";
+
+/** An error body of an upstream that is larger than this is replaced. */
+export const ERROR_BODY_MAX = 8192;
+
+/** True for what is handed on as it is: content and "not modified", unless a page stands in its place. */
+export function isContent(said: Said): boolean {
+    return (said.status === 200 || said.status === 206 || said.status === 304) && !isPage(said.contentType);
+}
+
+/** What the caller gets for an answer of a registry or a CDN that is no content. @param now Milliseconds since 1970. */
+export function refusalOfRegistry(
+    said: Said,
+    upstream: string,
+    name: string,
+    kind: Kind,
+    now: number,
+): UpstreamRefusal {
+    const full = `${upstream}/${name}`;
+    // Registries do not say whether a repository is private or missing: the Hub answers 401, after a fresh token too.
+    // A 401 of ours would ask the caller for the relay's key.
+    if (said.status === 401) return refusal(said, 404, "NAME_UNKNOWN", `${full} does not exist or is not public`, now);
+    if (said.status < 400 || said.status > 599) {
+        const what = isPage(said.contentType) ? "with a page " : "";
+        return refusal(said, 502, "UNAVAILABLE", `${upstream} answered ${said.status} ${what}in place of ${kind}`, now);
+    }
+    const message = said.status === 404 ? `not found: ${kind} of ${full}` : `${upstream} answered ${said.status}`;
+    return refusal(said, said.status, codeOf(said.status, kind), message, now);
+}
+
+/**
+ * What the caller gets where a token service gave no token. @param now Milliseconds since 1970.
+ */
+export function refusalOfTokenService(said: Said, upstream: string, now: number): UpstreamRefusal {
+    const message = `the token service of ${upstream} answered ${said.status}`;
+    // ghcr.io and gcr.io answer 403 for a repository that does not exist. A page is no such verdict.
+    const isVerdict = said.status === 401 || (said.status === 403 && !isPage(said.contentType));
+    if (isVerdict || said.status === 404) return refusal(said, 404, "NAME_UNKNOWN", message, now);
+    if (said.status < 400 || said.status > 599)
+        return refusal(said, 502, "UNAVAILABLE", `${message}, without a token`, now);
+    return refusal(said, said.status, codeOf(said.status, "tags"), message, now);
+}
+
+/** True when the body of an answer that is no content may be an error document for the caller: read it to know. */
+export function mayHaveErrorBody(said: Said): boolean {
+    return said.status >= 400 && said.status !== 401 && isJson(said.contentType);
+}
+
+/** https://github.com/opencontainers/distribution-spec, "Error Codes". */
+export function isErrorBody(text: string): boolean {
+    if (text.length > ERROR_BODY_MAX) return false;
+    try {
+        const body = JSON.parse(text) as { errors?: unknown } | null;
+        const errors = body?.errors;
+        return (
+            Array.isArray(errors) &&
+            errors.length > 0 &&
+            errors.every((error: { code?: unknown } | null) => Boolean(error) && typeof error?.code === "string")
+        );
+    } catch {
+        return false;
+    }
+}
+
+function refusal(said: Said, status: number, code: ErrorCode, message: string, now: number): UpstreamRefusal {
+    if (status !== 429 && !said.retryAfter) return { status, code, message };
+    return { status, code, message, retryAfter: retryAfterSeconds(said.retryAfter, now) };
+}
+
+function codeOf(status: number, kind: Kind): ErrorCode {
+    if (status === 404 || status === 410) return unknownCode(kind);
+    if (status === 402 || status === 403 || status === 423 || status === 451) return "DENIED";
+    if (status === 429) return "TOOMANYREQUESTS";
+    if (status === 408 || status === 425 || status >= 500) return "UNAVAILABLE";
+    return "UNSUPPORTED";
+}
+
+function unknownCode(kind: Kind): ErrorCode {
+    if (kind === "manifests") return "MANIFEST_UNKNOWN";
+    return kind === "blobs" ? "BLOB_UNKNOWN" : "NAME_UNKNOWN";
+}
