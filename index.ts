@@ -11,12 +11,14 @@ import { sharedEndpoints } from "./components/shared-relays";
 import { readSettings, warnings } from "./stacks/settings";
 
 const settings = readSettings(new pulumi.Config());
-const { edge, overseas, onprem, upstreams, access, abuseContact, publicLimit, hubAccount, privateAccounts } = settings;
+const { edge, overseas, onprem, upstreams, redirectHosts, access, abuseContact, publicLimit } = settings;
+const { hubAccount, privateAccounts } = settings;
 for (const warning of warnings(settings)) pulumi.log.warn(warning);
 
 const keys = new RelayKeys("keys", { keys: edge || overseas ? settings.keys : [], own: settings.ownKeys });
 const zone = settings.createZone ? new DnsZone("zone", settings.createZone) : findZone(settings.zone);
-const relay = { zone, upstreams, access, abuseContact, publicLimit, hubAccount, privateAccounts, keys: keys.values };
+const open = { access, abuseContact, publicLimit };
+const relay = { zone, upstreams, redirectHosts, ...open, hubAccount, privateAccounts, keys: keys.values };
 const host = overseas && new RelayHost("vm", overseas.machine);
 const nginx = overseas && host && new NginxRelay("nginx", { ...relay, ...overseas, host });
 const worker = edge && zone && new WorkerRelay("worker", { ...relay, ...edge, zone });

@@ -31,11 +31,7 @@ export function tableView(upstreams: readonly Upstream[]): View {
         registryHosts: lines(upstreams, ({ name, registry }) => [name, registry]),
         tokenRealms: lines(upstreams, ({ name, tokenService }) => tokenService && [name, tokenService.realm]),
         tokenServices: lines(upstreams, ({ name, tokenService }) => tokenService && [name, tokenService.service]),
-        redirectTargets: lines(upstreams, ({ name, registry, redirectHosts }) => {
-            const hosts = [registry, ...redirectHosts].map(hostPattern).join("|");
-            const target = `target_of_${identifier(name)}`;
-            return [`"~^${exact(name)} (?<${target}>https://(?:${hosts})/[!-~]*)$"`, `$${target}`];
-        }),
+        redirectTargets: upstreams.flatMap(redirectLines).join("\n"),
     };
 }
 
@@ -90,6 +86,14 @@ function lines(upstreams: readonly Upstream[], line: (upstream: Upstream) => [st
 
 function exact(name: string): string {
     return name.replaceAll(".", "\\.");
+}
+
+/** One line a host: nginx takes no word of more than 4 KB, and a stack's settings may add hosts. */
+function redirectLines({ name, registry, redirectHosts }: Upstream): string[] {
+    return [registry, ...redirectHosts.map(({ host }) => host)].map((host, index) => {
+        const target = `target_of_${identifier(name)}_${index}`;
+        return `    "~^${exact(name)} (?<${target}>https://${hostPattern(host)}/[!-~]*)$"  $${target};`;
+    });
 }
 
 /** A name as part of a PCRE group's name. */

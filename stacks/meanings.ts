@@ -197,6 +197,11 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
         zh: "中继哪些仓库",
         otherwise: { en: "all of them", zh: "全部" },
     },
+    redirectHosts: {
+        en: "by upstream: hosts that it may redirect this stack's relays to, beside those that they know; a name, or a glob within the vendor's own domain",
+        zh: "按上游填写：除内置表之外，允许它把本 stack 的中继重定向到哪些主机；写主机名，或厂商自己域名下的通配",
+        otherwise: { en: "none", zh: "无" },
+    },
     publicMirrors: { en: "not supported yet: leave it out", zh: "还不支持，不要写" },
     "keys[].name": {
         en: "one key an office, a-z, 0-9 and `-`",

@@ -1,9 +1,11 @@
 /** What no field of a stack's settings tells by itself: which ones need, exclude or contradict each other. */
 import type { z } from "zod";
+import type { RedirectHosts } from "../services/registry/redirect-hosts";
 import { UPSTREAMS } from "../services/registry/upstreams";
 import { isPrivate } from "./addresses";
 import { overseasProblems } from "./overseas";
 import { privateAccountsProblems, type privateTokens } from "./private-accounts";
+import { redirectHostsProblems } from "./redirect-hosts";
 import { relaysProblems } from "./relays";
 import { DEFAULT_KEYS, type OWN_KEYS, type Plain, type SecretName } from "./schema";
 
@@ -23,7 +25,7 @@ export type Problem = readonly [key: string, problem: string];
 
 /** Every problem that settings have with each other. */
 export function crossFieldProblems(given: Given): Problem[] {
-    const rules = [sites, relays, zone, hostnames, keys, access, accounts, overseasSecrets, certificates];
+    const rules = [sites, relays, zone, hostnames, keys, access, accounts, redirects, overseasSecrets, certificates];
     return rules.flatMap((rule) => rule(given));
 }
 
@@ -150,6 +152,11 @@ function accounts(given: Given): Problem[] {
         problems.push(["hub", `needs the account's access token: ${command(given, "hubToken")}`]);
     if (!hub && given.hasSecret("hubToken")) problems.push(["hubToken", "needs the account's name: set hub.username"]);
     return problems;
+}
+
+function redirects({ plain }: Given): Problem[] {
+    const { redirectHosts = {}, upstreams = UPSTREAMS.map(({ name }) => name) } = plain;
+    return redirectHostsProblems(redirectHosts as RedirectHosts, { upstreams, hasRelay: hasRelay(plain) });
 }
 
 function overseasSecrets(given: Given): Problem[] {

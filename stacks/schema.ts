@@ -5,6 +5,7 @@ import { PRIVATE_RANGES } from "./addresses";
 import { accountId, certificate, cidr, contact, hostname, keyName, port } from "./fields";
 import { overseas } from "./overseas";
 import { privateAccounts } from "./private-accounts";
+import { redirectHosts } from "./redirect-hosts";
 import { relay } from "./relays";
 
 const imagePrefix = z
@@ -55,6 +56,7 @@ export const schemas = {
     }),
     relays: z.array(relay),
     upstreams: z.array(z.enum(UPSTREAMS.map((upstream) => upstream.name))).min(1),
+    redirectHosts,
     publicMirrors: z.array(z.string()).max(0, "is not supported yet: leave it out"),
     keys: z.array(z.strictObject({ name: keyName, generation: z.int().min(1).default(1) })).min(1),
     access: z.enum(["keys", "public"]),

@@ -30,6 +30,7 @@ const WORDS = {
     to: { en: " to ", zh: " ~ " },
     orMore: { en: " or more", zh: " 及以上" },
     list: { en: "list of", zh: "列表：" },
+    byName: { en: "by name:", zh: "按名字：" },
     only: { en: "only with", zh: "仅用于" },
     comma: { en: ", ", zh: "、" },
 } as const;
@@ -157,6 +158,8 @@ function typeOf(shape: Shape, language: Language): string {
     if (shape.type === "boolean") return ["true", "false"].map(code).join(comma[language]);
     if (shape.type === "integer") return `${WORDS.number[language]}${rangeOf(shape, language)}`;
     if (shape.type === "array") return `${WORDS.list[language]} ${typeOf((shape.items ?? {}) as Shape, language)}`;
+    if (shape.type === "object")
+        return `${WORDS.byName[language]} ${typeOf((shape.additionalProperties ?? {}) as Shape, language)}`;
     return WORDS.text[language];
 }
 

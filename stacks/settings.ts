@@ -1,6 +1,7 @@
 /** Reads one stack's configuration: checked, typed, every problem told at once. Imports nothing of the components. */
 import * as pulumi from "@pulumi/pulumi";
 import type { z } from "zod";
+import type { RedirectHosts } from "../services/registry/redirect-hosts";
 import { selectUpstreams, UPSTREAMS, type Upstream } from "../services/registry/upstreams";
 import { type OverseasSettings, overseasSettings, type TlsSettings } from "./overseas";
 import { type PrivateAccountSettings, privateTokens, tokenName } from "./private-accounts";
@@ -23,6 +24,8 @@ export interface Settings {
     readonly overseas?: OverseasSettings;
     readonly onprem?: Site<"onprem"> & { readonly tls: TlsSettings };
     readonly upstreams: Upstream[];
+    /** Hosts that they may redirect the stack's relays to, beside those of the table. */
+    readonly redirectHosts: RedirectHosts;
     readonly access: "keys" | "public";
     /** Where whoever runs a public relay is written to: a `mailto:` or `https:` URL. */
     readonly abuseContact?: string;
@@ -65,6 +68,7 @@ export function readSettings(config: pulumi.Config): Settings {
         overseas: overseas && overseasSettings(overseas, overseasSecrets),
         onprem: onprem && withTls(onprem, secret("onpremCertificateKey")),
         upstreams: upstreams ? selectUpstreams(upstreams) : [...UPSTREAMS],
+        redirectHosts: (checked.redirectHosts ?? {}) as RedirectHosts,
         access: checked.access ?? "keys",
         abuseContact: checked.abuseContact,
         publicLimit: checked.publicLimit,
@@ -195,7 +199,10 @@ function readValue(config: pulumi.Config, key: string): unknown {
 }
 
 function path(config: pulumi.Config, key: string, parts: PropertyKey[]): string {
-    const rest = parts.map((part) => (typeof part === "number" ? `[${part}]` : `.${String(part)}`)).join("");
+    // As `pulumi config set --path` takes it: a key with dots in it, the name of an upstream, stands in quotes.
+    const step = (part: PropertyKey) =>
+        /^[A-Za-z0-9_]+$/.test(String(part)) ? `.${String(part)}` : `["${String(part)}"]`;
+    const rest = parts.map((part) => (typeof part === "number" ? `[${part}]` : step(part))).join("");
     return `${config.name}:${key}${rest}`;
 }
 

@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { version } from "../../package.json";
 import { checkPrivateAccounts, type PrivateAccount } from "../../services/registry/accounts";
 import { REQUESTS_PER_MINUTE } from "../../services/registry/public-access";
+import type { RedirectHosts } from "../../services/registry/redirect-hosts";
 import type { Upstream } from "../../services/registry/upstreams";
 import { RelayGate } from "../relay-gate";
 import { child, type Transform } from "../transform";
@@ -39,6 +40,8 @@ export interface WorkerRelayArgs {
      */
     readonly privateAccounts?: readonly (Omit<PrivateAccount, "token"> & { readonly token: pulumi.Input<string> })[];
     readonly upstreams: readonly Upstream[];
+    /** Hosts that they may redirect to beside those of the table; 5 KB as above. @default none */
+    readonly redirectHosts?: RedirectHosts;
     /** `public` lets callers without a key in. @default "keys" */
     readonly access?: "keys" | "public";
     /** With public access: the `mailto:` or `https:` URL that the page at `/` names for complaints. @default nobody */
@@ -140,7 +143,7 @@ const OBSERVABILITY = {
 
 /** What `services/worker/settings.ts` reads. Throws when a private account cannot be used. */
 function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.WorkersScriptBinding>[] {
-    const { hubAccount, privateAccounts = [], upstreams, access = "keys", abuseContact } = args;
+    const { hubAccount, privateAccounts = [], upstreams, redirectHosts = {}, access = "keys", abuseContact } = args;
     checkPrivateAccounts(privateAccounts);
     const plain = (name: string, text: pulumi.Input<string>) => ({ type: "plain_text", name, text });
     const secret = (name: string, text: pulumi.Input<string>) => ({
@@ -153,6 +156,7 @@ function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.Wo
         ...(hubAccount ? [secret("HUB_TOKEN", hubAccount.token), plain("HUB_USERNAME", hubAccount.username)] : []),
         ...(privateAccounts.length > 0 ? [secret("PRIVATE_ACCOUNTS", pulumi.jsonStringify(privateAccounts))] : []),
         plain("UPSTREAMS", JSON.stringify(upstreams.map((upstream) => upstream.name))),
+        ...(Object.keys(redirectHosts).length > 0 ? [plain("REDIRECT_HOSTS", JSON.stringify(redirectHosts))] : []),
         plain("HOSTNAME", args.hostname),
         plain("ACCESS", access),
         plain("VERSION", version),

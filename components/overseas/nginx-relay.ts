@@ -2,6 +2,7 @@ import * as cloudflare from "@pulumi/cloudflare";
 import * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import { checkPrivateAccounts, type PrivateAccount } from "../../services/registry/accounts";
+import type { RedirectHosts } from "../../services/registry/redirect-hosts";
 import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
 import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
@@ -52,6 +53,8 @@ export interface NginxRelayArgs {
      */
     readonly privateAccounts?: readonly (Omit<PrivateAccount, "token"> & { readonly token: pulumi.Input<string> })[];
     readonly upstreams: readonly Upstream[];
+    /** Hosts that they may redirect to beside those of the table. @default none */
+    readonly redirectHosts?: RedirectHosts;
     /** @default "keys" */
     readonly access?: "keys" | "public";
     /** With public access: the `mailto:` or `https:` URL that the page at `/` names for complaints. @default nobody */
@@ -186,10 +189,11 @@ function releaseOf(
     args: NginxRelayArgs,
     privateCa: PrivateCa | undefined,
 ): pulumi.Output<ReturnType<typeof relayFiles>> {
-    const { hostname, upstreams, access, abuseContact, publicLimit, host } = args;
+    const { hostname, upstreams, redirectHosts, access, abuseContact, publicLimit, host } = args;
     const { keys, hubAccount, privateAccounts = [] } = args;
     checkPrivateAccounts(privateAccounts);
-    const plain = { hostname, ipv6: host.ipv6Address !== undefined, upstreams, access, abuseContact, publicLimit };
+    const open = { access, abuseContact, publicLimit };
+    const plain = { hostname, ipv6: host.ipv6Address !== undefined, upstreams, redirectHosts, ...open };
     const secrets = pulumi.output({ keys, hubAccount, privateAccounts, tls: tlsOf(args, privateCa) });
     return secrets.apply((values) => relayFiles({ ...plain, ...(values as ReleaseSecrets) }));
 }

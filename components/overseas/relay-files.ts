@@ -4,6 +4,7 @@ import { version } from "../../package.json";
 import type { Account, PrivateAccount } from "../../services/registry/accounts";
 import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
 import { aboutPage, REQUESTS_PER_MINUTE, ROBOTS } from "../../services/registry/public-access";
+import { type RedirectHosts, withRedirectHosts } from "../../services/registry/redirect-hosts";
 import { ownAnswerValue, type RelayReason, UPSTREAM_ANSWER } from "../../services/registry/relay-answer";
 import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
@@ -23,6 +24,8 @@ export interface RelayFilesArgs {
     readonly ipv6?: boolean;
     /** Upstreams that it relays. */
     readonly upstreams: readonly Upstream[];
+    /** Hosts that they may redirect to beside those of the table. @default none */
+    readonly redirectHosts?: RedirectHosts;
     /** Valid keys by id (`acme.2`), the newest last. */
     readonly keys: Readonly<Record<string, string>>;
     /** Docker Hub account that its token requests are made with. */
@@ -134,7 +137,11 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             challenges: "acme" in tls && !tls.acme.dns ? "    include relay/challenge.conf;" : "",
         }),
         plain("names.conf", "nginx/names.conf", namesView(upstreams)),
-        plain("table.conf", "nginx/relay/table.conf", tableView(upstreams)),
+        plain(
+            "table.conf",
+            "nginx/relay/table.conf",
+            tableView(withRedirectHosts(upstreams, args.redirectHosts ?? {})),
+        ),
         plain("log.conf", "nginx/relay/log.conf", { accessLog: machine.accessLog }),
         plain("server.conf", "nginx/relay/server.conf", {
             hostname,

@@ -1,5 +1,6 @@
 /** What the Worker is told by its bindings: https://developers.cloudflare.com/workers/runtime-apis/bindings/. */
 import type { Account, PrivateAccount } from "../registry/accounts";
+import { type RedirectHosts, withRedirectHosts } from "../registry/redirect-hosts";
 import { selectUpstreams, type Upstream } from "../registry/upstreams";
 
 /** The bindings as Cloudflare hands them over; `components/edge/worker-relay.ts` makes them. */
@@ -13,6 +14,8 @@ export interface Env {
     readonly PRIVATE_ACCOUNTS?: string;
     /** JSON list of names in the closed table. */
     readonly UPSTREAMS: string;
+    /** JSON object, name of an upstream → hosts that it may redirect to beside those of the table. Absent: none. */
+    readonly REDIRECT_HOSTS?: string;
     /** The relay's own host name: the realm of its Basic challenge. */
     readonly HOSTNAME: string;
     /** `public` lets callers without a key in; anything else does not. */
@@ -53,7 +56,10 @@ export function readSettings(env: Env): Settings {
         keys: JSON.parse(env.KEYS) as Record<string, string>,
         hubAccount,
         privateAccounts: JSON.parse(env.PRIVATE_ACCOUNTS ?? "[]") as PrivateAccount[],
-        upstreams: selectUpstreams(JSON.parse(env.UPSTREAMS) as string[]),
+        upstreams: withRedirectHosts(
+            selectUpstreams(JSON.parse(env.UPSTREAMS) as string[]),
+            JSON.parse(env.REDIRECT_HOSTS ?? "{}") as RedirectHosts,
+        ),
         hostname: env.HOSTNAME,
         isPublic: env.ACCESS === "public",
         abuseContact: env.ABUSE_CONTACT,

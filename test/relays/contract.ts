@@ -1,6 +1,7 @@
 /**
- * The relay contract (design 3), asked of any relay in front of the Hub double. The Worker and the Nginx relay run the
- * same tests. They do not prove anything about the real Hub, Cloudflare's edge, HTTP/2 to the relay, or memory use.
+ * The relay contract (design 3) as far as relays of 0.3.0 keep it too, asked of any relay in front of the Hub double. The
+ * Worker and the Nginx relay run the same tests, of this release and of that one; what came later is in answers.test.ts.
+ * They do not prove anything about the real Hub, Cloudflare's edge, HTTP/2 to the relay, or memory use.
  */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -963,21 +964,9 @@ export function relayContract(name: string, start: StartRelay): void {
                     assert.equal(errorCode(answer), "TOOMANYREQUESTS");
                 });
 
-                for (const status of [500, 502, 503]) {
-                    it(`answers ${status} of the ${role} by 502`, async () => {
-                        hub.faults.push({
-                            match: { role },
-                            action: { kind: "status", status, body: "SENTINEL of the upstream" },
-                        });
-                        const answer = await get(`/v2/library/failing-${role}/blobs/${images.layer.digest}`);
-                        assert.equal(answer.status, 502);
-                        assert.equal(errorCode(answer), "UNAVAILABLE");
-                        assert.ok(!answer.body.includes("SENTINEL"));
-                    });
-                }
-
-                for (const status of [200, 403, 404]) {
-                    it(`answers a page of the ${role} with status ${status} by 502 and hands on nothing of it`, async () => {
+                it(`hands on nothing of a page of the ${role}`, async () => {
+                    for (const status of [200, 403, 404]) {
+                        hub.clear();
                         hub.faults.push({
                             match: { role },
                             action: {
@@ -988,12 +977,11 @@ export function relayContract(name: string, start: StartRelay): void {
                             },
                         });
                         const answer = await get(`/v2/library/page-${role}/blobs/${images.layer.digest}`);
-                        assert.equal(answer.status, 502);
-                        assert.equal(errorCode(answer), "UNAVAILABLE");
+                        assert.ok([502, status].includes(answer.status) && answer.status >= 400, `${answer.status}`);
                         assert.ok(!answer.body.includes("SENTINEL"));
                         assertNoPage(answer);
-                    });
-                }
+                    }
+                });
 
                 it(`answers a ${role} that hangs up by 502`, async () => {
                     hub.faults.push({ match: { role }, action: { kind: "close" } });
@@ -1025,14 +1013,14 @@ export function relayContract(name: string, start: StartRelay): void {
             });
 
             it("answers a failing HEAD without a body", async () => {
-                hub.faults.push({ match: { role: "registry" }, action: { kind: "status", status: 500 } });
+                hub.faults.push({ match: { role: "registry" }, action: { kind: "status", status: 502 } });
                 const answer = await head(HELLO_MANIFEST);
                 assert.equal(answer.status, 502);
                 assert.equal(answer.body.length, 0);
             });
 
             it("serves again when the upstream does", async () => {
-                hub.faults.push({ match: { role: "registry", times: 1 }, action: { kind: "status", status: 503 } });
+                hub.faults.push({ match: { role: "registry", times: 1 }, action: { kind: "status", status: 502 } });
                 assert.equal((await get(HELLO_MANIFEST)).status, 502);
                 assert.equal((await get(HELLO_MANIFEST)).status, 200);
             });

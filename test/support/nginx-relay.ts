@@ -23,6 +23,7 @@ export async function startNginxRelay(options: RelayOptions, upstreamCa = option
         hostname: HOSTNAME,
         port,
         upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
+        redirectHosts: options.redirectHosts,
         keys: options.keys,
         hubAccount: options.account,
         privateAccounts: options.privateAccounts,

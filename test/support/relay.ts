@@ -4,6 +4,7 @@ import * as https from "node:https";
 import type { Hub } from "../../rehearsal/hub/hub";
 import type { KeyPair } from "../../rehearsal/pki";
 import type { PrivateAccount } from "../../services/registry/accounts";
+import type { RedirectHosts } from "../../services/registry/redirect-hosts";
 
 /** How to talk to something that listens under a name. */
 export interface Listening {
@@ -43,6 +44,10 @@ export interface RelayOptions {
     readonly privateAccounts?: readonly PrivateAccount[];
     /** Names of the upstreams that are relayed. @default all of the table */
     readonly upstreams?: readonly string[];
+    /** Hosts that upstreams may redirect to beside those of the table. @default none */
+    readonly redirectHosts?: RedirectHosts;
+    /** Host names that lead to the double beside those that it plays. @default none */
+    readonly furtherHosts?: readonly string[];
     readonly access?: "keys" | "public";
     readonly abuseContact?: string;
     readonly publicLimit?: { readonly requestsPerMinute: number };

@@ -18,6 +18,7 @@ export async function workerScript(options: WorkerOptions): Promise<WorkerScript
             hubAccount: options.account,
             privateAccounts: options.privateAccounts,
             upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
+            redirectHosts: options.redirectHosts,
             access: options.access,
             abuseContact: options.abuseContact,
             publicLimit: options.publicLimit,

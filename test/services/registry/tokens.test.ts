@@ -136,36 +136,50 @@ describe("TokenSource", () => {
         assert.equal(bench.asked.length, 2002);
     });
 
-    const failures: Record<string, [answer: () => Response, reason: string]> = {
-        "401": [() => Response.json({}, { status: 401 }), "refused"],
-        "403": [() => Response.json({}, { status: 403 }), "refused"],
-        "429": [throttled, "failed"],
-        "500": [() => new Response("oops", { status: 500 }), "failed"],
-        "a page": [() => new Response("<html>", { headers: { "content-type": "text/html" } }), "failed"],
-        "a page with status 403": [
-            () => new Response("<html>", { status: 403, headers: { "content-type": "text/html" } }),
-            "failed",
-        ],
+    const page = (status: number) =>
+        new Response("<html>", { status, headers: { "content-type": "text/html; charset=utf-8" } });
+    const failures: Record<string, [answer: () => Response, status: number, code: string]> = {
+        "401": [() => Response.json({}, { status: 401 }), 404, "NAME_UNKNOWN"],
+        "403": [() => Response.json({}, { status: 403 }), 404, "NAME_UNKNOWN"],
+        "404": [() => new Response("no", { status: 404 }), 404, "NAME_UNKNOWN"],
+        "400": [() => Response.json({}, { status: 400 }), 400, "UNSUPPORTED"],
+        "405": [() => new Response("", { status: 405 }), 405, "UNSUPPORTED"],
+        "429": [throttled, 429, "TOOMANYREQUESTS"],
+        "451": [() => page(451), 451, "DENIED"],
+        "500": [() => new Response("oops", { status: 500 }), 500, "UNAVAILABLE"],
+        "503": [() => page(503), 503, "UNAVAILABLE"],
+        "a redirect": [() => new Response("", { status: 302, headers: { location: "/" } }), 502, "UNAVAILABLE"],
+        "a page": [() => page(200), 502, "UNAVAILABLE"],
+        "a page with status 403": [() => page(403), 403, "DENIED"],
+        "a page with status 401": [() => page(401), 404, "NAME_UNKNOWN"],
         "half a JSON": [
             () => new Response('{"token": "', { headers: { "content-type": "application/json" } }),
-            "failed",
+            502,
+            "UNAVAILABLE",
         ],
-        null: [() => Response.json(null), "failed"],
-        "JSON without a token": [() => Response.json({ token: 5 }), "failed"],
+        null: [() => Response.json(null), 502, "UNAVAILABLE"],
+        "JSON without a token": [() => Response.json({ token: 5 }), 502, "UNAVAILABLE"],
+        "a token with a line break": [() => Response.json({ token: "a\r\nb" }), 502, "UNAVAILABLE"],
     };
-    for (const [what, [answer, reason]] of Object.entries(failures)) {
-        it(`says that it has no token, ${reason}, when the service answers ${what}`, async () => {
+    for (const [what, [answer, status, code]] of Object.entries(failures)) {
+        it(`has no token but ${status} ${code} for the caller when the service answers ${what}`, async () => {
             const bench = new Bench();
             bench.answer = answer;
-            await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), { name: "NoToken", reason });
+            await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), (error: NoToken) => {
+                assert.equal(error.reason, "upstream");
+                assert.deepEqual([error.refusal.status, error.refusal.code], [status, code]);
+                return true;
+            });
         });
     }
 
     it("hands on how long to wait", async () => {
         const bench = new Bench();
         bench.answer = throttled;
-        const failure = { answer: { status: 429, retryAfter: "30" } };
-        await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), failure);
+        await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), (error: NoToken) => {
+            assert.equal(error.refusal.retryAfter, 30);
+            return true;
+        });
     });
 });
 
@@ -231,6 +245,25 @@ describe("TokenSource with an account", () => {
             await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), failure);
             assert.equal(bench.asked.length, 1);
         }
+    });
+
+    it("takes a final no of the service for the verdict", async () => {
+        for (const status of [400, 401, 403, 404, 405]) {
+            const bench = new Bench(accounts);
+            bench.answer = () => Response.json({}, { status });
+            const failure = { name: "NoToken", reason: "upstream" };
+            await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), failure);
+            assert.equal(bench.asked.length, 1);
+        }
+    });
+
+    it("does not blame it for a page in place of the service's answer", async () => {
+        const bench = new Bench(accounts);
+        bench.answer = ({ url, authorization }) =>
+            authorization
+                ? new Response("<html>", { status: 403, headers: { "content-type": "text/html" } })
+                : bench.token(url, ["pull"]);
+        await assert.rejects(bench.source.pullToken(DOCKER, "library/node"), { reason: "upstream" });
     });
 
     it("says so when the service does not take it", async () => {

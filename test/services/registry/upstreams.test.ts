@@ -15,7 +15,13 @@ describe("The table of upstreams", () => {
         // Customers of these clouds choose the label or get one of their own.
         const shared = /\*.*\.(cloudfront\.net|blob\.core\.windows\.net|storage\.googleapis\.com)$|^\*\.(s3|r2)\b/;
         for (const { redirectHosts } of UPSTREAMS) {
-            for (const host of redirectHosts) assert.doesNotMatch(host, shared);
+            for (const { host } of redirectHosts) assert.doesNotMatch(host, shared);
+        }
+    });
+
+    it("says of every host when it was confirmed", () => {
+        for (const { redirectHosts } of UPSTREAMS) {
+            for (const { confirmed } of redirectHosts) assert.match(confirmed ?? "", /^20\d\d-(0[1-9]|1[0-2])$/);
         }
     });
 
@@ -41,11 +47,21 @@ describe("The table of upstreams", () => {
             "production.cloudflare.docker.com",
             "production.cloudfront.docker.com",
             "docker-images-prod.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
-            "docker-images-prod.s3.dualstack.us-east-1.amazonaws.com",
+            ...["s3", "s3.us-east-1", "s3.eu-central-1", "s3-us-west-2", "s3-accelerate", "s3.dualstack.us-east-1"].map(
+                (form) => `docker-images-prod.${form}.amazonaws.com`,
+            ),
+            "docker-images-prod.s3.dualstack.ap-northeast-1.amazonaws.com",
         ],
         "ghcr.io": ["pkg-containers.githubusercontent.com"],
-        "quay.io": ["cdn01.quay.io", "quayio-production-s3.s3.amazonaws.com"],
+        "quay.io": [
+            "cdn.quay.io",
+            ...["01", "02", "03", "04", "05", "06"].map((number) => `cdn${number}.quay.io`),
+            "quayio-production-s3.s3.amazonaws.com",
+            "quayio-production-s3.s3.us-east-1.amazonaws.com",
+            "quayio-production-s3.s3.dualstack.us-east-1.amazonaws.com",
+        ],
         "registry.k8s.io": [
+            "cdn.registry.k8s.io",
             "europe-west1-docker.pkg.dev",
             "prod-registry-k8s-io-eu-west-1.s3.dualstack.eu-west-1.amazonaws.com",
             "767373bbdcb8270361b96548387bf2a9ad0d48758c35-eu-west-2.s3.dualstack.eu-west-2.amazonaws.com",
@@ -72,6 +88,13 @@ describe("The table of upstreams", () => {
             "docker-images-prod.a.b.r2.cloudflarestorage.com",
             "other-images.6aa30f8b08e16409b46e0173d6de2f56.r2.cloudflarestorage.com",
             "docker-images-prodXs3.dualstack.us-east-1.amazonaws.com",
+            "docker-images-prod.evil.s3.amazonaws.com",
+            "evil-docker-images-prod.s3.amazonaws.com",
+            "evil.docker-images-prod.s3.amazonaws.com",
+            "docker-images-prod.s3.us-east-1.amazonaws.com.example.com",
+            "docker-images-prod.s3.us-east-1.example.com",
+            "docker-images-prod.s3.amazonaws.com.cn",
+            "s3.amazonaws.com",
             "auth.docker.io",
             "ghcr.io",
             "127.0.0.1",
@@ -86,6 +109,9 @@ describe("The table of upstreams", () => {
         ],
         "gcr.io": ["storage.googleapis.com", "us-docker.pkg.dev"],
         "public.ecr.aws": ["d111111abcdef8.cloudfront.net", "cloudfront.net"],
+        "quay.io": ["quay.io.example.com", "evilquay.io", "s3.us-east-1.amazonaws.com", "other.s3.amazonaws.com"],
+        "ghcr.io": ["github.com", "raw.githubusercontent.com", "evil.pkg-containers.githubusercontent.com"],
+        "mcr.microsoft.com": ["data.mcr.microsoft.com.example.com", "mcr.microsoft.com.evil.net"],
         "nvcr.io": ["evil.layers.nvcr.io", "xfiles.ngc.nvidia.com"],
         "docker.elastic.co": [
             "docker-registry-production.deadbeefdeadbeefdeadbeefdeadbeef.r2.cloudflarestorage.com",

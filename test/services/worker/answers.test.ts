@@ -11,6 +11,10 @@ describe("An answer that the Worker hands back", () => {
         const body = gzipSync("{}");
         const headers = { "content-encoding": "gzip", "content-length": String(body.length), etag: '"x"' };
         const handed = passBack(DOCKER!, new Response(body, { headers }));
-        assert.deepEqual(Object.fromEntries(handed.headers), { "cache-control": "no-transform", etag: '"x"' });
+        assert.deepEqual(Object.fromEntries(handed.headers), {
+            "cache-control": "no-transform",
+            etag: '"x"',
+            "x-relay-answer": "upstream",
+        });
     });
 });
