@@ -60,7 +60,8 @@ const PULL = { "x-relay-key": KEY, accept: OCI_MANIFEST };
 const HELLO_MANIFEST = "/v2/library/hello/manifests/1.0";
 const LAYER_BYTES = 200_000;
 
-export function relayContract(name: string, start: StartRelay): void {
+/** @param release Version of the relay, which names it to upstreams. @default this release */
+export function relayContract(name: string, start: StartRelay, release = version): void {
     describe(`${name} relay`, function () {
         this.timeout(60_000);
 
@@ -527,7 +528,7 @@ export function relayContract(name: string, start: StartRelay): void {
                 await get(`/v2/library/agent/blobs/${images.layer.digest}`);
                 assert.deepEqual(new Set(hub.requests.map(({ role }) => role)), new Set(["token", "registry", "cdn"]));
                 for (const { role, userAgent, headers } of hub.requests) {
-                    assert.equal(userAgent, `dockermirror/${version}`, role);
+                    assert.equal(userAgent, `dockermirror/${release}`, role);
                     assert.equal(headers["accept-encoding"], "identity", role);
                 }
             });

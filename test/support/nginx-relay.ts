@@ -11,18 +11,25 @@ import type { RelayOptions, RelayUnderTest } from "./relay";
 
 const HOSTNAME = "vm.example.com";
 
-/** @param upstreamCa PEM that upstreams are checked with, in place of the CA that signed the double's certificate. */
-export async function startNginxRelay(options: RelayOptions, upstreamCa = options.ca.cert): Promise<RelayUnderTest> {
+/**
+ * @param upstreamCa PEM that upstreams are checked with, in place of the CA that signed the double's certificate.
+ * @param release What its files are made by. @default this release
+ */
+export async function startNginxRelay(
+    options: RelayOptions,
+    upstreamCa = options.ca.cert,
+    release = { relayFiles, selectUpstreams },
+): Promise<RelayUnderTest> {
     const folder = nginxFolder();
     const caBundle = join(folder, "upstreams-ca.pem");
     writeFileSync(caBundle, upstreamCa);
     const machine = machineIn(folder, caBundle);
     const port = await freePort();
     const { cert: certificate, key } = issue(options.ca, [HOSTNAME]);
-    const files = relayFiles({
+    const files = release.relayFiles({
         hostname: HOSTNAME,
         port,
-        upstreams: options.upstreams ? selectUpstreams(options.upstreams) : UPSTREAMS,
+        upstreams: release.selectUpstreams(options.upstreams ?? UPSTREAMS.map(({ name }) => name)),
         redirectHosts: options.redirectHosts,
         keys: options.keys,
         hubAccount: options.account,
