@@ -17,11 +17,10 @@ for (const warning of warnings(settings)) pulumi.log.warn(warning);
 
 const keys = new RelayKeys("keys", { keys: edge || overseas ? settings.keys : [], own: settings.ownKeys });
 const zone = settings.createZone ? new DnsZone("zone", settings.createZone) : findZone(settings.zone);
-const open = { access, abuseContact, publicLimit };
-const relay = { zone, upstreams, redirectHosts, ...open, hubAccount, privateAccounts, keys: keys.values };
+const relay = { zone, upstreams, redirectHosts, access, abuseContact, publicLimit, hubAccount, privateAccounts };
 const host = overseas && new RelayHost("vm", overseas.machine);
-const nginx = overseas && host && new NginxRelay("nginx", { ...relay, ...overseas, host });
-const worker = edge && zone && new WorkerRelay("worker", { ...relay, ...edge, zone });
+const nginx = overseas && host && new NginxRelay("nginx", { ...relay, ...overseas, host, keys: keys.values });
+const worker = edge && zone && new WorkerRelay("worker", { ...relay, ...edge, zone, keys: keys.values });
 const sites = [nginx, worker].filter((component) => component !== undefined);
 const own = relayOffers({ nginx, worker });
 const key = keys.current[onprem?.key ?? settings.keys[0]?.name ?? ""] ?? "";

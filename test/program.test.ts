@@ -123,6 +123,7 @@ const STACKS = {
         privateAccounts: [{ upstream: "ghcr.io", username: "acme-bot", repositories: ["acme/*"] }],
         privateTokens: { "ghcr.io/acme-bot": `${SENTINEL}0ghcr` },
     },
+    "further redirect hosts": { ...WHOLE, redirectHosts: { "quay.io": ["cdn.example.com"] } },
     "certificates of the user's own": {
         ...WHOLE,
         overseas: { ...OVERSEAS, certificate: CHAIN },

@@ -10,7 +10,7 @@ import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { accountsView, keyLines, namesView, tableView } from "../nginx-maps";
 import { quote } from "../shell";
-import { njsModule } from "./njs";
+import { njsModule } from "./njs-module";
 
 /** What the relay's files are made from. */
 export interface RelayFilesArgs {
@@ -181,6 +181,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             home: quote(machine.home),
             state: quote(machine.state),
             certificateFolder: quote(certificateFolder(args, machine)),
+            accessLog: quote(machine.accessLog),
         }),
         ...("acme" in tls ? acmeFiles(args, tls.acme, machine) : certificateFiles(tls)),
         ...askFiles(args, port),

@@ -2,7 +2,7 @@
  * What a caller of a relay gets for an answer of an upstream that is no content. The status is the upstream's own
  * wherever a caller can do something with it: a 418 of a registry is about one image, not about the relay.
  *
- * nginx' JavaScript runs this too (components/overseas/njs.ts), so that both relays answer alike: no destructuring, no
+ * nginx' JavaScript runs this too (components/overseas/njs-module.ts), so that both relays answer alike: no destructuring, no
  * spreading, no for-of.
  */
 import type { ErrorCode, Refusal } from "./errors";
@@ -59,11 +59,37 @@ export function refusalOfRegistry(
 export function refusalOfTokenService(said: Said, upstream: string, now: number): UpstreamRefusal {
     const message = `the token service of ${upstream} answered ${said.status}`;
     // ghcr.io and gcr.io answer 403 for a repository that does not exist. A page is no such verdict.
-    const isVerdict = said.status === 401 || (said.status === 403 && !isPage(said.contentType));
-    if (isVerdict || said.status === 404) return refusal(said, 404, "NAME_UNKNOWN", message, now);
+    if (isAccountRefused(said) || said.status === 404) return refusal(said, 404, "NAME_UNKNOWN", message, now);
     if (said.status < 400 || said.status > 599)
         return refusal(said, 502, "UNAVAILABLE", `${message}, without a token`, now);
     return refusal(said, said.status, codeOf(said.status, "tags"), message, now);
+}
+
+/** True when a token service does not take an account. A page says nothing about it: something stands in between. */
+export function isAccountRefused(said: Said): boolean {
+    return said.status === 401 || (said.status === 403 && !isPage(said.contentType));
+}
+
+/**
+ * What the caller gets where an anonymous caller's token would say whether the relay's account may be used, and there is
+ * none: a final no of the token service as it is, else to come again later.
+ */
+export function withoutVerdict(
+    refusal: UpstreamRefusal,
+    name: string,
+    now: number,
+): { readonly isFinal: boolean; readonly refusal: UpstreamRefusal } {
+    const status = refusal.status;
+    if (status >= 400 && status < 500 && status !== 429) return { isFinal: true, refusal };
+    const message = `${refusal.message}, so it is not known whether ${name} is public; the relay's account is only used when it is`;
+    const retryAfter = refusal.retryAfter || retryAfterSeconds(undefined, now);
+    return { isFinal: false, refusal: { status: 503, code: "UNAVAILABLE", message, retryAfter } };
+}
+
+/** What a caller gets who has no key and has asked a public relay too often. */
+export function tooManyFromAddress(now: number): UpstreamRefusal {
+    const retryAfter = retryAfterSeconds(undefined, now);
+    return { status: 429, code: "TOOMANYREQUESTS", message: "too many requests from your address", retryAfter };
 }
 
 /** True when the body of an answer that is no content may be an error document for the caller: read it to know. */

@@ -1,4 +1,4 @@
-/** What kind of body an answer has, by its Content-Type. Runs in nginx' JavaScript too (components/overseas/njs.ts). */
+/** What kind of body an answer has, by its Content-Type. Runs in nginx' JavaScript too (components/overseas/njs-module.ts). */
 
 /** JSON of any kind, `application/vnd.oci.image.index.v1+json` included. */
 export function isJson(contentType: string | null | undefined): boolean {

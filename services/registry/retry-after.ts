@@ -13,7 +13,7 @@ const MONTHS = "janfebmaraprmayjunjulaugsepoctnovdec";
  * Seconds to wait, 1 to 3600: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3, and what is seen beside it (0,
  * negative numbers, fractions, Unix times).
  *
- * nginx' JavaScript runs this too (components/overseas/njs.ts): no import, no destructuring, no Date.parse, which knows
+ * nginx' JavaScript runs this too (components/overseas/njs-module.ts): no import, no destructuring, no Date.parse, which knows
  * other formats there.
  *
  * @param header Value of the header; nothing where there is none.

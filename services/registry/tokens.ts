@@ -4,9 +4,7 @@
  * Node both have it.
  */
 import { type Account, type PrivateAccount, privateAccountFor } from "./accounts";
-import { refusalOfTokenService, type Said, type UpstreamRefusal } from "./final-answers";
-import { isPage } from "./media";
-import { retryAfterSeconds } from "./retry-after";
+import { isAccountRefused, refusalOfTokenService, type UpstreamRefusal, withoutVerdict } from "./final-answers";
 import type { Upstream } from "./upstreams";
 
 export interface TokenSourceOptions {
@@ -115,10 +113,9 @@ export class TokenSource {
         try {
             return await this.fetchToken(upstream, service, repository);
         } catch (error) {
-            if (!(error instanceof NoToken) || isFinal(error.refusal.status)) throw error;
-            const message = `${error.message}, so it is not known whether ${repository} is public; the relay's account is only used when it is`;
-            const retryAfter = error.refusal.retryAfter ?? retryAfterSeconds(undefined, this.now());
-            throw new NoToken("no-verdict", { status: 503, code: "UNAVAILABLE", message, retryAfter });
+            if (!(error instanceof NoToken)) throw error;
+            const { isFinal, refusal } = withoutVerdict(error.refusal, repository, this.now());
+            throw isFinal ? error : new NoToken("no-verdict", refusal);
         }
     }
 
@@ -154,16 +151,6 @@ export class TokenSource {
 }
 
 type TokenService = NonNullable<Upstream["tokenService"]>;
-
-/** A no that does not go away by waiting. */
-function isFinal(status: number): boolean {
-    return status >= 400 && status < 500 && status !== 429;
-}
-
-/** A page says nothing about the account: something stands before the token service. */
-function isAccountRefused({ status, contentType }: Said): boolean {
-    return status === 401 || (status === 403 && !isPage(contentType));
-}
 
 /**
  * Whether a token carries the pull right for a repository, by the `access` claim of its JWT; false for what is none.

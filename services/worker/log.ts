@@ -1,5 +1,6 @@
 /** The request log: one JSON line a request, on standard output. Names a key, never shows one. */
 import type { ParsedPath } from "../registry/names";
+import { RELAY_ANSWER, readRelayAnswer } from "../registry/relay-answer";
 
 export interface Served {
     /** Milliseconds since 1970. */
@@ -29,5 +30,12 @@ export function logLine({ started, key, path, request, response }: Served): stri
         bytes: request.method === "HEAD" ? 0 : Number(response.headers.get("content-length") ?? 0),
         ms: Date.now() - started,
         ratelimitRemaining: response.headers.get("ratelimit-remaining") ?? "",
+        refusedRedirect: refusedRedirect(response),
     });
+}
+
+/** The host that an upstream redirects to and that is not in its table: a pull that failed for want of it. */
+function refusedRedirect({ status, headers }: Response): string {
+    const voice = readRelayAnswer(headers.get(RELAY_ANSWER) ?? undefined);
+    return status === 502 && voice?.from === "relay" ? (voice.host ?? "") : "";
 }

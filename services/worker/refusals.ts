@@ -1,10 +1,16 @@
 /** Why a request is refused, and how that is said: an OCI error whose message tells what to do. */
 import type { Refusal } from "../registry/errors";
-import { ERROR_BODY_MAX, isErrorBody, mayHaveErrorBody, refusalOfRegistry, type Said } from "../registry/final-answers";
+import {
+    ERROR_BODY_MAX,
+    isErrorBody,
+    mayHaveErrorBody,
+    refusalOfRegistry,
+    type Said,
+    tooManyFromAddress,
+} from "../registry/final-answers";
 import type { RegistryRequest } from "../registry/names";
 import type { RefusedRedirect } from "../registry/redirects";
 import { ownAnswerValue, type RelayReason, UPSTREAM_ANSWER } from "../registry/relay-answer";
-import { retryAfterSeconds } from "../registry/retry-after";
 import { NoToken } from "../registry/tokens";
 
 /** How long the body of an error is waited for; without it the caller gets one of ours. */
@@ -50,10 +56,10 @@ export function methodNotAllowed(method: string): Refused {
     return refusedHere({ status: 405, code: "UNSUPPORTED", message }, "method", { allow: "GET, HEAD" });
 }
 
-/** Too many requests of this relay's caller. */
-export function tooMany(message: string): Refused {
-    const retryAfter = retryAfterSeconds(undefined, Date.now());
-    return refusedHere({ status: 429, code: "TOOMANYREQUESTS", message }, "limit", { "retry-after": `${retryAfter}` });
+/** Too many requests of a caller without a key. */
+export function tooMany(): Refused {
+    const { retryAfter, ...refusal } = tooManyFromAddress(Date.now());
+    return refusedHere(refusal, "limit", waiting(retryAfter));
 }
 
 /** Something stands between the relay and the upstream. */

@@ -92,7 +92,7 @@ export class Relay {
         if (!isPublic || isPrivate) throw keyWanted(hostname);
         const address = request.headers.get("cf-connecting-ip") ?? "";
         if (rateLimit && !(await rateLimit.limit({ key: address })).success) {
-            throw tooMany("too many requests from your address");
+            throw tooMany();
         }
     }
 

@@ -156,6 +156,15 @@ look_at_renewal() {
     fi
 }
 
+# Hosts that upstreams sent a pull to and that the relay does not know, in the log of now: each is a pull that failed.
+look_at_redirects() {
+    refused=$(sed -n 's/.*"upstream":"\([a-z0-9.-]*\)".*"refusedRedirect":"\([^"][^"]*\)".*/\1 redirects to \2/p' "$access_log" 2>/dev/null |
+        sort | uniq -c | sort -rn | awk '{ times = $1; $1 = ""; printf "%s%s (%d)", separator, substr($0, 2), times; separator = ", " }')
+    if [ -n "$refused" ]; then
+        say note redirects "$refused: refused, since its table does not have the host; where it is the upstream's own, add it to the stack's redirectHosts"
+    fi
+}
+
 look_at_machine() {
     used=$(df -P / | awk 'NR == 2 { print $5 + 0 }')
     if [ "$used" -le "$disk_percent" ]; then
@@ -189,5 +198,6 @@ look_at_files
 look_at_nginx
 look_at_certificate
 look_at_renewal
+look_at_redirects
 look_at_machine
 exit "$verdict"

@@ -7,3 +7,5 @@ home={{ home }}
 state={{ state }}
 # Of certificate.pem and key.pem, as nginx reads them.
 certificate_folder={{ certificateFolder }}
+# nginx' request log, one JSON object a line.
+access_log={{ accessLog }}

@@ -5,10 +5,10 @@ import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { bundle, FOR_NODE, FOR_WORKERS } from "../../components/bundle";
+import { bundle, FOR_NJS, FOR_NODE, FOR_WORKERS } from "../../components/bundle";
 
 const ROOT = join(__dirname, "..", "..");
-const RUNTIMES = { FOR_NODE, FOR_WORKERS };
+const RUNTIMES = { FOR_NJS, FOR_NODE, FOR_WORKERS };
 /** Of the project, what a bundle is made of and by. */
 const SOURCES = ["components", "services", "package.json"];
 
@@ -94,11 +94,12 @@ function hashesElsewhere(layOut: (project: string, home: string) => void): unkno
 }
 
 describe("Bundled programs", () => {
-    it("are the gate, the uplink and the Worker", () => {
+    it("are the gate, what both relays share, the uplink and the Worker", () => {
         assert.deepEqual(
             programs.map(({ entryPoint, runtime }) => `${entryPoint} ${runtime}`),
             [
                 "services/gate/main.ts FOR_NODE",
+                "services/registry/final-answers.ts FOR_NJS",
                 "services/uplink/main.ts FOR_NODE",
                 "services/worker/worker.ts FOR_WORKERS",
             ],

@@ -15,6 +15,7 @@ import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
 import { issue, makeCa } from "../../rehearsal/pki";
 import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
 import { readRelayAnswer } from "../../services/registry/relay-answer";
+import { eventually } from "../support/eventually";
 import { startNginxRelay } from "../support/nginx-relay";
 import { type Answer, type RelayOptions, type RelayUnderTest, send } from "../support/relay";
 import { startWorkerRelay } from "../support/worker-relay";
@@ -659,6 +660,30 @@ describe("The relays' answers", function () {
                 }
             });
         }
+
+        it("stand in the log with the host that was refused, and only those", async () => {
+            const path = `/v2/docker.io/library/logged/blobs/${layer}`;
+            for (const relay of relays) {
+                hub.clear();
+                const location = "https://cdn.unknown.example.com/blob?secret=SENTINEL";
+                hub.faults.push({ match: { role: "registry" }, action: { kind: "redirect", location } });
+                await send(relay, "GET", path, PULL);
+                await send(relay, "GET", REFERRERS, PULL);
+                const lines = await eventually("both lines", async () => {
+                    const all = (await relay.logLines()).filter(
+                        ({ name, kind }) => name === "library/logged" || kind === "referrers",
+                    );
+                    return all.some(({ name }) => name === "library/logged") ? all : undefined;
+                });
+                const logged = lines.find(({ name }) => name === "library/logged");
+                assert.deepEqual(
+                    [logged?.status, logged?.refusedRedirect, logged?.upstream],
+                    [502, "cdn.unknown.example.com", "docker.io"],
+                );
+                for (const line of lines) if (line !== logged) assert.equal(line.refusedRedirect, "");
+                assert.ok(!(await relay.logText()).includes("SENTINEL"));
+            }
+        });
 
         it("are the upstream's where it leads nowhere or round in circles", async () => {
             const locations = ["https://", "mailto:root@example.com", "https://production.cloudflare.docker.com/again"];

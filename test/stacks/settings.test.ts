@@ -546,6 +546,77 @@ describe("Settings", () => {
         });
     });
 
+    describe("of redirect hosts", () => {
+        const wrong = (redirectHosts: unknown, more: Record<string, unknown> = {}) =>
+            problems({ ...WHOLE, redirectHosts, ...more }, []);
+
+        it("are what the relays get", () => {
+            const redirectHosts = {
+                "quay.io": ["cdn.example.com", "*.blobs.example.com"],
+                "docker.io": ["b.s3.*.amazonaws.com"],
+            };
+            assert.deepEqual(read({ ...WHOLE, redirectHosts }, []).redirectHosts, redirectHosts);
+            assert.deepEqual(read(WHOLE, []).redirectHosts, {});
+        });
+
+        const wrongs: Record<string, [found: string[], expected: RegExp[]]> = {
+            "with several mistakes, all at once": [
+                wrong({
+                    "quay.io": ["https://cdn.example.com", "*.cloudfront.net", "cdn.example.com"],
+                    "ghcr.io": ["X"],
+                }),
+                [
+                    /^dockermirror:redirectHosts\["quay\.io"\]\[0\] {2}must be a host name .* without a scheme, got "https:\/\/cdn\.example\.com"$/,
+                    /^dockermirror:redirectHosts\["quay\.io"\]\[1\] {2}must not leave open whose host below cloudfront\.net it is, .*, got "\*\.cloudfront\.net"$/,
+                    /^dockermirror:redirectHosts\["ghcr\.io"\]\[0\] {2}must be a host name .*, got "X"$/,
+                ],
+            ],
+            "of what is no upstream": [
+                wrong({ "quay.com": ["cdn.example.com"] }),
+                [
+                    /^dockermirror:redirectHosts {2}must have names of upstreams for keys \(docker\.io, .*\), got "quay\.com"$/,
+                ],
+            ],
+            "of an upstream that is not relayed": [
+                wrong({ "quay.io": ["cdn.example.com"] }, { upstreams: ["docker.io"] }),
+                [
+                    /^dockermirror:redirectHosts\["quay\.io"\] {2}is for an upstream that this stack does not relay: it relays docker\.io$/,
+                ],
+            ],
+            "that are empty": [
+                wrong({ "quay.io": [] }),
+                [/^dockermirror:redirectHosts\["quay\.io"\] {2}.*, got \[\]$/],
+            ],
+            "that are no list": [
+                wrong({ "quay.io": "cdn.example.com" }),
+                [/^dockermirror:redirectHosts\["quay\.io"\] {2}.*, got "cdn\.example\.com"$/],
+            ],
+            "that are more than a Worker takes": [
+                wrong({ "quay.io": Array(300).fill("cdn.long-example.com") }),
+                [/^dockermirror:redirectHosts {2}must fit into 5000 bytes at Cloudflare, got \d{4}$/],
+            ],
+            "in a stack without relays of its own": [
+                problems(
+                    {
+                        onprem: ONPREM,
+                        relays: [{ stack: "acme-tokyo" }],
+                        redirectHosts: { "quay.io": ["cdn.example.com"] },
+                    },
+                    [],
+                ),
+                [
+                    /^dockermirror:redirectHosts {2}are where relays of this stack follow redirects to: set them where edge or overseas is$/,
+                ],
+            ],
+        };
+        for (const [what, [found, expected]] of Object.entries(wrongs)) {
+            it(`refuse some ${what}`, () => {
+                assert.equal(found.length, expected.length, found.join("\n"));
+                for (const [index, line] of found.entries()) assert.match(line, expected[index]!);
+            });
+        }
+    });
+
     it("refuse relay keys that nobody would take, without repeating them", () => {
         const office = { onprem: ONPREM, relays: [{ name: "tokyo", hostname: "vm.example.com" }] };
         const refusedKeys: [Record<string, unknown>, RegExp][] = [

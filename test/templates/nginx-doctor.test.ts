@@ -115,6 +115,24 @@ describe("doctor.sh", function () {
         assert.match(renewal ?? "", /^wrong never tried: sh .*renew\.sh$/);
     });
 
+    it("names the hosts that upstreams redirect to and that the relay does not know, how often", async () => {
+        await lay();
+        const line = (upstream: string, refusedRedirect: string) =>
+            `${JSON.stringify({ key: "acme.2", upstream, status: 502, ratelimitRemaining: "", refusedRedirect })}\n`;
+        appendFileSync(machine.paths.accessLog, `${line("quay.io", "")}not JSON\n`);
+        assert.equal((await findings()).redirects, undefined);
+        const refused = [
+            ["quay.io", "cdn.example.com"],
+            ["ghcr.io", "[2001:db8::1]"],
+            ["quay.io", "cdn.example.com"],
+        ] as const;
+        for (const [upstream, host] of refused) appendFileSync(machine.paths.accessLog, line(upstream, host));
+        assert.match(
+            (await findings()).redirects ?? "",
+            /^note quay\.io redirects to cdn\.example\.com \(2\), ghcr\.io redirects to \[2001:db8::1\] \(1\): refused, .*redirectHosts$/,
+        );
+    });
+
     it("prints no secret", async () => {
         await lay({ hubAccount: { username: "acme", token: "dckr_pat_sentinel" } });
         for (const file of ["account.conf", "keys.conf", "key.pem"]) appendFileSync(inRelease(file), "\n");

@@ -3,7 +3,7 @@
  * Lands beside nginx.conf. Written for njs 0.7.9 (Debian 12) and newer, so: no destructuring, no for-of, no classes.
  */
 import crypto from "crypto";
-/* What the Worker decides alike: services/registry, by components/overseas/njs.ts. */
+/* What the Worker decides alike: services/registry, by components/overseas/njs-module.ts. */
 import protocol from "protocol.js";
 
 /* Seconds before its end from which on a token is not used any more. */
@@ -69,8 +69,7 @@ async function decide(r, anew) {
     } else if (v.account_authorization) {
         // The account may see private images, the relay's callers may not: it is used only where anybody may pull.
         const verdict = await ask(r, "verdict", false);
-        if (!verdict.token)
-            return refuse(r, isFinal(verdict.refusal) ? verdict.refusal : noVerdict(v, verdict.refusal));
+        if (!verdict.token) return refuse(r, withoutVerdict(v, verdict.refusal));
         if (grantsPull(verdict.token, v.repository)) who = "account";
     }
 
@@ -85,19 +84,12 @@ function refuse(r, refusal) {
     r.return(403);
 }
 
-/* What waiting does not mend, and what has nothing to do with the verdict. */
-function isFinal(refusal) {
-    return refusal.voice !== "upstream" || (refusal.status >= 400 && refusal.status < 500 && refusal.status !== 429);
-}
-
-function noVerdict(v, refusal) {
-    return {
-        voice: "relay; reason=no-verdict",
-        status: 503,
-        code: "UNAVAILABLE",
-        message: refusal.message + ", so it is not known whether " + v.repository + " is public",
-        retryAfter: refusal.retryAfter || protocol.retryAfterSeconds("", Date.now()),
-    };
+function withoutVerdict(v, refusal) {
+    if (refusal.voice !== "upstream") return refusal;
+    const verdict = protocol.withoutVerdict(refusal, v.repository, Date.now());
+    if (verdict.isFinal) return refusal;
+    verdict.refusal.voice = "relay; reason=no-verdict";
+    return verdict.refusal;
 }
 
 /* A token from what is kept or from the token service; without one, what the caller gets. */
@@ -117,9 +109,7 @@ function tokenRefusal(v, reply, who) {
     }
     const refusal = protocol.refusalOfTokenService(said, v.upstream, Date.now());
     refusal.voice = "upstream";
-    // A page says nothing about the account: something stands before the token service.
-    const isAboutAccount = said.status === 401 || (said.status === 403 && !protocol.isPage(said.contentType));
-    if (who !== "account" || !isAboutAccount) return refusal;
+    if (who !== "account" || !protocol.isAccountRefused(said)) return refusal;
     return {
         voice: "relay; reason=account",
         status: 502,
@@ -225,13 +215,9 @@ function answer(r) {
 /* No upstream answered: nginx could not reach it, or refused the request itself. */
 function ownFailure(r, v) {
     if (r.status === 429) {
-        return {
-            voice: "relay; reason=limit",
-            status: 429,
-            code: "TOOMANYREQUESTS",
-            message: "too many requests from your address",
-            retryAfter: protocol.retryAfterSeconds("", Date.now()),
-        };
+        const refusal = protocol.tooManyFromAddress(Date.now());
+        refusal.voice = "relay; reason=limit";
+        return refusal;
     }
     if (r.status === 502 || r.status === 504) return unreachable(r.status, v.upstream);
     return {
