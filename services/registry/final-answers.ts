@@ -25,7 +25,7 @@ export interface UpstreamRefusal extends Refusal {
 /** What was asked for. */
 export type Kind = "manifests" | "blobs" | "tags" | "referrers";
 
-/** An error body of an upstream that is larger than this is replaced. */
+/** An error body of an upstream of more bytes than this is replaced. */
 export const ERROR_BODY_MAX = 8192;
 
 /** True for what is handed on as it is: content and "not modified", unless a page stands in its place. */
@@ -99,7 +99,6 @@ export function mayHaveErrorBody(said: Said): boolean {
 
 /** https://github.com/opencontainers/distribution-spec, "Error Codes". */
 export function isErrorBody(text: string): boolean {
-    if (text.length > ERROR_BODY_MAX) return false;
     try {
         const body = JSON.parse(text) as { errors?: unknown } | null;
         const errors = body?.errors;

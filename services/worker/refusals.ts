@@ -118,10 +118,12 @@ async function readErrorBody({ body, headers }: Response): Promise<string | unde
     const timer = setTimeout(() => reader.cancel().catch(() => undefined), ERROR_BODY_TIMEOUT_MS);
     const decoder = new TextDecoder();
     let text = "";
+    let bytes = 0;
     try {
-        while (text.length <= ERROR_BODY_MAX) {
+        while (bytes <= ERROR_BODY_MAX) {
             const { value, done } = await reader.read();
             if (done) return isErrorBody(text) ? text : undefined;
+            bytes += value.length;
             text += decoder.decode(value, { stream: true });
         }
         await reader.cancel();

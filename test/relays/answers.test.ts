@@ -237,6 +237,27 @@ describe("The relays' answers", function () {
             assert.ok(!cut.body.includes("é"));
         });
 
+        it("hand on a document of 8192 bytes and none of 8193", async () => {
+            const document = (bytes: number) => {
+                const [start, end] = ['{"errors":[{"code":"DENIED","message":"', '"}]}'];
+                return `${start}${"é".repeat((bytes - start.length - end.length) >> 1)}${"x".repeat((bytes - start.length - end.length) & 1)}${end}`;
+            };
+            for (const [bytes, isHandedOn] of [
+                [8192, true],
+                [8193, false],
+            ] as const) {
+                const body = document(bytes);
+                assert.equal(Buffer.byteLength(body), bytes);
+                const answer = await askOf(
+                    { role: "registry" },
+                    { kind: "status", status: 403, headers: { "content-type": "application/json" }, body },
+                    "GET",
+                    "/v2/library/hello/manifests/1.0",
+                );
+                assert.equal(answer.body === body, isHandedOn);
+            }
+        });
+
         it("say 404 where the registry says 401 to a fresh token too, and show no challenge", async () => {
             for (const [role, path] of [
                 ["registry", "/v2/library/hello/manifests/1.0"],

@@ -120,6 +120,18 @@ describe("The relay's nginx", function () {
     const internal = [...readTemplate("nginx/relay/server.conf").matchAll(/location =? ?(\/_\S+)/g)].map(
         ([, path = ""]) => path,
     );
+    it("says of every answer of its own whose it is", () => {
+        const { cert: certificate, key } = issue(ca, ["vm.example.com"]);
+        const args = { hostname: "vm.example.com", upstreams: UPSTREAMS, keys: {}, tls: { certificate, key } };
+        const conf = relayFiles(args).find(({ path }) => path === "server.conf")?.content ?? "";
+        const [, said = ""] = /\nmap \$uri \$relay_answer \{\n([^}]*)\}/.exec(conf) ?? [];
+        const known = [...said.matchAll(/^ +(\/_answer\S+) +\S/gm)].map(([, path]) => path);
+        assert.deepEqual(
+            known.sort(),
+            internal.filter((path) => path.startsWith("/_answer/") && path !== "/_answer/").sort(),
+        );
+    });
+
     for (const path of internal) {
         it(`has no ${path} for clients, with or without a key`, async () => {
             for (const headers of [{}, PULL]) {

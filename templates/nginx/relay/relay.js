@@ -25,6 +25,9 @@ const PASSED = [
     "ratelimit-remaining",
 ];
 
+/* What an upstream's error body that is looked at begins with in its variable. */
+const HEX = "hex:";
+
 /* SHA-256 of the key that the caller shows, as X-Relay-Key or as the password of HTTP Basic; empty without one. */
 function keyDigest(r) {
     const key = r.headersIn["X-Relay-Key"] || basicPassword(r.headersIn["Authorization"]);
@@ -207,7 +210,7 @@ function answer(r) {
     if (said.status === 416 && range) r.headersOut["Content-Range"] = range;
     if (r.method === "GET" && isPlain && protocol.mayHaveErrorBody(said)) {
         // Which of the two bodies it is, and so its length, is known at its end.
-        v.error_body = " ";
+        v.error_body = HEX;
         delete r.headersOut["Content-Length"];
     }
 }
@@ -270,10 +273,13 @@ function body(r, data, flags) {
         r.done();
         return;
     }
-    if (v.error_body && v.error_body.length <= protocol.ERROR_BODY_MAX + 1) v.error_body += data.toString();
+    // As hex, because a piece may end within a character.
+    const isWanted = v.error_body && v.error_body.length <= HEX.length + 2 * protocol.ERROR_BODY_MAX;
+    if (isWanted) v.error_body += data.toString("hex");
     if (!flags.last) return;
-    const theirs = v.error_body ? v.error_body.slice(1) : "";
-    r.sendBuffer(protocol.isErrorBody(theirs) ? theirs : own, flags);
+    const theirs = Buffer.from((v.error_body || HEX).slice(HEX.length), "hex");
+    const isTheirs = theirs.length <= protocol.ERROR_BODY_MAX && protocol.isErrorBody(theirs.toString());
+    r.sendBuffer(isTheirs ? theirs : own, flags);
 }
 
 function ownAnswer(r) {
