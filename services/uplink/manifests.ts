@@ -107,9 +107,15 @@ export class Manifests {
      * a relay. When that takes too long, or cannot be, and it is known what the tag stood for last, then with that.
      *
      * @param accept The engine's Accept header.
+     * @param orLast False when what a tag stood for last is of no use.
      * @throws Unavailable, UpstreamFault
      */
-    async get(request: RegistryRequest, method: "GET" | "HEAD", accept: string | undefined): Promise<Outcome> {
+    async get(
+        request: RegistryRequest,
+        method: "GET" | "HEAD",
+        accept: string | undefined,
+        orLast = true,
+    ): Promise<Outcome> {
         const types = accept ?? ANY_MANIFEST;
         if (request.reference.startsWith("sha256:")) return await this.byDigest(request, types);
         const key = `${relayPath(request)} ${types}`;
@@ -117,6 +123,7 @@ export class Manifests {
         if (shared && performance.now() < shared.until)
             return await this.complete(shared.outcome, request, method, types);
         const asking = this.once(`${method} ${key}`, () => this.askAndShare(key, request, method, types));
+        if (!orLast) return await asking.outcome;
         const last = this.known.tag(key);
         if (!last && !(await this.engineHas(request))) return await asking.outcome;
         return await this.soon(asking, last, { key, request, method, types });

@@ -587,7 +587,8 @@ describe("Uplink, an upstream's own faults", () => {
                 for (const [other, path] of Object.entries(paths)) {
                     if (other === kind) continue;
                     await bench.get(path);
-                    assert.equal(bench.first.asked(new RegExp(`/${other}/`)).length, 1, other);
+                    // Not the tag that referrers look for as well.
+                    assert.equal(bench.first.asked().filter((asked) => asked.path.startsWith(path)).length, 1, other);
                 }
                 assert.equal((await bench.get(GHCR)).status, kind === "manifests" ? 429 : 200);
             });
