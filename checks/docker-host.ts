@@ -13,7 +13,14 @@ const TIMED_OUT = 124;
 
 /** The parts of the uplink's `/status` that are looked at here. */
 interface UplinkStatus {
-    readonly relays: readonly { readonly name: string; readonly condition: string }[];
+    readonly relays: readonly {
+        readonly name: string;
+        readonly condition: string;
+        /** What each upstream does through it; an uplink of 0.3.0 does not say. */
+        readonly upstreams?: Readonly<Record<string, { readonly condition: string }>>;
+    }[];
+    /** Hosts that upstreams redirect to and no relay follows; an uplink of 0.3.0 does not say. */
+    readonly refusedRedirects?: readonly { readonly upstream: string; readonly host: string; readonly times: number }[];
 }
 
 /**
@@ -55,15 +62,69 @@ export function containerChecks(where: Surroundings, docker: string): Check[] {
             where: docker,
             ask: async () => {
                 const text = await onDocker(where, docker, ["exec", UPLINK, "node", "-e", STATUS]);
-                const { relays } = JSON.parse(text) as UplinkStatus;
-                const told = relays.map(({ name, condition }) => `${name} is ${condition}`).join(", ");
-                const well = relays.filter(({ condition }) => condition === "well");
-                if (well.length === relays.length) return told;
-                const todo = "the rows of the relays say why, or the link between here and there does";
-                throw new Remark(well.length > 0 ? "warning" : "failed", told, todo);
+                return uplinkNote(JSON.parse(text) as UplinkStatus);
             },
         },
     ];
+}
+
+/** One thing that an uplink reports. */
+interface Trouble {
+    readonly state: "warning" | "failed";
+    readonly note: string;
+    readonly todo: string;
+}
+
+/**
+ * What an uplink reports of the relays, and of the upstreams behind them.
+ *
+ * @throws Remark when something is wrong, with all of it.
+ */
+function uplinkNote({ relays, refusedRedirects = [] }: UplinkStatus): string {
+    const conditions = relays.map(({ name, condition }) => `${name} is ${condition}`).join(", ");
+    const troubles = [...relayTrouble(relays), ...upstreamTrouble(relays), ...redirectTrouble(refusedRedirects)];
+    if (troubles.length === 0) return conditions;
+    throw new Remark(
+        troubles.some(({ state }) => state === "failed") ? "failed" : "warning",
+        [conditions, ...troubles.map(({ note }) => note)].filter((note) => note !== "").join("; "),
+        troubles.map(({ todo }) => todo).join("; "),
+    );
+}
+
+function relayTrouble(relays: UplinkStatus["relays"]): Trouble[] {
+    const well = relays.filter(({ condition }) => condition === "well");
+    if (well.length === relays.length) return [];
+    const todo = "the rows of the relays say why, or the link between here and there does";
+    return [{ state: well.length > 0 ? "warning" : "failed", note: "", todo }];
+}
+
+function upstreamTrouble(relays: UplinkStatus["relays"]): Trouble[] {
+    const seen = relays.flatMap(({ name, upstreams = {} }) =>
+        Object.entries(upstreams).map(([upstream, { condition }]) => ({ name, upstream, condition })),
+    );
+    const unwell = seen.filter(({ condition }) => condition !== "well");
+    if (unwell.length === 0) return [];
+    const isLost = unwell.some(({ upstream }) =>
+        seen.every((each) => each.upstream !== upstream || each.condition === "hanging"),
+    );
+    const note = unwell
+        .map(({ name, upstream, condition }) => `${upstream} through ${name} is ${condition}`)
+        .join(", ");
+    const todo =
+        "an upstream that is not well fails behind a relay that answers, or blocks its address: it is asked again by itself";
+    return [{ state: isLost ? "failed" : "warning", note, todo }];
+}
+
+function redirectTrouble(refused: NonNullable<UplinkStatus["refusedRedirects"]>): Trouble[] {
+    if (refused.length === 0) return [];
+    const told = refused.map(({ upstream, host, times }) => `${upstream} to ${host}, ${times} times`).join(", ");
+    const settings = [...new Set(refused.map(({ upstream }) => upstream))].map((name) => {
+        // What is no host name stands for hosts that were not told apart.
+        const hosts = refused.filter(({ upstream, host }) => upstream === name && host.includes("."));
+        return `${name}: [${hosts.map(({ host }) => host).join(", ")}]`;
+    });
+    const todo = `where such a host is the upstream's own, add it in the relays' stack: dockermirror:redirectHosts: { ${settings.join(", ")} }, then pulumi up`;
+    return [{ state: "failed", note: `redirects that no relay follows: ${told}`, todo }];
 }
 
 /**

@@ -2,9 +2,10 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { join } from "node:path";
 import { type RegistryRequest, relayPath } from "../registry/names";
-import type { Descriptors } from "./descriptors";
+import type { Descriptors, Known } from "./descriptors";
 import { Download, type DownloadKit } from "./download";
-import { BlobUnknown } from "./failure";
+import { UpstreamFault } from "./failure";
+import { repositoryOf } from "./manifests";
 import { isMissing } from "./spool";
 
 /** A blob that can be read, up to where it is released. */
@@ -39,7 +40,7 @@ export class Blobs {
     /**
      * Opens a blob for reading. The caller closes it.
      *
-     * @throws BlobUnknown, Unavailable
+     * @throws UpstreamFault, Unavailable
      */
     async open(request: BlobRequest): Promise<BlobSource> {
         const hex = hexOf(request);
@@ -53,21 +54,23 @@ export class Blobs {
             try {
                 return await this.follow(hex, download);
             } catch (error) {
-                // Another repository's "unknown" is not this one's.
-                if (!(error instanceof BlobUnknown) || download.path === relayPath(request)) throw error;
+                // What the upstream says to another repository is nothing to this one.
+                if (!(error instanceof UpstreamFault) || download.path === relayPath(request)) throw error;
                 await download.ended;
             }
         }
     }
 
-    /** The size of a blob, from wherever it is known without the link. */
+    /** The size of a blob, from wherever it is known without the link. Of what is here before what a manifest says. */
     async sizeAtHome(request: BlobRequest): Promise<number | undefined> {
-        const known = this.descriptors.get(request.reference);
-        if (known) return known.size;
         const hex = hexOf(request);
         const found = (await this.openStored(hex)) ?? (await this.openSpooled(hex));
         await found?.close();
-        return found?.size;
+        return found?.size ?? this.downloads.get(hex)?.knownSize ?? this.hint(request)?.size;
+    }
+
+    private hint(request: BlobRequest): Known | undefined {
+        return this.descriptors.get(repositoryOf(request), request.reference);
     }
 
     /** registry's own layout: "docker/registry/v2/blobs" below its root; written by rename, so never half there. */
@@ -104,8 +107,7 @@ export class Blobs {
     }
 
     private start(hex: string, request: BlobRequest): Download {
-        const size = this.descriptors.get(request.reference)?.size;
-        const download = new Download(hex, request, size, this.kit);
+        const download = new Download(hex, request, this.hint(request)?.size, this.kit);
         this.downloads.set(hex, download);
         void download.ended.then(() => this.downloads.delete(hex));
         return download;
@@ -120,7 +122,7 @@ export class Blobs {
             if (file) await this.kit.spool.leave(hex);
         };
         try {
-            const size = await download.opened();
+            await download.opened();
             // Opened before there is anything to read: a whole blob may be evicted as soon as nobody has it open.
             file = await this.kit.spool.readPart(hex);
             // Nothing is promised to the engine before there is a byte to give: until then a failure has a status.
@@ -129,7 +131,8 @@ export class Blobs {
                 ({ round, end } = await download.releasedAfter(position, round));
                 return end;
             };
-            return { from: "link", size, file, releasedAfter, close };
+            // Asked for now: a round with wrong bytes may have had another size.
+            return { from: "link", size: download.knownSize ?? end, file, releasedAfter, close };
         } catch (error) {
             await close();
             throw error;
@@ -141,7 +144,7 @@ export class Blobs {
      * configs would fetch whole images.
      */
     private fetchAhead(request: BlobRequest): void {
-        for (const { digest } of this.descriptors.get(request.reference)?.layers ?? []) {
+        for (const { digest } of this.hint(request)?.layers ?? []) {
             if (digest !== request.reference) this.ahead.set(digest, { ...request, reference: digest });
         }
         this.fetchNextAhead();

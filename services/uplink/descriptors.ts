@@ -1,4 +1,4 @@
-/** What the manifests that passed told about blobs: their sizes, and which belong together. */
+/** What the manifests that passed say about blobs: their sizes, and which belong together. */
 
 /** A blob as a manifest describes it. */
 export interface Descriptor {
@@ -6,9 +6,12 @@ export interface Descriptor {
     readonly size: number;
 }
 
-/** A blob that a manifest named. */
+/** A blob that a manifest of the same repository named. */
 export interface Known {
-    readonly size: number;
+    /**
+     * A hint: anybody can write any size into a manifest of their own. `undefined` when two manifests differ.
+     */
+    readonly size: number | undefined;
     /** The layers of the same image, this one among them; none for a config. */
     readonly layers: readonly Descriptor[];
 }
@@ -18,20 +21,33 @@ const REMEMBERED = 50_000;
 
 const DIGEST = /^sha256:[a-f0-9]{64}$/;
 
-export class Descriptors {
-    private readonly known = new Map<string, Known>();
+/** Of no bytes. */
+const EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
-    /** Learns from the text of a manifest; an index names manifests, not blobs, and teaches nothing. */
-    learn(manifest: Buffer): void {
+export class Descriptors {
+    /** By repository and digest: what one repository's manifest says is nothing to another. */
+    private readonly known = new Map<string, { readonly sizes: Set<number>; layers: readonly Descriptor[] }>();
+
+    /**
+     * Learns from the text of a manifest; an index names manifests, not blobs, and teaches nothing.
+     *
+     * @param repository With its upstream's name.
+     */
+    learn(repository: string, manifest: Buffer): void {
         const { config, layers } = readManifest(manifest);
-        for (const descriptor of config) this.remember(descriptor, []);
-        for (const layer of layers) this.remember(layer, layers);
+        for (const descriptor of config) this.remember(repository, descriptor, []);
+        for (const layer of layers) this.remember(repository, layer, layers);
     }
 
-    private remember({ digest, size }: Descriptor, layers: readonly Descriptor[]): void {
+    private remember(repository: string, { digest, size }: Descriptor, layers: readonly Descriptor[]): void {
+        const key = `${repository} ${digest}`;
+        const found = this.known.get(key) ?? { sizes: new Set(), layers };
+        // Only one blob has no bytes. Two sizes that differ are enough to believe neither.
+        if ((size === 0) === (digest === EMPTY) && found.sizes.size < 2) found.sizes.add(size);
+        found.layers = layers;
         // Taken out and put in again: the Map's order is the order of last use.
-        this.known.delete(digest);
-        this.known.set(digest, { size, layers });
+        this.known.delete(key);
+        this.known.set(key, found);
         if (this.known.size <= REMEMBERED) return;
         for (const oldest of this.known.keys()) {
             this.known.delete(oldest);
@@ -39,8 +55,11 @@ export class Descriptors {
         }
     }
 
-    get(digest: string): Known | undefined {
-        return this.known.get(digest);
+    get(repository: string, digest: string): Known | undefined {
+        const found = this.known.get(`${repository} ${digest}`);
+        if (!found) return undefined;
+        const [size] = found.sizes;
+        return { size: found.sizes.size === 1 ? size : undefined, layers: found.layers };
     }
 }
 

@@ -5,13 +5,14 @@
 import { createHash, type Hash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
 import { type RegistryRequest, relayPath } from "../registry/names";
-import { BlobUnknown, RelayFailure, Unavailable } from "./failure";
-import { type Scope, scopeOf } from "./health";
+import { RelayFailure, Unavailable, UpstreamFault } from "./failure";
+import { type Scope, scopeOf, upstreamOf } from "./health";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
+import { imageOf } from "./passage";
 import { type Piece, Pieces } from "./pieces";
 import type { Relay, RelayAnswer } from "./relay";
-import { type Relays, WRONG_BYTES_WEIGHT } from "./relays";
+import type { Relays } from "./relays";
 import { Signal } from "./signal";
 import type { Slots } from "./slots";
 import type { Spool } from "./spool";
@@ -57,6 +58,13 @@ const HASH_STEP = 1024 * 1024;
 /** Failures in a row without one new byte after which a piece is given up. */
 const FRUITLESS_LIMIT = 6;
 
+/** A manifest's size is not the blob's: another round begins, with this one. `undefined`: it is to be asked for. */
+class SizeOverruled extends Error {
+    constructor(readonly size: number | undefined) {
+        super("a manifest names another size");
+    }
+}
+
 export class Download {
     /** On a relay. */
     readonly path: string;
@@ -66,6 +74,8 @@ export class Download {
     /** Readers that wait for it; what has none gives way to what has. */
     readers = 0;
     private failure: unknown;
+    /** As an answer of a relay says; what a manifest says is a hint alone. */
+    private size: number | undefined;
     private whole = false;
     /** Fresh starts after wrong bytes. A reader that has bytes of an earlier round must not get any of a later one. */
     private round = 0;
@@ -88,32 +98,42 @@ export class Download {
     private noted = 0;
     private saving: Promise<void> = Promise.resolve();
 
-    /** Relays that answered 404, sent the whole blob when asked for a range, or answered 5xx. */
-    private readonly missing = new Set<Relay>();
+    /** Relays through which the upstream refuses, or fails for, this blob: what it answers there. */
+    private readonly refusals = new Map<Relay, number>();
+    private readonly failing = new Map<Relay, number>();
+    /** Relays that do not follow where the upstream redirects to. */
+    private readonly redirects = new Map<Relay, string | undefined>();
+    /** Relays that sent the whole blob when asked for a range, or answered 5xx without saying whose it is. */
     private readonly rangeless = new Set<Relay>();
     private readonly badAnswers = new Map<Relay, { readonly status: number; readonly began: number }>();
+    /** Relays through which the upstream says nothing to this blob. */
+    private readonly hanging = new Set<Relay>();
     private suspicion = new Suspicion(false);
 
     /**
      * @param hex The blob's SHA-256.
      * @param request Whose it is, for the path on a relay.
-     * @param size Its size, where a manifest told.
+     * @param hint Its size, as a manifest of its repository says.
      */
     constructor(
         private readonly hex: string,
         request: RegistryRequest,
-        private size: number | undefined,
+        private hint: number | undefined,
         private readonly kit: DownloadKit,
     ) {
         this.path = relayPath(request);
         this.scope = scopeOf(request);
-        this.pieces = new Pieces(size, kit.limits.pieceBytes);
+        this.pieces = new Pieces(hint || undefined, kit.limits.pieceBytes);
         this.ended = this.run();
     }
 
-    /** The size, as soon as it is known and the file can be opened. Throws what the download failed with. */
-    async opened(): Promise<number> {
+    /** Waits until the size is known and the file can be opened. Throws what the download failed with. */
+    async opened(): Promise<void> {
         while (this.size === undefined || !this.handle) await this.next();
+    }
+
+    /** The size, once a relay has said it. */
+    get knownSize(): number | undefined {
         return this.size;
     }
 
@@ -151,16 +171,18 @@ export class Download {
     }
 
     private async run(): Promise<void> {
-        const { spool, log } = this.kit;
+        const { spool, log, relays } = this.kit;
         try {
             await this.open();
             try {
+                const wrong = relays.wrong.get(this.path);
+                if (wrong) throw new UpstreamFault(502, wrong);
                 while (!(await this.attempt())) await this.startAgain();
             } finally {
                 await this.saveProgress();
                 await this.file.close();
             }
-            for (const relay of this.suspicion.right()) this.blame(relay);
+            for (const relay of this.suspicion.right()) relay.liedAbout(`sha256:${this.hex}`, "wrong digest");
             await spool.complete(this.hex);
             this.released = this.size ?? 0;
             this.whole = true;
@@ -177,12 +199,14 @@ export class Download {
         const { spool, limits } = this.kit;
         const { file, progress } = await spool.openPart(this.hex);
         this.handle = file;
-        if (progress?.pieceBytes === limits.pieceBytes && (this.size ?? progress.size) === progress.size) {
-            this.size = progress.size;
+        if (progress?.pieceBytes === limits.pieceBytes && progress.have.some((bytes) => bytes > 0)) {
+            // Of another run, and of whichever relay it had asked first: a hint as well, until a relay says it again.
+            this.hint = progress.size;
             this.pieces = new Pieces(progress.size, limits.pieceBytes, progress.have);
-            this.suspicion = new Suspicion(this.pieces.bytes > 0);
+            this.suspicion = new Suspicion(true);
+            if (this.pieces.contiguous() === progress.size) this.size = progress.size;
+            await spool.reserve(this.hex, progress.size);
         }
-        if (this.size !== undefined) await spool.reserve(this.hex, this.size);
         this.progressed.notify();
     }
 
@@ -194,8 +218,32 @@ export class Download {
         const part = (work: Promise<void>) => work.catch((error) => failed.abort(error));
         await Promise.all([part(this.fetch(signal, part)), part(this.hashInOrder(signal))]);
         await this.saving;
+        if (!this.stopped.signal.aborted && signal.reason instanceof SizeOverruled) {
+            await this.begin(signal.reason.size);
+            return await this.attempt();
+        }
         signal.throwIfAborted();
         return this.hash.digest("hex") === this.hex;
+    }
+
+    /** From the first byte, with what is known of the size. */
+    private async begin(size: number | undefined): Promise<void> {
+        this.size = size;
+        this.hint = undefined;
+        this.pieces = new Pieces(size, this.kit.limits.pieceBytes);
+        this.hash = createHash("sha256");
+        this.hashed = 0;
+        this.released = 0;
+        this.useRanges = false;
+        // In place: readers that have no byte yet keep the file open and stay.
+        await this.file.truncate(0);
+        if (size !== undefined) await this.kit.spool.reserve(this.hex, size);
+        this.progressed.notify();
+    }
+
+    /** What a relay or, as long as none has, a manifest says. */
+    private get expectedSize(): number | undefined {
+        return this.size ?? (this.hint || undefined);
     }
 
     private async fetch(signal: AbortSignal, part: (work: Promise<void>) => Promise<void>): Promise<void> {
@@ -203,7 +251,7 @@ export class Download {
         const workers = [first];
         // The first request goes alone until it is known how large the blob is and whether the relay honours ranges:
         // a relay that does not would send the whole blob five times.
-        if (this.size !== undefined && this.kit.relays.first(this.scope)?.ranges) this.useRanges = true;
+        if (this.expectedSize !== undefined && this.kit.relays.first(this.scope)?.ranges) this.useRanges = true;
         await Promise.race([first, this.rangesKnown(signal)]);
         const others = Math.min(this.kit.limits.ranges, this.pieces.count) - 1;
         for (let count = 0; count < others; count++) workers.push(part(this.worker(signal)));
@@ -250,7 +298,10 @@ export class Download {
                 if (!(error instanceof RelayFailure)) throw error;
                 failed = relay;
                 fruitless = this.fetched > before ? 0 : fruitless + 1;
+                if (error.kind === "hang" && this.fetched === 0) this.hanging.add(relay);
                 if (fruitless >= FRUITLESS_LIMIT) {
+                    const status = this.failing.get(relay);
+                    if (status !== undefined) throw this.fault(status);
                     throw new Unavailable(503, `no relay gets on with the blob: ${relay.name} ${error.message}`, 1);
                 }
             }
@@ -258,47 +309,86 @@ export class Download {
         return true;
     }
 
-    /** A download that has begun waits some time for a relay; one that has nothing yet says so at once. */
+    /**
+     * A download that has begun waits some time for a relay; one that has nothing yet says so at once, and is not asked
+     * for twice where it was not to be had.
+     */
     private async nextRelay(failed: Relay | undefined, signal: AbortSignal): Promise<Relay> {
         const { relays, limits } = this.kit;
-        const { sole, liars } = this.suspicion;
+        const { sole, wrongAlone } = this.suspicion;
         const others = sole && sole !== failed ? relays.all.filter((relay) => relay !== sole) : [];
-        const avoid = new Set([...this.missing, ...(failed ? [failed] : []), ...others]);
+        const avoid = new Set([...(failed ? [failed] : []), ...others]);
         const deadline = performance.now() + limits.patienceMs;
         for (;;) {
             signal.throwIfAborted();
-            const relay = await relays.next(this.scope, avoid, liars);
+            const failing = this.fetched === 0 ? [...this.failing.keys(), ...this.hanging] : [];
+            const refusing = [...this.refusals.keys(), ...this.redirects.keys()];
+            const relay = await relays.next(this.scope, avoid, new Set([...wrongAlone, ...refusing, ...failing]));
             if (relay) {
                 this.suspicion.chosen(relay);
                 return relay;
             }
+            this.concludeRefused();
+            if (wrongAlone.size > 0) throw this.allWrong();
             const left = deadline - performance.now();
-            if (this.fetched === 0 || left <= 0) throw relays.unavailable(this.scope);
+            if (this.fetched === 0 || left <= 0) throw this.unavailable();
             await relays.change(left, signal);
         }
     }
 
+    /** No relay can be asked any more: throws what the upstream says to that, if it said something. */
+    private concludeRefused(): void {
+        const [refusal] = this.refusals.values();
+        if (refusal !== undefined) throw this.fault(refusal);
+        const [failing] = this.fetched === 0 ? this.failing.values() : [];
+        if (failing !== undefined) throw this.fault(failing);
+        const [redirect] = this.redirects;
+        if (!redirect) return;
+        throw new Unavailable(502, this.kit.relays.redirects.note(upstreamOf(this.scope), redirect[1]));
+    }
+
+    private unavailable(): Unavailable {
+        const [bad] = this.badAnswers;
+        return this.kit.relays.unavailable(this.scope, bad && { relay: bad[0], status: bad[1].status });
+    }
+
+    private fault(status: number): UpstreamFault {
+        const what = `sha256:${this.hex} of ${imageOf(this.path)}`;
+        const said = status === 404 ? "has no blob" : `answers ${status} to the blob`;
+        return new UpstreamFault(status, `${upstreamOf(this.scope)} ${said} ${what}`);
+    }
+
     private async receive(relay: Relay, piece: Piece, signal: AbortSignal): Promise<void> {
         const from = piece.start + piece.have;
-        const plain = this.rangeless.has(relay) || (from === 0 && this.size !== undefined && this.pieces.count <= 1);
+        const plain =
+            this.rangeless.has(relay) || (from === 0 && this.expectedSize !== undefined && this.pieces.count <= 1);
         const headers: Record<string, string> = plain ? {} : { range: `bytes=${from}-${piece.end - 1}` };
         const release = await this.kit.slots.take(() => this.readers > 0);
         try {
             signal.throwIfAborted();
-            const request = relay.request({ method: "GET", path: this.path, headers, signal });
-            const answer = await this.kit.relays.watched(request);
-            if (answer.status === 206) await this.takeRange(relay, piece, from, answer, signal);
+            const { path, scope } = this;
+            const answer = await this.kit.relays.watched(relay, { method: "GET", path, scope, headers, signal });
+            if (answer.verdict.of !== "good") await this.takeRefusal(relay, answer);
+            else if (answer.status === 206) await this.takeRange(relay, piece, from, answer, signal);
             else if (answer.status === 200) await this.takeWhole(relay, plain, answer, signal);
-            else await this.takeRefusal(relay, answer);
+            else if (answer.status === 416) await this.takeNoRange(relay, from, plain, answer);
+            else {
+                await relay.discard(answer);
+                throw relay.failed(new RelayFailure("protocol", `answers ${answer.status} to a blob`), answer.began);
+            }
         } finally {
             release();
         }
-        relay.goodAnswer();
         // This one could: so what the others answered was their own failure, not the upstream's.
         for (const [other, bad] of this.badAnswers) {
             if (other !== relay) other.failed(new RelayFailure("upstream", `answers ${bad.status}`), bad.began);
         }
         this.badAnswers.clear();
+        for (const [other, status] of [...this.refusals, ...this.failing]) {
+            other.passage(this.scope).failed(imageOf(this.path), `answers ${status}`);
+        }
+        this.refusals.clear();
+        this.failing.clear();
     }
 
     /** An answer to a range. ETags are not compared: they differ between a CDN's edges, and the digest decides. */
@@ -338,41 +428,72 @@ export class Download {
         await this.write(relay, answer, 0, total, signal);
     }
 
-    private async takeRefusal(relay: Relay, answer: RelayAnswer): Promise<void> {
-        const { status, headers, began } = answer;
+    /** The range is not within the blob: it has no bytes at all, or the size that was expected is wrong. */
+    private async takeNoRange(relay: Relay, from: number, plain: boolean, answer: RelayAnswer): Promise<void> {
         await relay.discard(answer);
+        const said = /^bytes \*\/(\d+)$/.exec(String(answer.headers["content-range"]))?.[1];
+        const total = said === undefined ? undefined : Number(said);
         // The only range of nothing is no range (RFC 9110 15.5.17).
-        if (status === 416 && headers["content-range"] === "bytes */0") {
-            await this.learnSize(relay, 0, answer);
-            return;
+        if (total === 0) return await this.learnSize(relay, 0, answer);
+        if (this.size === undefined && from > 0) {
+            this.suspicion.contributed(relay);
+            throw new SizeOverruled(total);
         }
-        if (status === 404) {
-            this.missing.add(relay);
-            if (this.kit.relays.all.every((each) => this.missing.has(each) || each.condition() === "down")) {
-                throw new BlobUnknown(`sha256:${this.hex} is unknown to ${relay.name}'s upstream`);
-            }
-        } else if (status === 429) {
-            relay.throttled(this.scope, headers["retry-after"]?.toString());
-        } else if (status >= 500) {
-            this.badAnswers.set(relay, { status, began });
-            relay.badAnswer(status, began);
-        } else {
-            throw relay.failed(new RelayFailure("protocol", `answers ${status} to a blob`), began);
+        if (from === 0 && !plain) {
+            // Nothing, or more than nothing: the plain answer says which.
+            this.rangeless.add(relay);
+            throw new RelayFailure("protocol", "refuses a range from the first byte");
+        }
+        throw relay.failed(new RelayFailure("protocol", "answers 416 to a blob"), answer.began);
+    }
+
+    /** Anything but the blob. Always throws: RelayFailure where it is worth to go on. */
+    private async takeRefusal(relay: Relay, answer: RelayAnswer): Promise<never> {
+        const { status, began, verdict } = answer;
+        await relay.discard(answer);
+        switch (verdict.of) {
+            case "refused":
+                // A blob that one relay's upstream does not have, another's may: a copy in another region is behind.
+                if (status !== 404 && !verdict.meansTheRelay) throw this.fault(status);
+                this.refusals.set(relay, status);
+                break;
+            case "own":
+                this.refusals.set(relay, status);
+                break;
+            case "failing":
+                this.failing.set(relay, status);
+                break;
+            case "redirect":
+                this.redirects.set(relay, verdict.host);
+                break;
+            case "unreachable":
+                if (this.fetched === 0) this.hanging.add(relay);
+                break;
+            case "unknown":
+                this.badAnswers.set(relay, { status, began });
+                relay.badAnswer(status, began);
+                break;
         }
         throw new RelayFailure("upstream", `answers ${status}`);
     }
 
     private async learnSize(relay: Relay, total: number, answer: RelayAnswer): Promise<void> {
-        if (this.size === undefined) {
-            this.size = total;
-            this.pieces.setSize(total);
-            await this.kit.spool.reserve(this.hex, total);
-            this.progressed.notify();
-            this.arrived.notify();
-        } else if (this.size !== total) {
+        if (this.size === total) return;
+        if (this.size !== undefined) {
             await relay.discard(answer);
             throw new RelayFailure("protocol", `says ${total} bytes where ${this.size} are expected`);
         }
+        // Who says a size has a part in the outcome, if it is the only one: a blob of nothing has no bytes.
+        this.suspicion.contributed(relay);
+        if (this.hint !== undefined && this.hint !== total) {
+            await relay.discard(answer);
+            throw new SizeOverruled(total);
+        }
+        this.size = total;
+        if (!this.hint) this.pieces.setSize(total);
+        await this.kit.spool.reserve(this.hex, total);
+        this.progressed.notify();
+        this.arrived.notify();
     }
 
     private async write(relay: Relay, answer: RelayAnswer, from: number, end: number, signal: AbortSignal) {
@@ -438,44 +559,35 @@ export class Download {
         this.progressed.notify();
     }
 
-    /** After wrong bytes: names who sent them, forgets them, and begins another round. */
+    /**
+     * After wrong bytes: forgets them, and begins another round, from another relay. Nobody is blamed before that one has
+     * the right ones.
+     */
     private async startAgain(): Promise<void> {
-        const { log, relays, limits } = this.kit;
-        const verdict = this.suspicion.wrong();
-        if ("liar" in verdict) {
-            this.blame(verdict.liar);
-        } else {
-            const names = verdict.suspects.map(({ name }) => name);
-            log("error", "wrong bytes from one of several", { digest: `sha256:${this.hex}`, relays: names });
-        }
+        const { log, relays } = this.kit;
+        const suspects = this.suspicion.wrong();
+        const digest = `sha256:${this.hex}`;
+        const message = suspects.length > 1 ? "wrong bytes from one of several" : "wrong bytes, another relay is asked";
+        log("error", message, { digest, relays: suspects.map(({ name }) => name) });
         this.round += 1;
-        this.hash = createHash("sha256");
-        this.hashed = 0;
-        this.released = 0;
-        this.pieces = new Pieces(this.size, limits.pieceBytes);
-        // In place: readers that have no byte yet keep the file open and stay.
-        await this.file.truncate(0);
-        if (this.round > relays.all.length || relays.all.every((relay) => this.suspicion.liars.has(relay))) {
-            throw new Unavailable(502, `every relay hands out wrong bytes for sha256:${this.hex}`);
+        // Whoever sent other bytes may have said another size as well.
+        await this.begin(undefined);
+        const { wrongAlone } = this.suspicion;
+        const other = await relays.next(this.scope, new Set(), wrongAlone);
+        if (this.round > relays.all.length + 1 || !other) {
+            throw this.allWrong();
         }
-        this.progressed.notify();
     }
 
-    private blame(relay: Relay): void {
-        const digest = `sha256:${this.hex}`;
-        this.kit.metrics.wrongBytes.inc({ relay: relay.name });
-        this.kit.log("error", "relay hands out wrong bytes", { relay: relay.name, digest });
-        relay.failed(
-            new RelayFailure("wrong-bytes", `wrong bytes for ${digest}`),
-            performance.now(),
-            WRONG_BYTES_WEIGHT,
-        );
+    private allWrong(): UpstreamFault {
+        const what = `sha256:${this.hex}`;
+        return this.kit.relays.allWrong(this.path, this.scope, what, [...this.suspicion.wrongAlone], "wrong digest");
     }
 
     /** One at a time. A note that cannot be written costs a second fetch after a restart, nothing else. */
     private saveProgress(): Promise<void> {
         const { kit } = this;
-        const progress = this.pieces.progress();
+        const progress = this.size === undefined ? undefined : this.pieces.progress();
         if (!progress) return this.saving;
         this.noted = this.fetched;
         this.saving = this.saving

@@ -8,6 +8,7 @@
  * - `crawl`: bytes, but far too few, while another relay was free
  * - `key`: the relay refuses our key
  * - `upstream`: the relay could not get it from the upstream (5xx)
+ * - `hang`: the relay answers, but the upstream behind it says nothing: not counted as the relay's
  * - `protocol`: an answer that makes no sense for the question
  * - `wrong-bytes`: contents with a wrong digest
  */
@@ -19,6 +20,7 @@ export type FailureKind =
     | "crawl"
     | "key"
     | "upstream"
+    | "hang"
     | "protocol"
     | "wrong-bytes";
 
@@ -44,8 +46,16 @@ export class Unavailable extends Error {
     }
 }
 
-/** The upstream has no such blob. */
-export class BlobUnknown extends Error {}
+/** What the upstream says, or does, to this one image: passed on, and held against nobody. */
+export class UpstreamFault extends Error {
+    constructor(
+        /** As the upstream answered; 502 for contents that are wrong. */
+        readonly status: number,
+        message: string,
+    ) {
+        super(message);
+    }
+}
 
 const KINDS: Readonly<Record<string, FailureKind>> = {
     ETIMEDOUT: "silent",
@@ -57,6 +67,11 @@ const KINDS: Readonly<Record<string, FailureKind>> = {
     ECONNRESET: "cut",
     EPIPE: "cut",
 };
+
+/** True when a connection was there, and no answer came on it. */
+export function isAnswerTimeout(error: unknown): boolean {
+    return error instanceof Error && "code" in error && error.code === "UND_ERR_HEADERS_TIMEOUT";
+}
 
 /** The failure behind an error of undici, TLS, DNS or a socket. */
 export function asRelayFailure(error: unknown): RelayFailure {

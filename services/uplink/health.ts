@@ -22,6 +22,38 @@ export function scopeOf({ upstream, kind }: Pick<RegistryRequest, "upstream" | "
     return `${upstream.name} ${kind}`;
 }
 
+/** The upstream that a scope is about. */
+export function upstreamOf(scope: Scope): string {
+    return scope.slice(0, scope.lastIndexOf(" "));
+}
+
+/** A rest that becomes longer with each incident, up to a limit. */
+export class Rest {
+    private incidents = 0;
+    private until = 0;
+    lastIncident = Number.NEGATIVE_INFINITY;
+
+    constructor(private readonly times: RestTimes) {}
+
+    /** Begins a rest, or lengthens it. `weight`: how many ordinary incidents it counts for. */
+    begin(now: number, weight = 1): void {
+        if (now - this.lastIncident > this.times.forgiveMs) this.incidents = 0;
+        this.incidents += weight;
+        this.lastIncident = now;
+        this.until = now + Math.min(this.times.restMs * 2 ** (this.incidents - 1), this.times.restMaxMs);
+    }
+
+    /** Ends it at once; the next one is as long as if this had not ended early. */
+    end(): void {
+        this.until = 0;
+    }
+
+    /** Milliseconds left. */
+    left(now: number): number {
+        return Math.max(0, this.until - now);
+    }
+}
+
 /**
  * - `well`: used in its order
  * - `resting`: answers, but failed lately: used only when no relay is well
@@ -30,15 +62,16 @@ export function scopeOf({ upstream, kind }: Pick<RegistryRequest, "upstream" | "
  */
 export type Condition = "well" | "resting" | "suspect" | "down";
 
-/** The health of one relay. */
+/** The health of one relay itself; what an upstream does through it is {@link UpstreamHealth}. */
 export class Health {
-    private incidents = 0;
-    private lastIncident = Number.NEGATIVE_INFINITY;
+    private readonly rest: Rest;
     private answers: "yes" | "unknown" | "no" = "yes";
-    private restsUntil = 0;
     private readonly throttledUntil = new Map<Scope, number>();
+    private limitedUntil = 0;
 
-    constructor(private readonly times: RestTimes) {}
+    constructor(times: RestTimes) {
+        this.rest = new Rest(times);
+    }
 
     /**
      * Counts a failure of something that began at `began`. Requests that were under way when a relay was found failing
@@ -49,12 +82,9 @@ export class Health {
      * @returns False when it belongs to an incident already counted.
      */
     incident(now: number, began: number, answers: "unknown" | "no", weight = 1): boolean {
-        if (began < this.lastIncident) return false;
-        if (now - this.lastIncident > this.times.forgiveMs) this.incidents = 0;
-        this.incidents += weight;
-        this.lastIncident = now;
+        if (began < this.rest.lastIncident) return false;
+        this.rest.begin(now, weight);
         this.answers = answers;
-        this.restsUntil = now + Math.min(this.times.restMs * 2 ** (this.incidents - 1), this.times.restMaxMs);
         return true;
     }
 
@@ -75,27 +105,32 @@ export class Health {
     condition(now: number): Condition {
         if (this.answers === "unknown") return "suspect";
         if (this.answers === "no") return "down";
-        return now < this.restsUntil ? "resting" : "well";
+        return this.rest.left(now) > 0 ? "resting" : "well";
     }
 
     /** Milliseconds of rest left. */
     restLeft(now: number): number {
-        return Math.max(0, this.restsUntil - now);
+        return this.rest.left(now);
     }
 
-    /** Remembers a 429. */
+    /** Remembers a limit of the relay's own, or of what stands before it: it is about everything. */
+    limit(until: number): void {
+        this.limitedUntil = Math.max(this.limitedUntil, until);
+    }
+
+    /** Remembers a 429 of an upstream. */
     throttle(scope: Scope, until: number): void {
         this.throttledUntil.set(scope, Math.max(this.throttledUntil.get(scope) ?? 0, until));
     }
 
     /** Milliseconds for which the relay must not be asked for `scope`. */
     throttleLeft(scope: Scope, now: number): number {
-        return Math.max(0, (this.throttledUntil.get(scope) ?? 0) - now);
+        return Math.max(0, this.limitedUntil - now, (this.throttledUntil.get(scope) ?? 0) - now);
     }
 
-    /** Milliseconds left of each throttle that is not over. */
-    throttles(now: number): Map<Scope, number> {
-        const left = [...this.throttledUntil.keys()].map((scope) => [scope, this.throttleLeft(scope, now)] as const);
-        return new Map(left.filter(([, ms]) => ms > 0));
+    /** Milliseconds left of each throttle that is not over; `everything` for the relay's own limit. */
+    throttles(now: number): Map<Scope | "everything", number> {
+        const all = [["everything", this.limitedUntil] as const, ...this.throttledUntil];
+        return new Map(all.map(([scope, until]) => [scope, until - now] as const).filter(([, ms]) => ms > 0));
     }
 }

@@ -10,6 +10,31 @@ export class Metrics {
     readonly relayFailures = this.counter("relay_failures_total", "Failures that rested a relay", ["relay", "kind"]);
     readonly wrongBytes = this.counter("wrong_bytes_total", "Contents of a relay that had a wrong digest", ["relay"]);
     readonly relayUsable = this.gauge("relay_usable", "1 when the relay is used, 0 while it rests", ["relay"]);
+    readonly upstreamUsable = this.gauge(
+        "relay_upstream_usable",
+        "1 when the relay is used for the upstream, 0 while the upstream hangs or rests there",
+        ["relay", "upstream"],
+    );
+    readonly upstreamFailures = this.counter(
+        "relay_upstream_failures_total",
+        "Failures of an upstream that rested a relay for that upstream alone",
+        ["relay", "upstream", "kind"],
+    );
+    readonly upstreamWrongBytes = this.counter(
+        "upstream_wrong_bytes_total",
+        "Contents that have a wrong digest through every relay",
+        ["upstream"],
+    );
+    readonly refusedRedirects = this.counter(
+        "refused_redirects_total",
+        "Answers lost because no relay follows the upstream's redirect to this host",
+        ["upstream", "host"],
+    );
+    readonly staleAnswers = this.counter(
+        "stale_answers_total",
+        "Tags answered with the digest that they had last, because the upstream could not be asked in time",
+        ["upstream"],
+    );
     /** Unix time; a relay whose certificate was not seen yet has none. */
     readonly certificateExpires = this.gauge(
         "relay_certificate_expires_seconds",

@@ -6,7 +6,7 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { type RegistryRequest, relayPath } from "../registry/names";
-import { Unavailable } from "./failure";
+import { Unavailable, UpstreamFault } from "./failure";
 import { scopeOf } from "./health";
 import { KeptFiles } from "./kept-files";
 import type { Log } from "./log";
@@ -155,7 +155,7 @@ export class Referrers {
         try {
             return await ask();
         } catch (error) {
-            if (error instanceof Unavailable) return refusal(error.status);
+            if (error instanceof Unavailable || error instanceof UpstreamFault) return refusal(error.status);
             const { upstream, repository, reference } = request;
             const text = error instanceof Error ? error.stack : String(error);
             this.kit.log("error", "referrers failed", { upstream: upstream.name, repository, reference, error: text });
@@ -196,7 +196,7 @@ export class Referrers {
             kind: "manifests",
             reference: request.reference.replace(":", "-"),
         };
-        const head = await this.kit.manifests.get(tag, "HEAD", INDEX);
+        const head = await this.kit.manifests.get(tag, "HEAD", INDEX, false);
         if (!("digest" in head)) return refusal(head.status);
         const { status, body } = await this.kit.manifests.get({ ...tag, reference: head.digest }, "GET", INDEX);
         if (status !== 200 || !body) return refusal(status);

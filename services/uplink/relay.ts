@@ -3,12 +3,17 @@ import { createSecureContext, rootCertificates } from "node:tls";
 import { type Dispatcher, Pool } from "undici";
 import { anyAddressConnector, CONNECT_TIMES, type ConnectTimes } from "../connection/connector";
 import { pinnedLookup, rememberingLookup } from "../connection/lookup";
+import { retryAfterSeconds } from "../registry/retry-after";
 import { ShownCertificate } from "./certificate";
 import type { RelayConfig } from "./config";
-import { asRelayFailure, RelayFailure } from "./failure";
-import { type Condition, Health, type RestTimes, type Scope } from "./health";
+import { asRelayFailure, isAnswerTimeout, RelayFailure } from "./failure";
+import { type Condition, Health, type RestTimes, type Scope, upstreamOf } from "./health";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
+import { type Passage, type ProbeOutcome, probePath } from "./passage";
+import { Passages } from "./passages";
+import { Throughput } from "./throughput";
+import { isMarked, judge, type Verdict } from "./verdict";
 
 /**
  * How long things may take. All times in milliseconds. A relay is 300 ms away, and packets to it get lost: each time is
@@ -19,15 +24,17 @@ export interface RelayTimes extends RestTimes, ConnectTimes {
     readonly answerMs: number;
     /** A probe of `/v2/`, which the relay answers by itself. */
     readonly probeMs: number;
+    /** The same for a probe that the upstream must answer: the relay may have a token to fetch first. */
+    readonly upstreamProbeMs: number;
     /** A user's request that has waited this long makes the uplink probe every relay. */
     readonly suspectMs: number;
+    /** A tag whose last digest is known at home is answered with that after this long. */
+    readonly homeMs: number;
     /** No byte for this long in mid-answer is a stall. */
     readonly stallMs: number;
     /** Fewer than `crawlBytes` in this long is a crawl. */
     readonly crawlMs: number;
     readonly crawlBytes: number;
-    /** Rest after a 429 that names no time. */
-    readonly throttleMs: number;
     /** A relay whose certificate was not seen for `certificateMs` is probed; looked after every `lookMs`. */
     readonly certificateMs: number;
     readonly lookMs: number;
@@ -39,13 +46,14 @@ export const RELAY_TIMES: RelayTimes = {
     // Beside the connection's own times. At a round trip of 300 ms a lost packet is sent again after some 0.9 s, and once
     // more 1.8 s later (RFC 6298).
     probeMs: 4_000,
+    upstreamProbeMs: 5_000,
     // A new connection and an answer take 0.9 s there, 1.9 s when a SYN is lost: a probe too many costs one request.
     suspectMs: 1_500,
+    homeMs: 2_500,
     // Two losses of one packet, as for a probe, and no more: the other relay goes on at the same byte.
     stallMs: 3_000,
     crawlMs: 10_000,
     crawlBytes: 64 * 1024,
-    throttleMs: 60_000,
     certificateMs: 6 * 60 * 60 * 1000,
     lookMs: 15 * 60 * 1000,
     restMs: 1_000,
@@ -53,8 +61,8 @@ export const RELAY_TIMES: RelayTimes = {
     forgiveMs: 120_000,
 };
 
-/** Connections kept to one relay: ranges of several blobs, and room for manifests beside them. */
-const CONNECTIONS = 32;
+/** Connections kept to one relay: ranges of several blobs, and room for manifests of more than one upstream beside them. */
+const CONNECTIONS = 64;
 
 /** How long an idle connection is kept; a TLS handshake over a far link costs two round trips. */
 const KEEP_ALIVE_MS = 55_000;
@@ -74,9 +82,9 @@ export interface RelayRequest {
     readonly method: "GET" | "HEAD";
     /** Path and query. */
     readonly path: string;
+    readonly scope: Scope;
     readonly headers?: Readonly<Record<string, string>>;
     readonly signal?: AbortSignal | undefined;
-    readonly answerMs?: number;
 }
 
 /** An answer whose body is still to be read, by {@link Relay.bytes} or {@link Relay.text}. */
@@ -86,6 +94,8 @@ export interface RelayAnswer {
     readonly body: Dispatcher.ResponseData["body"];
     /** When the request began, for {@link Relay.failed}. */
     readonly began: number;
+    /** Whose answer it is; never the relay's own fault. */
+    readonly verdict: Exclude<Verdict, { of: "relay" }>;
 }
 
 export class Relay {
@@ -96,12 +106,12 @@ export class Relay {
     readonly failures: NotedFailure[] = [];
     private readonly certificate: ShownCertificate;
     private pool: Pool;
+    readonly passages: Passages;
+    /** Whether its answers say whose they are. */
+    private marks = false;
     private lastByte = Number.NEGATIVE_INFINITY;
-    private received = 0;
+    private readonly throughput = new Throughput();
     private answersOpen = 0;
-    private windowStart = 0;
-    private windowBytes = 0;
-    private rate = 0;
     private badAnswers = 0;
     private probing: Promise<void> | undefined;
     private probeTimer: NodeJS.Timeout | undefined;
@@ -119,6 +129,10 @@ export class Relay {
     ) {
         this.name = config.name;
         this.health = new Health(times);
+        this.passages = new Passages(config.name, times, log, metrics, changed, {
+            probe: (upstream, answerMs) => this.probeUpstream(upstream, answerMs),
+            delivers: () => performance.now() - this.lastByte < times.stallMs,
+        });
         // One context for all connections: reading the 150 public roots takes milliseconds each time.
         // Without a CA of the relay's own Node's default stays, which has what NODE_EXTRA_CA_CERTS adds.
         const secureContext = createSecureContext(config.ca ? { ca: [...rootCertificates, config.ca] } : {});
@@ -142,28 +156,97 @@ export class Relay {
     }
 
     /**
-     * Sends a request and waits for the headers of the answer.
+     * Sends a request and waits for the headers of the answer. What the answer says of the relay's and the upstream's
+     * health has been counted then; what only another relay's answer can tell is the caller's to count.
      *
-     * @throws RelayFailure when none came, or when the relay refuses the key. It has been counted already.
+     * @throws RelayFailure when none came, or when it is the relay's own fault. It has been counted already.
      */
     async request(request: RelayRequest): Promise<RelayAnswer> {
+        const passage = this.passage(request.scope);
+        const leave = await passage.enter(request.signal);
         const began = performance.now();
+        const answered = passage.health.waits(began);
         try {
-            const answer = await this.send(request);
-            const problem = refusal(answer);
-            if (problem) {
+            const answer = await this.send(request, this.times.answerMs);
+            const verdict = this.judge(answer);
+            if (verdict.of === "relay") {
                 await discard(answer.body);
-                throw problem;
+                throw verdict.failure;
             }
-            this.lastByte = performance.now();
-            return { status: answer.statusCode, headers: answer.headers, body: answer.body, began };
+            const { statusCode: status, headers, body } = answer;
+            this.note(verdict, request, headers, began);
+            return { status, headers, body, began, verdict };
         } catch (error) {
             if (request.signal?.aborted) throw error;
-            throw this.failed(error, began);
+            if (!isAnswerTimeout(error) || !(await this.isThere())) throw this.failed(error, began);
+            // The relay is there: what says nothing is the upstream behind it.
+            passage.unanswered(began);
+            throw new RelayFailure("hang", `${upstreamOf(request.scope)} says nothing`);
+        } finally {
+            answered();
+            leave();
         }
     }
 
-    private async send(request: RelayRequest): Promise<Dispatcher.ResponseData> {
+    /** What an answer tells by itself. */
+    private note(verdict: Verdict, { scope }: RelayRequest, headers: RelayAnswer["headers"], began: number): void {
+        const passage = this.passage(scope);
+        const retryAfter = headers["retry-after"]?.toString();
+        switch (verdict.of) {
+            case "good":
+                this.badAnswers = 0;
+                passage.answered();
+                passage.health.good();
+                break;
+            case "refused":
+            case "failing":
+                this.badAnswers = 0;
+                passage.answered();
+                break;
+            case "throttled":
+                passage.answered();
+                this.throttled(scope, retryAfter);
+                break;
+            case "limited":
+                this.throttled("everything", retryAfter);
+                break;
+            case "unreachable":
+                passage.unanswered(began);
+                break;
+        }
+    }
+
+    private judge({ statusCode: status, headers }: Dispatcher.ResponseData): Verdict {
+        this.lastByte = performance.now();
+        if (isMarked({ status, headers })) this.marks = true;
+        // An older release again: nothing before a relay could answer so.
+        else if (status === 206) this.marks = false;
+        return judge({ status, headers }, this.marks);
+    }
+
+    /** What the upstream of a scope does through this relay. */
+    passage(scope: Scope): Passage {
+        return this.passages.of(upstreamOf(scope));
+    }
+
+    /** Asks an upstream something, through this relay. */
+    private async probeUpstream(upstream: string, answerMs: number): Promise<ProbeOutcome> {
+        if (this.condition() === "down") return "unclear";
+        try {
+            const answer = await this.send({ method: "HEAD", path: probePath(upstream) }, answerMs);
+            await discard(answer.body);
+            const verdict = this.judge(answer);
+            if (verdict.of === "relay" || verdict.of === "limited") return "unclear";
+            return verdict.of === "unreachable" || verdict.of === "unknown" ? "hangs" : "answers";
+        } catch (error) {
+            return isAnswerTimeout(error) ? "hangs" : "unclear";
+        }
+    }
+
+    private async send(
+        request: Pick<RelayRequest, "method" | "path" | "headers" | "signal">,
+        answerMs: number,
+    ): Promise<Dispatcher.ResponseData> {
         const options = {
             method: request.method,
             path: request.path,
@@ -173,7 +256,7 @@ export class Relay {
                 "accept-encoding": "identity",
                 ...request.headers,
             },
-            headersTimeout: request.answerMs ?? this.times.answerMs,
+            headersTimeout: answerMs,
             bodyTimeout: this.times.stallMs,
             ...(request.signal ? { signal: request.signal } : {}),
         };
@@ -199,7 +282,7 @@ export class Relay {
      */
     async *bytes(answer: RelayAnswer, mayCrawl: () => boolean, signal?: AbortSignal): AsyncGenerator<Buffer> {
         let own = 0;
-        let window = { start: performance.now(), own: 0, all: this.received };
+        let window = { start: performance.now(), own: 0, all: this.throughput.received };
         this.answersOpen += 1;
         try {
             for await (const chunk of answer.body as AsyncIterable<Buffer>) {
@@ -212,9 +295,9 @@ export class Relay {
                     const crawl = new RelayFailure("crawl", `${own - window.own} bytes in ${Math.round(ms)} ms`);
                     // Slow beside faster answers of the same relay: this connection's fault, not the relay's.
                     const usual = this.times.crawlBytes * this.answersOpen;
-                    throw this.received - window.all < usual ? this.failed(crawl, answer.began) : crawl;
+                    throw this.throughput.received - window.all < usual ? this.failed(crawl, answer.began) : crawl;
                 }
-                window = { start: performance.now(), own, all: this.received };
+                window = { start: performance.now(), own, all: this.throughput.received };
             }
         } catch (error) {
             if (signal?.aborted) throw error;
@@ -248,17 +331,8 @@ export class Relay {
 
     private count(bytes: number): void {
         this.metrics.linkBytes.inc({ relay: this.name }, bytes);
-        const now = performance.now();
-        if (now - this.windowStart > 1000) {
-            // Smoothed over some seconds; a pause is no slowness.
-            const seconds = Math.min((now - this.windowStart) / 1000, 2);
-            this.rate = 0.6 * this.rate + 0.4 * (this.windowBytes / seconds);
-            this.windowStart = now;
-            this.windowBytes = 0;
-        }
-        this.windowBytes += bytes;
-        this.received += bytes;
-        this.lastByte = now;
+        this.lastByte = performance.now();
+        this.throughput.count(bytes, this.lastByte);
     }
 
     /**
@@ -270,14 +344,14 @@ export class Relay {
         const now = performance.now();
         const useless = failure.kind === "key";
         if (!this.health.incident(now, began, useless ? "no" : "unknown", weight)) return failure;
-        this.note(failure);
+        this.noteFailure(failure);
         if (useless) this.probeLater();
         else this.startProbe();
         this.changed();
         return failure;
     }
 
-    private note(failure: RelayFailure): void {
+    private noteFailure(failure: RelayFailure): void {
         const restMs = Math.round(this.health.restLeft(performance.now()));
         this.metrics.relayFailures.inc({ relay: this.name, kind: failure.kind });
         this.failures.unshift({ time: new Date().toISOString(), kind: failure.kind, reason: failure.message });
@@ -285,25 +359,42 @@ export class Relay {
         this.log("warn", "relay rests", { relay: this.name, kind: failure.kind, reason: failure.message, restMs });
     }
 
-    /** A 429. `header` is its `Retry-After`: seconds or a date (RFC 9110 10.2.3). */
-    throttled(scope: Scope, header: string | undefined): void {
-        const seconds = header === undefined ? Number.NaN : Number(header);
-        const byDate = header === undefined ? Number.NaN : Date.parse(header) - Date.now();
-        const asked = Number.isFinite(seconds) ? seconds * 1000 : byDate;
-        const ms = Number.isFinite(asked) && asked > 0 ? asked : this.times.throttleMs;
-        this.health.throttle(scope, performance.now() + ms);
-        this.log("warn", "relay is throttled", { relay: this.name, scope, seconds: Math.ceil(ms / 1000) });
+    private throttled(scope: Scope | "everything", retryAfter: string | undefined): void {
+        const seconds = retryAfterSeconds(retryAfter, Date.now());
+        const until = performance.now() + seconds * 1000;
+        if (scope === "everything") this.health.limit(until);
+        else this.health.throttle(scope, until);
+        this.log("warn", "relay is throttled", { relay: this.name, scope, seconds });
     }
 
-    /** An answer of 5xx. It may be the upstream's fault: held against the relay when it is the third in a row. */
+    /**
+     * An answer of 5xx that does not say whose it is. It may be the upstream's fault: held against the relay when it is
+     * the third in a row.
+     */
     badAnswer(status: number, began: number): void {
         this.badAnswers += 1;
         if (this.badAnswers >= 3) this.failed(new RelayFailure("upstream", `answers ${status}`), began);
     }
 
-    /** A good answer. */
-    goodAnswer(): void {
-        this.badAnswers = 0;
+    /** It proved to hand out wrong bytes where another relay hands out the right ones. */
+    liedAbout(what: string, problem: string): void {
+        this.metrics.wrongBytes.inc({ relay: this.name });
+        this.log("error", "relay hands out wrong bytes", { relay: this.name, ...subject(what), problem });
+        const failure = new RelayFailure("wrong-bytes", `wrong bytes for ${what}`);
+        this.failed(failure, performance.now(), WRONG_BYTES_WEIGHT);
+    }
+
+    /** Finds out whether the upstream of `scope` says anything through here, when the relay is there at all. */
+    async suspectUpstream(scope: Scope, began: number): Promise<void> {
+        if (await this.isThere()) this.passage(scope).suspect(began);
+    }
+
+    /** Whether the relay itself answers, asked now unless bytes are arriving. */
+    private async isThere(): Promise<boolean> {
+        if (this.condition() === "down") return false;
+        if (performance.now() - this.lastByte > this.times.suspectMs) this.startProbe();
+        await this.probing;
+        return this.condition() !== "down";
     }
 
     /** Asks `/v2/`, unless bytes are arriving anyway: on a full link a probe would wait behind them. */
@@ -323,14 +414,14 @@ export class Relay {
     private async probeOnce(): Promise<void> {
         const began = performance.now();
         try {
-            const answer = await this.send({ method: "GET", path: "/v2/", answerMs: this.times.probeMs });
+            const answer = await this.send({ method: "GET", path: "/v2/" }, this.times.probeMs);
             await discard(answer.body);
-            const problem = refusal(answer);
-            if (problem) throw problem;
-            if (answer.statusCode !== 200 && answer.statusCode !== 429) {
-                throw new RelayFailure("protocol", `answers ${answer.statusCode} to /v2/`);
-            }
-            this.lastByte = performance.now();
+            const { statusCode: status, headers } = answer;
+            // Nothing before a relay knows this path: without a mark it is an older release again.
+            if (status === 200 && !isMarked({ status, headers })) this.marks = false;
+            const verdict = this.judge(answer);
+            if (verdict.of === "relay") throw verdict.failure;
+            if (status !== 200 && status !== 429) throw new RelayFailure("protocol", `answers ${status} to /v2/`);
             if (this.condition() !== "well") this.log("info", "relay answers again", { relay: this.name });
             this.health.answered();
         } catch (error) {
@@ -342,7 +433,7 @@ export class Relay {
                 return;
             }
             this.health.unanswered(performance.now(), began);
-            this.note(new RelayFailure(failure.kind, `probe: ${failure.message}`));
+            this.noteFailure(new RelayFailure(failure.kind, `probe: ${failure.message}`));
             this.dropConnections(failure);
             this.probeLater();
         }
@@ -380,11 +471,13 @@ export class Relay {
             /** By scope, such as `docker.io manifests`. */
             throttledSeconds: Object.fromEntries([...this.health.throttles(now)].map(([s, ms]) => [s, seconds(ms)])),
             /** Body bytes a second, smoothed over the last seconds in which there were any. */
-            bytesPerSecond: Math.round(this.rate),
+            bytesPerSecond: this.throughput.bytesPerSecond,
             ranges: this.ranges,
             /** Of the certificate that it showed last. */
             certificateExpires: this.certificate.expires,
             failures: this.failures,
+            /** What each upstream that was asked for does through this relay. */
+            upstreams: this.passages.state(),
         };
     }
 
@@ -397,21 +490,18 @@ export class Relay {
         this.closed = true;
         clearInterval(this.lookTimer);
         clearTimeout(this.probeTimer);
+        this.passages.close();
         await this.pool.destroy();
     }
 }
 
-/** Why an answer is not one of a registry, if it is not. */
-function refusal({ statusCode, headers }: Dispatcher.ResponseData): RelayFailure | undefined {
-    if (statusCode === 401 || statusCode === 403) {
-        return new RelayFailure("key", `refuses our key (${statusCode})`);
-    }
-    // Error pages of whoever sits before the relay; Cloudflare's "limit reached" is a 429 in HTML, and to be believed.
-    if (statusCode !== 429 && /^text\/html/i.test(String(headers["content-type"]))) {
-        return new RelayFailure("protocol", `answers with an HTML page (${statusCode})`);
-    }
-    return undefined;
+/** A digest or a path, as the log names it. */
+function subject(what: string): { digest: string } | { path: string } {
+    return what.startsWith("/") ? { path: what } : { digest: what };
 }
+
+/** A relay that lies rests as after this many ordinary failures: its answers to `/v2/` prove nothing. */
+const WRONG_BYTES_WEIGHT = 5;
 
 /** Reads an unwanted body to its end when it is short, so that the connection can be used again. */
 async function discard(body: Dispatcher.ResponseData["body"]): Promise<void> {

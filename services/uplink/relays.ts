@@ -1,11 +1,15 @@
 /** All relays together: which one is asked next, and what is said when there is none. */
 import type { UplinkConfig } from "./config";
-import { RelayFailure, Unavailable } from "./failure";
-import type { Scope } from "./health";
+import { RelayFailure, Unavailable, UpstreamFault } from "./failure";
+import { type Scope, upstreamOf } from "./health";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
-import { Relay, type RelayTimes } from "./relay";
+import { imageOf } from "./passage";
+import { RefusedRedirects } from "./refused-redirects";
+import { Relay, type RelayAnswer, type RelayRequest, type RelayTimes } from "./relay";
 import { Signal } from "./signal";
+import type { Verdict } from "./verdict";
+import { WrongContents } from "./wrong-contents";
 
 /** Longest small answer (manifest, tag list): the spec asks for 4 MiB of manifest at least. */
 const SMALL_LIMIT = 8 * 1024 * 1024;
@@ -27,13 +31,26 @@ export interface SmallRequest {
     readonly check?: (answer: SmallAnswer) => string | undefined;
 }
 
+/** What one relay brought. */
+interface Found {
+    readonly relay: Relay;
+    readonly began: number;
+    readonly answer: SmallAnswer;
+    readonly verdict: Verdict;
+    /** What is wrong with contents. */
+    readonly problem: string | undefined;
+}
+
 export class Relays {
     readonly all: readonly Relay[];
+    /** Contents that are wrong through every relay. */
+    readonly wrong = new WrongContents();
+    readonly redirects: RefusedRedirects;
     private readonly changes = new Signal();
 
     constructor(
         config: UplinkConfig,
-        private readonly times: RelayTimes,
+        readonly times: RelayTimes,
         private readonly log: Log,
         private readonly metrics: Metrics,
     ) {
@@ -41,6 +58,7 @@ export class Relays {
             this.noteConditions();
             this.changes.notify();
         };
+        this.redirects = new RefusedRedirects(log, metrics);
         this.all = config.relays.map((relay) => new Relay(relay, times, log, metrics, changed));
     }
 
@@ -52,12 +70,20 @@ export class Relays {
      * @param never Not taken at all.
      */
     async next(scope: Scope, avoid: ReadonlySet<Relay>, never: ReadonlySet<Relay>): Promise<Relay | undefined> {
+        for (const relay of this.all) relay.passage(scope).wanted();
         for (;;) {
             const usable = this.usable(scope).filter((relay) => !never.has(relay));
             const found = usable.find((relay) => !avoid.has(relay)) ?? usable[0];
             if (found) return found;
+            const open = this.all.filter(
+                (relay) => !never.has(relay) && relay.health.throttleLeft(scope, performance.now()) === 0,
+            );
             const suspects = this.all.filter((relay) => relay.condition() === "suspect");
-            const probes = suspects.flatMap((relay) => relay.probe ?? []);
+            const answering = open.filter((relay) => ["well", "resting"].includes(relay.condition()));
+            const probes = [
+                ...suspects.flatMap((relay) => relay.probe ?? []),
+                ...answering.flatMap((relay) => relay.passage(scope).wake() ?? []),
+            ];
             if (probes.length === 0) return undefined;
             await Promise.race(probes);
         }
@@ -71,9 +97,29 @@ export class Relays {
     /** Relays that may be asked now, best first. */
     private usable(scope: Scope): Relay[] {
         const now = performance.now();
-        const open = this.all.filter((relay) => relay.health.throttleLeft(scope, now) === 0);
-        const inCondition = (wanted: string) => open.filter((relay) => relay.condition() === wanted);
-        return [...inCondition("well"), ...inCondition("resting")];
+        const ranks = new Map<Relay, number>();
+        for (const relay of this.all) {
+            const { health } = relay.passage(scope);
+            const condition = relay.condition();
+            if (relay.health.throttleLeft(scope, now) > 0 || health.condition(now) === "hanging") continue;
+            if (condition !== "well" && condition !== "resting") continue;
+            const rests = [condition, health.condition(now)].filter((each) => each === "resting").length;
+            // One that lets a request wait just now may be about to be found hanging.
+            ranks.set(relay, 2 * rests + (now - (health.silentSince() ?? now) >= this.times.homeMs ? 1 : 0));
+        }
+        // Stable: among equals the configuration's order stays.
+        return [...ranks].sort(([, a], [, b]) => a - b).map(([relay]) => relay);
+    }
+
+    /** True when the upstream of `scope` is known to say nothing, or has not said anything since it let a request wait. */
+    isQuiet(scope: Scope): boolean {
+        const now = performance.now();
+        const healths = this.all.map((relay) => relay.passage(scope).health);
+        const since = Math.min(...healths.map((health) => health.silentSince() ?? now));
+        if (now - since >= this.times.homeMs) return !healths.some((health) => health.hasAnsweredSince(since));
+        return this.all.every(
+            (relay, index) => relay.condition() === "down" || healths[index]?.condition(now) === "hanging",
+        );
     }
 
     /** True when a relay other than `relay` is well. */
@@ -86,78 +132,129 @@ export class Relays {
         await this.changes.wait(ms, signal);
     }
 
-    /** Runs `request`; when it takes suspiciously long, finds out which relays are there, all at the same time. */
-    async watched<T>(request: Promise<T>): Promise<T> {
+    /**
+     * Sends a request to `relay`; when it takes suspiciously long, finds out which relays are there, all at the same time,
+     * and whether its upstream says anything.
+     */
+    async watched(relay: Relay, request: RelayRequest): Promise<RelayAnswer> {
+        const began = performance.now();
         const timer = setTimeout(() => {
-            for (const relay of this.all) relay.suspect();
+            for (const each of this.all) each.suspect();
+            void relay.suspectUpstream(request.scope, began);
         }, this.times.suspectMs);
-        return request.finally(() => clearTimeout(timer));
+        return await relay.request(request).finally(() => clearTimeout(timer));
     }
 
     /**
      * Asks one relay after another until one gives an answer that can be believed: 200, or a refusal that is the
-     * upstream's own (404 and other 4xx).
+     * upstream's own. An upstream that refuses, or fails, through each of them is passed on as it answers.
      *
-     * @throws Unavailable when there is none.
+     * @throws Unavailable when there is no answer, UpstreamFault when every relay has wrong contents.
      */
     async ask(request: SmallRequest): Promise<SmallAnswer> {
-        const broken = new Set<Relay>();
+        const { scope, path } = request;
+        const known = request.check && this.wrong.get(path);
+        if (known) throw new UpstreamFault(502, known);
+        const asked = new Set<Relay>();
         const finished = new Set<Relay>();
-        const badAnswers: { relay: Relay; status: number; began: number }[] = [];
+        const found: Found[] = [];
         for (;;) {
-            const relay = await this.next(request.scope, broken, finished);
-            if (!relay) throw this.unavailable(request.scope, badAnswers.at(-1));
+            const relay = await this.next(scope, asked, finished);
+            if (!relay) return this.conclude(request, found);
             // A broken connection earns one more try, anything else none.
-            if (broken.has(relay)) finished.add(relay);
-            broken.add(relay);
-            const began = performance.now();
+            if (asked.has(relay)) finished.add(relay);
+            asked.add(relay);
             try {
-                const answer = await this.askOne(relay, request);
-                if (answer.status === 429) {
-                    relay.throttled(request.scope, answer.headers["retry-after"]);
-                } else if (answer.status >= 500) {
-                    finished.add(relay);
-                    badAnswers.push({ relay, status: answer.status, began });
-                    relay.badAnswer(answer.status, began);
-                } else {
-                    relay.goodAnswer();
-                    // Another relay could: so the failure was the relay's, not the upstream's.
-                    for (const bad of badAnswers) {
-                        bad.relay.failed(new RelayFailure("upstream", `answers ${bad.status}`), bad.began);
-                    }
-                    return answer;
+                const one = await this.askOne(relay, request);
+                if (isBelieved(one)) {
+                    if (one.verdict.of === "good") this.blame(found, request);
+                    return one.answer;
                 }
+                finished.add(relay);
+                found.push(one);
+                if (one.verdict.of === "unknown") relay.badAnswer(one.answer.status, one.began);
             } catch (error) {
                 if (!(error instanceof RelayFailure)) throw error;
-                if (error.kind === "wrong-bytes") finished.add(relay);
+                if (error.kind === "hang") finished.add(relay);
             }
         }
     }
 
-    private async askOne(relay: Relay, { method, path, accept, check }: SmallRequest): Promise<SmallAnswer> {
+    private async askOne(relay: Relay, { method, path, scope, accept, check }: SmallRequest): Promise<Found> {
         const headers: Record<string, string> = accept ? { accept } : {};
-        const answer = await this.watched(relay.request({ method, path, headers }));
+        const answer = await this.watched(relay, { method, path, scope, headers });
+        const { status, began, verdict } = answer;
         const body = await relay.small(answer, SMALL_LIMIT);
-        const small = { status: answer.status, headers: singleValues(answer.headers), body, relay };
-        const problem = answer.status === 200 ? check?.(small) : undefined;
-        if (problem) {
-            this.metrics.wrongBytes.inc({ relay: relay.name });
-            this.log("error", "relay hands out wrong bytes", { relay: relay.name, path, problem });
-            throw relay.failed(new RelayFailure("wrong-bytes", problem), answer.began, WRONG_BYTES_WEIGHT);
+        const small = { status, headers: singleValues(answer.headers), body, relay };
+        const problem = status === 200 && verdict.of === "good" ? check?.(small) : undefined;
+        return { relay, began, answer: small, verdict, problem };
+    }
+
+    /** Another relay could: so these failures were not the image's. */
+    private blame(found: readonly Found[], { path, scope }: SmallRequest): void {
+        for (const { relay, began, answer, verdict, problem } of found) {
+            if (problem) relay.liedAbout(path, problem);
+            else if (verdict.of === "unknown") {
+                relay.failed(new RelayFailure("upstream", `answers ${answer.status}`), began);
+            } else if (COUNTED.includes(verdict.of)) {
+                relay.passage(scope).failed(imageOf(path), `answers ${answer.status}`);
+            }
         }
-        return small;
+    }
+
+    /** No relay is left: what to say to that. */
+    private conclude({ path, scope }: SmallRequest, found: readonly Found[]): SmallAnswer {
+        const upstream = upstreamOf(scope);
+        const wrong = found.filter(({ problem }) => problem);
+        if (wrong.length > 0) {
+            const relays = wrong.map(({ relay }) => relay);
+            throw this.allWrong(path, scope, path, relays, wrong.map(({ problem }) => problem).join("; "));
+        }
+        const one = (of: Verdict["of"]) => found.filter(({ verdict }) => verdict.of === of).at(-1);
+        const said = one("refused") ?? one("failing");
+        if (said) return said.answer;
+        const redirect = one("redirect")?.verdict;
+        if (redirect?.of === "redirect") {
+            throw new Unavailable(502, this.redirects.note(upstream, redirect.host));
+        }
+        const own = one("own");
+        if (own) return own.answer;
+        const bad = one("unknown");
+        throw this.unavailable(scope, bad && { relay: bad.relay, status: bad.answer.status });
+    }
+    /**
+     * Contents are wrong through every relay that can be asked: the upstream's own fault, or nobody knows whose. When that
+     * is every relay there is, it is remembered, for this one path.
+     *
+     * @param what Digest or path, as the log names it.
+     */
+    allWrong(path: string, scope: Scope, what: string, relays: readonly Relay[], problem: string): UpstreamFault {
+        const upstream = upstreamOf(scope);
+        const names = relays.map(({ name }) => name);
+        const message = `every relay hands out wrong bytes for ${what}, so they may be ${upstream}'s own (${names.join(", ")}: ${problem})`;
+        this.metrics.upstreamWrongBytes.inc({ upstream });
+        this.log("error", "upstream hands out wrong bytes", { upstream, path, relays: names, problem });
+        // A relay that cannot be asked now may have the right ones soon.
+        if (relays.length === this.all.length) this.wrong.note(path, message);
+        return new UpstreamFault(502, message);
     }
 
     /** Why nobody can be asked, in one sentence with every relay in it. */
     unavailable(scope: Scope, bad?: { readonly relay: Relay; readonly status: number }): Unavailable {
         const now = performance.now();
-        const throttles = this.all.map((relay) => relay.health.throttleLeft(scope, now)).filter((ms) => ms > 0);
-        if (throttles.length > 0 && this.usable(scope).length === 0) {
-            const seconds = Math.ceil(Math.min(...throttles) / 1000);
+        const waits = this.all.map((relay) => relay.health.throttleLeft(scope, now)).filter((ms) => ms > 0);
+        if (waits.length > 0 && this.usable(scope).length === 0) {
+            const seconds = Math.ceil(Math.min(...waits) / 1000);
             return new Unavailable(429, `the upstream allows no more requests for now: ${this.states(scope)}`, seconds);
         }
         const last = bad ? `${bad.relay.name} answered ${bad.status}; ` : "";
-        return new Unavailable(503, `no relay can be used: ${last}${this.states(scope)}`, 1);
+        const rests = this.all.map((relay) => relay.passage(scope).health.restLeft(now)).filter((ms) => ms > 0);
+        const retryAfter = Math.max(1, Math.ceil(Math.min(...rests, Number.MAX_SAFE_INTEGER) / 1000));
+        return new Unavailable(
+            503,
+            `no relay can be used: ${last}${this.states(scope)}`,
+            rests.length > 0 ? retryAfter : 1,
+        );
     }
 
     private states(scope: Scope): string {
@@ -165,11 +262,14 @@ export class Relays {
         return this.all
             .map((relay) => {
                 const throttled = Math.ceil(relay.health.throttleLeft(scope, now) / 1000);
+                if (throttled > 0) return `${relay.name} is throttled for ${throttled} s`;
+                const condition = relay.condition();
+                const there = condition === "well" || condition === "resting";
+                if (there && relay.passage(scope).health.condition(now) === "hanging") {
+                    return `${relay.name} answers, but ${upstreamOf(scope)} says nothing to it`;
+                }
                 const [last] = relay.failures;
-                const failure = last ? `, last failure: ${last.reason}` : "";
-                return throttled > 0
-                    ? `${relay.name} is throttled for ${throttled} s`
-                    : `${relay.name} is ${relay.condition()}${failure}`;
+                return `${relay.name} is ${condition}${last ? `, last failure: ${last.reason}` : ""}`;
             })
             .join("; ");
     }
@@ -178,6 +278,7 @@ export class Relays {
     noteConditions(): void {
         for (const relay of this.all) {
             this.metrics.relayUsable.set({ relay: relay.name }, relay.condition() === "well" ? 1 : 0);
+            relay.passages.noteConditions();
         }
     }
 
@@ -191,8 +292,14 @@ export class Relays {
     }
 }
 
-/** A liar rests as after this many ordinary failures: its answers to `/v2/` prove nothing. */
-export const WRONG_BYTES_WEIGHT = 5;
+/** Of an upstream through one relay, where another relay could. */
+const COUNTED: readonly Verdict["of"][] = ["refused", "failing", "unreachable", "own"];
+
+/** An answer that no other relay need be asked about. */
+function isBelieved({ verdict, problem }: Found): boolean {
+    if (verdict.of === "refused") return !verdict.meansTheRelay;
+    return verdict.of === "good" && !problem;
+}
 
 /** Header values as single texts. */
 export function singleValues(headers: Record<string, string | string[] | undefined>): Record<string, string> {

@@ -2,12 +2,13 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type ErrorCode, errorBody } from "../registry/errors";
 import { parsePath, type RegistryRequest, relayPath } from "../registry/names";
+import { retryAfterSeconds } from "../registry/retry-after";
 import type { Upstream } from "../registry/upstreams";
 import type { BlobRequest, BlobSource, Blobs } from "./blobs";
-import { BlobUnknown, Unavailable } from "./failure";
+import { Unavailable, UpstreamFault } from "./failure";
 import { scopeOf } from "./health";
 import type { Log } from "./log";
-import type { Manifests } from "./manifests";
+import type { ManifestRefusal, Manifests } from "./manifests";
 import type { Metrics } from "./metrics";
 import { type ByteRange, readRange } from "./range";
 import { INDEX, type Referrers } from "./referrers";
@@ -111,10 +112,9 @@ async function answerManifest(
     const method = incoming.method === "HEAD" ? "HEAD" : "GET";
     const found = await kit.manifests.get(request, method, incoming.headers.accept);
     noted.from = found.from;
-    if (!("digest" in found)) {
-        response.writeHead(found.status, { "Content-Type": found.type, "Content-Length": found.body.length });
-        return end(response, noted, method === "GET" ? found.body : undefined);
-    }
+    if (!("digest" in found)) return refuseAsUpstream(response, noted, found, request);
+    // RFC 7234 5.5.1; RFC 9111 took it out, and put nothing in its place.
+    if (found.from === "stale") response.setHeader("Warning", '110 dockermirror "Response is Stale"');
     const headers = { "Docker-Content-Digest": found.digest, ETag: `"${found.digest}"` };
     if (matches(incoming.headers["if-none-match"], found.digest)) {
         response.writeHead(304, headers);
@@ -205,8 +205,15 @@ async function askBlobSize(kit: ServerKit, request: BlobRequest): Promise<number
         path: relayPath(request),
         scope: scopeOf(request),
     });
-    if (status !== 200) throw new BlobUnknown(`${request.reference}: the upstream answers ${status}`);
-    return Number(headers["content-length"]);
+    if (status !== 200) {
+        throw new UpstreamFault(status, `${request.upstream.name} answers ${status} to ${request.reference}`);
+    }
+    const size = Number(headers["content-length"] ?? Number.NaN);
+    if (Number.isSafeInteger(size)) return size;
+    // An answer that was compressed on its way has no length: the bytes themselves tell.
+    const source = await kit.blobs.open(request);
+    await source.close();
+    return source.size;
 }
 
 async function answerReferrers(
@@ -270,6 +277,40 @@ function end(response: ServerResponse, noted: Noted, body: Buffer | undefined): 
     response.end(body);
 }
 
+/** What the upstream says to this one image: its status, and its own words where they are an OCI error. */
+function refuseAsUpstream(
+    response: ServerResponse,
+    noted: Noted,
+    { status, type, body, retryAfter }: ManifestRefusal,
+    { upstream, repository, kind, reference }: RegistryRequest,
+): void {
+    const own = statusFor(status);
+    if (retryAfter !== undefined) response.setHeader("Retry-After", retryAfterSeconds(retryAfter, Date.now()));
+    if (!/^application\/(?:[a-z0-9.-]+\+)?json\b/i.test(type) || (body.length === 0 && response.req.method === "GET")) {
+        const code = own === 404 ? "MANIFEST_UNKNOWN" : codeFor(own);
+        refuse(response, own, code, `${upstream.name} answers ${status} to ${kind} ${reference} of ${repository}`);
+        return;
+    }
+    response.writeHead(own, { "Content-Type": type, "Content-Length": body.length });
+    end(response, noted, response.req.method === "GET" ? body : undefined);
+}
+
+/**
+ * The engine takes a 401 for a challenge of this uplink's own. A status that is no refusal, such as a redirect that nobody
+ * followed, is a failure.
+ */
+function statusFor(status: number): number {
+    if (status === 401) return 403;
+    return status < 400 ? 502 : status;
+}
+
+/** The OCI code that goes with a status. */
+function codeFor(status: number): ErrorCode {
+    if (status === 429) return "TOOMANYREQUESTS";
+    if (status >= 500) return "UNAVAILABLE";
+    return [402, 403, 451].includes(status) ? "DENIED" : "UNSUPPORTED";
+}
+
 function refuse(response: ServerResponse, status: number, code: ErrorCode, message: string): void {
     const body = errorBody(code, message);
     response.writeHead(status, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
@@ -282,8 +323,9 @@ function fail(kit: ServerKit, response: ServerResponse, noted: Noted, error: unk
     if (response.headersSent) {
         // Some bytes are out: only a cut connection tells the reader that the rest will not come.
         response.destroy();
-    } else if (error instanceof BlobUnknown) {
-        refuse(response, 404, "BLOB_UNKNOWN", message);
+    } else if (error instanceof UpstreamFault) {
+        const status = statusFor(error.status);
+        refuse(response, status, status === 404 ? "BLOB_UNKNOWN" : codeFor(status), message);
     } else if (error instanceof Unavailable) {
         if (error.retryAfter !== undefined) response.setHeader("Retry-After", error.retryAfter);
         refuse(response, error.status, error.status === 429 ? "TOOMANYREQUESTS" : "UNAVAILABLE", message);

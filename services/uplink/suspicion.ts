@@ -1,9 +1,9 @@
-/** Who sent the wrong bytes of one blob, when several relays had a part in it. */
+/** Who sent the wrong bytes of one blob: nobody is blamed before another relay has sent the right ones. */
 import type { Relay } from "./relay";
 
 export class Suspicion {
-    /** Proven to hand out wrong bytes for this blob: not asked for it again. */
-    readonly liars = new Set<Relay>();
+    /** Sent all of a wrong round alone: not asked for this blob again. */
+    readonly wrongAlone = new Set<Relay>();
     private contributors = new Set<Relay>();
     private suspects = new Set<Relay>();
     /** While there are suspects, a round is fetched from one relay, so that its outcome proves something. */
@@ -26,24 +26,24 @@ export class Suspicion {
         if (this.suspects.size > 0) this.only = relay;
     }
 
-    /** The digest is wrong. Returns the liar when it is clear who it was, else those that it may have been. */
-    wrong(): { readonly liar: Relay } | { readonly suspects: readonly Relay[] } {
-        const { contributors, foreign } = this;
+    /** The digest is wrong. Returns the relays that had a part in it. */
+    wrong(): readonly Relay[] {
+        const contributors = [...this.contributors];
         const [first] = contributors;
+        if (first && contributors.length === 1 && !this.foreign) this.wrongAlone.add(first);
+        this.suspects = new Set([...this.suspects, ...contributors]);
         this.contributors = new Set();
         this.foreign = false;
         this.only = undefined;
-        if (first && contributors.size === 1 && !foreign) {
-            this.liars.add(first);
-            this.suspects = new Set();
-            return { liar: first };
-        }
-        this.suspects = new Set([...this.suspects, ...contributors]);
-        return { suspects: [...contributors] };
+        return contributors;
     }
 
-    /** The digest is right. Returns those who took part in a wrong round and not in this one. */
+    /**
+     * The digest is right. Returns those to blame: who sent a wrong round alone; without such a one, those who took part
+     * in a wrong round and not in this one.
+     */
     right(): readonly Relay[] {
+        if (this.wrongAlone.size > 0) return [...this.wrongAlone];
         return [...this.suspects].filter((relay) => !this.contributors.has(relay));
     }
 }

@@ -43,12 +43,18 @@ export async function startUplink(
     const relays = new Relays(config, { ...RELAY_TIMES, ...times }, log, metrics);
     const descriptors = new Descriptors();
     const spool = await Spool.open(config.spool.path, config.spool.budgetBytes, log, metrics);
-    const manifests = await Manifests.open(config.spool.path, relays, descriptors, config.tagSeconds, log);
-    const referrers = await Referrers.open(config.spool.path, { relays, manifests, metrics, log }, config.tagSeconds);
+    const { tagSeconds, store } = config;
+    const manifests = await Manifests.open(config.spool.path, { relays, descriptors, metrics, log, tagSeconds, store });
+    const referrers = await Referrers.open(config.spool.path, { relays, manifests, metrics, log }, tagSeconds);
     const slots = new Slots(OPEN_RANGES);
     const kit = { relays, spool, slots, log, metrics, limits: { ...DOWNLOAD_LIMITS, ...limits } };
     const blobs = new Blobs(kit, descriptors, config.store);
-    const status = () => ({ relays: relays.state(), spool: spool.usage(), downloads: blobs.running() });
+    const status = () => ({
+        relays: relays.state(),
+        refusedRedirects: relays.redirects.state(),
+        spool: spool.usage(),
+        downloads: blobs.running(),
+    });
     const server = makeServer({
         upstreams: config.upstreams,
         relays,

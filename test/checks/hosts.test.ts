@@ -174,6 +174,49 @@ describe("Docker at home", () => {
         const [, none] = await rows("case $* in *ps*) ;; *) echo '{\"relays\":[]}' ;; esac", "ssh://ops@10.1.0.5");
         assert.equal(none?.note, "there are none");
     });
+
+    describe("and what upstreams do through the relays", () => {
+        const of = (upstreams: Record<string, string>, name = "nginx") => ({
+            name,
+            condition: "well",
+            upstreams: Object.fromEntries(Object.entries(upstreams).map(([key, condition]) => [key, { condition }])),
+        });
+        const found = async (status: object) => {
+            const says = docker.replace(STATUS, JSON.stringify(status));
+            return (await rows(says, "ssh://ops@10.1.0.5")).find(({ what }) => what === "uplink");
+        };
+
+        it("is no row of its own when all is well", async () => {
+            const relays = [of({ "docker.io": "well", "ghcr.io": "well" }), of({}, "worker")];
+            const row = await found({ relays, refusedRedirects: [] });
+            assert.deepEqual([row?.state, row?.note], ["ok", "nginx is well, worker is well"]);
+        });
+
+        it("is a warning through one relay, and a failure when an upstream hangs through all", async () => {
+            const one = await found({
+                relays: [of({ "docker.io": "hanging" }), of({ "docker.io": "well" }, "worker")],
+            });
+            assert.equal(one?.state, "warning");
+            assert.match(one?.note ?? "", /docker\.io through nginx is hanging/);
+            const all = [of({ "docker.io": "hanging" }), of({ "docker.io": "hanging", "ghcr.io": "well" }, "worker")];
+            assert.equal((await found({ relays: all }))?.state, "failed");
+        });
+
+        it("names the hosts that are not followed, and the setting that has them followed", async () => {
+            const refusedRedirects = [
+                { upstream: "docker.io", host: "cdn.new.example", times: 3 },
+                { upstream: "docker.io", host: "other", times: 1 },
+                { upstream: "quay.io", host: "x.example", times: 1 },
+            ];
+            const row = await found({ relays: [of({})], refusedRedirects });
+            assert.equal(row?.state, "failed");
+            assert.match(row?.note ?? "", /docker\.io to cdn\.new\.example, 3 times/);
+            assert.match(
+                row?.todo ?? "",
+                /dockermirror:redirectHosts: \{ docker\.io: \[cdn\.new\.example\], quay\.io: \[x\.example\] \}/,
+            );
+        });
+    });
 });
 
 describe("The Docker Hub account", () => {

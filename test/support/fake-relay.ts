@@ -8,6 +8,7 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from "n
 import type { AddressInfo } from "node:net";
 import { createServer as createTcpServer, type Socket, type Server as TcpServer } from "node:net";
 import { type Ca, issue, type Life, makeCa } from "../../rehearsal/pki";
+import { ownAnswerValue, UPSTREAM_ANSWER } from "../../services/registry/relay-answer";
 import type { RelayConfig } from "../../services/uplink/config";
 
 /** What all relays of a test have to give. */
@@ -71,10 +72,17 @@ export type Fault =
     | { readonly do: "stall"; readonly after: number }
     | { readonly do: "crawl"; readonly bytes: number; readonly everyMs: number }
     | { readonly do: "ignore-range" }
-    | { readonly do: "lie" }
+    | { readonly do: "lie"; readonly bytes?: Buffer }
     | { readonly do: "silence" }
     | { readonly do: "wait"; readonly ms: number }
-    | { readonly do: "status"; readonly status: number; readonly headers?: Record<string, string> };
+    | {
+          readonly do: "status";
+          readonly status: number;
+          readonly headers?: Record<string, string>;
+          readonly body?: string;
+          /** The value of X-Relay-Answer; no header when absent, as of something before the relay. */
+          readonly answer?: string;
+      };
 
 export interface FaultRule {
     /** On the path; every request when absent. */
@@ -100,6 +108,8 @@ export class FakeRelay {
     readonly faults: FaultRule[] = [];
     /** ETags are made of it and the request's number: no two are equal when it is "changing". */
     etag: "steady" | "changing" = "steady";
+    /** Whether its answers say whose they are; those of 0.3.0 do not. */
+    marks = false;
     private dark = false;
     private port = 0;
     private tcp: TcpServer | undefined;
@@ -174,9 +184,16 @@ export class FakeRelay {
         this.dark = false;
     }
 
-    /** Requests for something, not the uplink's own probes of `/v2/`. */
+    /** Requests for something, not the uplink's own probes. */
     asked(path: RegExp = /./): SeenRequest[] {
-        return this.requests.filter((request) => request.path !== "/v2/" && path.test(request.path));
+        return this.requests.filter(
+            (request) => request.path !== "/v2/" && !PROBE.test(request.path) && path.test(request.path),
+        );
+    }
+
+    /** The uplink's questions whether an upstream says anything. */
+    probed(): SeenRequest[] {
+        return this.requests.filter(({ path }) => PROBE.test(path));
     }
 
     sentBytes(path: RegExp = /./): number {
@@ -202,14 +219,18 @@ export class FakeRelay {
         const fault = this.faultFor(path);
         if (fault?.do === "silence") return;
         if (fault?.do === "status") {
-            response.writeHead(fault.status, fault.headers).end("<html>fault</html>");
+            if (fault.answer !== undefined) response.setHeader("X-Relay-Answer", fault.answer);
+            response.writeHead(fault.status, fault.headers).end(fault.body ?? "<html>fault</html>");
             return;
         }
+        if (this.marks) response.setHeader("X-Relay-Answer", UPSTREAM_ANSWER);
         if (seen.key !== FAKE_KEY) {
+            if (this.marks) response.setHeader("X-Relay-Answer", ownAnswerValue("key"));
             response.writeHead(401, { "WWW-Authenticate": `Basic realm="${this.hostname}"` }).end();
             return;
         }
         if (path === "/v2/") {
+            if (this.marks) response.setHeader("X-Relay-Answer", ownAnswerValue("base"));
             response.writeHead(200, { "Content-Type": "application/json" }).end("{}");
             return;
         }
@@ -252,7 +273,7 @@ export class FakeRelay {
             response.end(JSON.stringify({ errors: [{ code }] }));
             return;
         }
-        const bytes = fault?.do === "lie" ? Buffer.from(found).fill(0x21, Math.floor(found.length / 2)) : found;
+        const bytes = fault?.do === "lie" ? (fault.bytes ?? wrong(found)) : found;
         const headers = {
             "Content-Type": this.content.types.get(digest) ?? "application/octet-stream",
             "Docker-Content-Digest": digest,
@@ -313,6 +334,13 @@ export class FakeRelay {
         if (fault?.do === "cut") response.destroy();
         else response.end();
     }
+}
+
+/** The uplink's probe of an upstream (services/uplink/passage.ts). */
+const PROBE = /\/dockermirror\/probe\//;
+
+function wrong(bytes: Buffer): Buffer {
+    return Buffer.from(bytes).fill(0x21, Math.floor(bytes.length / 2));
 }
 
 let ca: Ca | undefined;

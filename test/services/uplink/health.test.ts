@@ -74,4 +74,15 @@ describe("Health", () => {
         assert.deepEqual([...health.throttles(5000)], []);
         assert.equal(health.condition(1000), "well");
     });
+
+    it("takes a limit of its own for one about everything", () => {
+        const health = new Health(TIMES);
+        health.limit(5000);
+        health.throttle("docker.io tags", 3000);
+        for (const scope of ["docker.io manifests", "ghcr.io blobs", "docker.io tags"] as const) {
+            assert.equal(health.throttleLeft(scope, 1000), 4000);
+        }
+        assert.deepEqual(Object.fromEntries(health.throttles(1000)), { everything: 4000, "docker.io tags": 2000 });
+        assert.equal(health.condition(1000), "well");
+    });
 });

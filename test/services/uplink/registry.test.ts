@@ -4,10 +4,11 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { RELAY_TIMES } from "../../../services/uplink/relay";
 import { eventually } from "../../support/eventually";
 import { digestOf, FakeContent, INDEX, MANIFEST, randomBytes } from "../../support/fake-relay";
 import { freePort } from "../../support/free-port";
-import { Bench } from "./started-uplink";
+import { Bench, type StartOptions } from "./started-uplink";
 
 const ACCEPT = { accept: `${INDEX}, ${MANIFEST}` };
 const MIB = 1024 * 1024;
@@ -115,8 +116,8 @@ describe("Uplink behind a registry", () => {
         await bench?.stop();
     });
 
-    async function start(content: FakeContent, tagSeconds = 5): Promise<void> {
-        bench = await Bench.start(content, { config: { tagSeconds } });
+    async function start(content: FakeContent, tagSeconds = 5, options: StartOptions = {}): Promise<void> {
+        bench = await Bench.start(content, { ...options, config: { tagSeconds } });
         cache = await Cache.start(bench);
     }
 
@@ -173,5 +174,52 @@ describe("Uplink behind a registry", () => {
         await start(content);
         const [bytes = 0] = await Promise.all(Array.from({ length: 8 }, () => cache.pull("library/app", "1.0")));
         assert.ok((await bench.linkBytes()) <= bytes * 1.02);
+    });
+
+    describe("while an upstream says nothing", () => {
+        const content = new FakeContent();
+        content.image("library/app", "1.0", [randomBytes(200_000, "app")]);
+        content.image("library/other", "1.0", [randomBytes(200_000, "other")]);
+
+        /** Milliseconds until the tag was answered, with 200. */
+        const asked = async (repository: string, method: string): Promise<number> => {
+            const began = performance.now();
+            const url = `${cache.origin}/v2/${repository}/manifests/1.0`;
+            const answer = await fetch(url, { method, headers: ACCEPT });
+            assert.equal(answer.status, 200);
+            await answer.arrayBuffer();
+            return performance.now() - began;
+        };
+
+        for (const [what, forget] of [
+            ["the uplink knows", async () => undefined],
+            // As after an upgrade from a release that did not write it down, or with another spool.
+            ["the cache alone has", async () => rm(join(bench.spool, "last-known.jsonl"))],
+        ] as const) {
+            it(`serves a tag that ${what} within 3 seconds, then at once, by HEAD and GET`, async () => {
+                // The times of production, but for the last: nothing here waits for it.
+                const { homeMs, suspectMs, probeMs, upstreamProbeMs } = RELAY_TIMES;
+                const times = { homeMs, suspectMs, probeMs, upstreamProbeMs, answerMs: 15_000 };
+                await start(content, 0, { marks: true, times });
+                for (const name of ["library/app", "library/other"]) await cache.pull(name, "1.0");
+                await bench.uplink.close();
+                await forget();
+                await bench.startUplink();
+                await cache.stop();
+                cache = await Cache.start(bench);
+                for (const relay of bench.relays) {
+                    relay.faults.push({ path: /\/(?:library|dockermirror)\//, fault: { do: "silence" } });
+                }
+                for (const method of ["HEAD", "GET"]) {
+                    const first = await asked("library/app", method);
+                    assert.ok(first < 3000, `${method} took ${first} ms`);
+                    for (const name of ["library/other", "library/app"]) {
+                        const ms = await asked(name, method);
+                        assert.ok(ms < 500, `${method} ${name} took ${ms} ms`);
+                    }
+                }
+                await cache.pull("library/app", "1.0");
+            });
+        }
     });
 });

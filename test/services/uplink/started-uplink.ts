@@ -20,6 +20,8 @@ const TIMES: Partial<RelayTimes> = {
     tlsMs: 800,
     answerMs: 1500,
     probeMs: 800,
+    upstreamProbeMs: 800,
+    homeMs: 600,
     suspectMs: 100,
     stallMs: 400,
     crawlMs: 500,
@@ -46,6 +48,8 @@ export interface Answer {
 
 export interface StartOptions {
     readonly relays?: number;
+    /** Relays of this release, which say whose their answers are. @default as those of 0.3.0 */
+    readonly marks?: boolean;
     readonly times?: Partial<RelayTimes>;
     readonly limits?: Partial<DownloadLimits>;
     /** Replace fields of the configuration. */
@@ -70,6 +74,7 @@ export class Bench {
         const folder = await mkdtemp(join(tmpdir(), "dockermirror-uplink-"));
         const names = ["first", "second", "third"].slice(0, options.relays ?? 2);
         const relays = await Promise.all(names.map((name) => FakeRelay.start(name, content)));
+        for (const relay of relays) relay.marks = options.marks ?? false;
         const bench = new Bench(folder, relays, options, undefined as unknown as Uplink);
         await bench.startUplink();
         return bench;
