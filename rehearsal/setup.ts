@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { Docker } from "./docker";
-import { type BaseImages, KEEP, makeBaseImages, makeGoPrograms } from "./images";
+import { makeGoPrograms } from "./go-programs";
+import { type BaseImages, KEEP, makeBaseImages } from "./images";
 import { waitForLock } from "./lock";
 import { attempt, eventually, run } from "./run";
 
