@@ -30,7 +30,10 @@ export type ProofImage =
     | "replaced"
     | "farthest"
     | "oldKey"
-    | "newKey";
+    | "newKey"
+    | "unattested"
+    | "attested"
+    | "containerd";
 
 /** An image of the proof with what was made of it. */
 export interface CatalogueEntry {
@@ -154,6 +157,12 @@ function proofImages(): Record<ProofImage, ImageArgs> {
         farthest: image("acme/farthest", small("farthest", 2)),
         oldKey: image("acme/old-key", small("old key", 1)),
         newKey: image("acme/new-key", small("new key", 1)),
+        unattested: image("library/unattested", small("unattested", 3)),
+        attested: image("library/attested", small("attested", 3), {
+            platforms: ["linux/amd64", "linux/arm64"],
+            attested: true,
+        }),
+        containerd: image("library/containerd", small("containerd", 3), { attested: true }),
         hubTool: image("acme/tool", small("hub tool", 1)),
         ghcrTool: image("acme/tool", small("ghcr tool", 1), { upstream: "ghcr.io" }),
     };

@@ -7,6 +7,7 @@ import type { Properties } from "./engine";
 import { type Flags, readFlags, UsageShown } from "./flags";
 import type { BaseImages } from "./images";
 import { type Lock, REHEARSAL_LOCK, takeLock } from "./lock";
+import { modernMounts, startModernClients } from "./modern-clients";
 import { prove } from "./proof/proof";
 import type { Need, Step } from "./proof/step";
 import { Report } from "./report";
@@ -15,7 +16,7 @@ import { setup } from "./setup";
 import { adapted, hubAccounts, stackNames } from "./stack-file";
 import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./stacks";
 import { printTable } from "./table";
-import { firewall, type RentedVm, RUN, Topology } from "./topology";
+import { firewall, MODERN_CLIENT, type RentedVm, RUN, Topology } from "./topology";
 import { Program } from "./up";
 
 type Tell = (line: string) => void;
@@ -177,7 +178,7 @@ async function makeMachines(
         ...[...others, asked].map(rent),
         topology.machine("onprem", { lan: onprem ? [onprem.hostname] : [], link: [] }),
         topology.machine("client-1", { lan: [] }),
-        topology.machine("client-2", { lan: [] }),
+        topology.machine("client-2", { lan: [] }, modernMounts()),
         topology.machine("direct", { link: [] }),
     ]);
     if (onprem) {
@@ -209,6 +210,7 @@ async function makeClients(topology: Topology, program: Program, others: readonl
             await topology.startDockerd(role);
         }),
     );
+    await startModernClients(topology.docker, topology.container(MODERN_CLIENT));
 }
 
 function howToPull(scene: Scene, { once }: Flags): string {

@@ -268,6 +268,11 @@ export function reference({ upstream, repository, tag }: CatalogueEntry): string
     return upstream === "docker.io" ? `${name}:${tag}` : `${upstream}/${repository}:${tag}`;
 }
 
+/** The name of an image of the catalogue with its registry, for clients that add none. */
+export function fullReference({ upstream, repository, tag }: CatalogueEntry): string {
+    return `${upstream}/${repository}:${tag}`;
+}
+
 /** Sum of a metric over its labels, or of one relay. */
 function sum(metrics: string, name: string, relay?: string): number {
     return metrics

@@ -44,6 +44,9 @@ export type RelayRole = `${RelayKind}-${string}`;
 /** Machines that a rehearsal may have. */
 export type Role = "hub" | "acme" | "onprem" | "client-1" | "client-2" | "direct" | RelayRole;
 
+/** The client that has Docker Engine 29 and containerd 2.4 besides Debian's Docker. */
+export const MODERN_CLIENT: Role = "client-2";
+
 // What dockerd in a container needs where --privileged is not to be had.
 const DOCKERD_CAPABILITIES = [
     ...["SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "SYS_MODULE", "DAC_READ_SEARCH", "SYSLOG"],
@@ -223,7 +226,7 @@ export class Topology {
     }
 
     /** A Debian host: sshd, and the rehearsal's CAs among the public ones. */
-    async machine(role: Role, networks: Networks): Promise<void> {
+    async machine(role: Role, networks: Networks, mounts: readonly string[] = []): Promise<void> {
         const name = this.container(role);
         const [first, aliases, others] = firstOf(networks);
         await this.docker.run([
@@ -232,6 +235,7 @@ export class Topology {
             ...DOCKERD_CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
             ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
             ...["--volume", "/sys/fs/cgroup:/sys/fs/cgroup", "--volume", "/var/lib/docker"],
+            ...mounts.flatMap((mount) => ["--volume", mount]),
             ...["--network", this.network(first), ...aliases.flatMap((alias) => ["--network-alias", alias])],
             ...[this.images.machine, "sh", "-c", BOOT],
         ]);

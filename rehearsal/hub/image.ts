@@ -43,6 +43,13 @@ export interface ImageArgs {
     /** `NAME=value` */
     readonly env?: readonly string[];
     readonly workingDir?: string;
+    /**
+     * An attestation manifest for each platform, as BuildKit makes them unless it is asked not to; makes an index.
+     * https://docs.docker.com/build/metadata/attestations/attestation-storage/
+     *
+     * @default false
+     */
+    readonly attested?: boolean;
 }
 
 /** The image of one platform. */
@@ -53,11 +60,16 @@ export interface PlatformImage {
     readonly layers: readonly Content[];
     /** Config and layers together, bytes: what a client without any of it downloads. */
     readonly size: number;
+    /** What vouches for it: config and layers are those of the attestation manifest. */
+    readonly attestation?: Attestation;
 }
+
+/** An attestation manifest with its content. */
+export type Attestation = Pick<PlatformImage, "manifest" | "config" | "layers">;
 
 /** What was made. */
 export interface MadeImage {
-    /** What the tag points at: the index when `platforms` was given, else the manifest. */
+    /** What the tag points at: the index when `platforms` was given or the image is attested, else the manifest. */
     readonly digest: string;
     readonly platforms: readonly PlatformImage[];
 }
@@ -86,19 +98,11 @@ export async function makeImage(store: ImageStore, args: ImageArgs): Promise<Mad
     for (const platform of args.platforms ?? ["linux/amd64"]) platforms.push(await makePlatform(store, args, platform));
     const [only] = platforms;
     if (!only) throw new Error("an image needs at least one platform, got an empty list");
-    const digest = args.platforms
-        ? (
-              await addJson(store, {
-                  schemaVersion: 2,
-                  mediaType: types.index,
-                  manifests: platforms.map(({ platform, manifest }) => ({
-                      mediaType: types.manifest,
-                      ...manifest,
-                      platform: parsePlatform(platform),
-                  })),
-              })
-          ).digest
-        : only.manifest.digest;
+    const digest =
+        args.platforms || args.attested
+            ? (await addJson(store, { schemaVersion: 2, mediaType: types.index, manifests: entries(platforms, types) }))
+                  .digest
+            : only.manifest.digest;
     store.tag(args.upstream, args.repository, args.tag, digest);
     return { digest, platforms };
 }
@@ -160,7 +164,62 @@ async function makePlatform(store: ImageStore, args: ImageArgs, platform: string
         layers: layers.map((layer) => ({ mediaType: types.layer, ...layer })),
     });
     const size = [config, ...layers].reduce((sum, content) => sum + content.size, 0);
-    return { platform, manifest, config, layers, size };
+    const attestation = args.attested
+        ? await attest(store, `${args.upstream}/${args.repository}`, manifest)
+        : undefined;
+    return { platform, manifest, config, layers, size, attestation };
+}
+
+/** What an index lists: the images, then what vouches for each, as BuildKit orders and annotates them. */
+function entries(platforms: readonly PlatformImage[], types: { readonly manifest: string }): object[] {
+    const images = platforms.map(({ platform, manifest }) => ({
+        mediaType: types.manifest,
+        ...manifest,
+        platform: parsePlatform(platform),
+    }));
+    const attestations = platforms.flatMap(({ manifest, attestation }) =>
+        attestation === undefined
+            ? []
+            : {
+                  mediaType: OCI_MANIFEST,
+                  ...attestation.manifest,
+                  annotations: {
+                      "vnd.docker.reference.digest": manifest.digest,
+                      "vnd.docker.reference.type": "attestation-manifest",
+                  },
+                  platform: { architecture: "unknown", os: "unknown" },
+              },
+    );
+    return [...images, ...attestations];
+}
+
+async function attest(store: ImageStore, name: string, { digest }: Content): Promise<Attestation> {
+    const predicateType = "https://slsa.dev/provenance/v1";
+    const statement = await addJson(store, {
+        _type: "https://in-toto.io/Statement/v0.1",
+        predicateType,
+        subject: [{ name: `pkg:docker/${name}`, digest: { sha256: digest.slice("sha256:".length) } }],
+        predicate: { buildDefinition: { buildType: "rehearsal" } },
+    });
+    const config = await addJson(store, {
+        architecture: "unknown",
+        os: "unknown",
+        config: {},
+        rootfs: { type: "layers", diff_ids: [statement.digest] },
+    });
+    const manifest = await addJson(store, {
+        schemaVersion: 2,
+        mediaType: OCI_MANIFEST,
+        config: { mediaType: MEDIA_TYPES.oci.config, ...config },
+        layers: [
+            {
+                mediaType: "application/vnd.in-toto+json",
+                ...statement,
+                annotations: { "in-toto.io/predicate-type": predicateType },
+            },
+        ],
+    });
+    return { manifest, config, layers: [statement] };
 }
 
 function parsePlatform(platform: string): { os: string; architecture: string; variant?: string } {

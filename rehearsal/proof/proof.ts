@@ -3,6 +3,8 @@ import { strict as assert } from "node:assert";
 import type { Scene, SceneRelay } from "../scene";
 import type { StackNames } from "../stack-file";
 import { machineSteps } from "./machine";
+import { onlyRelays } from "./measured";
+import { modernSteps } from "./modern";
 import { pullSteps } from "./pulls";
 import { sharedSteps } from "./shared";
 import { type Finding, type ProofInputs, type Step, type StepOf, type Told, take } from "./step";
@@ -11,6 +13,7 @@ import { type Finding, type ProofInputs, type Step, type StepOf, type Told, take
 export function prove(inputs: ProofInputs, told: Told): Promise<Step[]> {
     const steps: Record<string, StepOf> = {
         ...pullSteps(inputs),
+        ...modernSteps(inputs),
         "the same program again changes nothing": async () => {
             assert.deepEqual(await inputs.program.again(), []);
             return {};
@@ -31,9 +34,7 @@ async function nothingLeaked(scene: Scene): Promise<Finding> {
     assert.ok(requests.length > 0, "the double has seen no request at all");
     const leaked = requests.filter(({ role, authorization }) => role === "cdn" && authorization);
     assert.equal(leaked.length, 0, "requests with Authorization at the CDN");
-    const sources = [...new Set(requests.map(({ source }) => source))];
-    const strangers = sources.filter((source) => !scene.relayAddresses.has(source));
-    assert.deepEqual(strangers, [], "addresses at the double that are no relay's");
+    onlyRelays(scene, requests);
     await onlyOwnRealms(scene, scene.relays);
     return { note: `${requests.length} requests seen` };
 }

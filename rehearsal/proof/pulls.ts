@@ -1,11 +1,12 @@
 /** The steps of the proof that are pulls: what a user's machines would see of the mirror and its relays. */
 import { strict as assert } from "node:assert";
 import { DOWNLOAD_LIMITS } from "../../services/uplink/download";
-import type { Catalogue, CatalogueEntry, ProofImage } from "../catalogue";
+import type { ProofImage } from "../catalogue";
 import type { PlatformImage } from "../hub/image";
 import { eventually } from "../run";
 import { reference } from "../scene";
 import type { BrokenFile } from "../up";
+import { manifestBytes, measured as measuredOn, platformOf } from "./measured";
 import type { Finding, ProofInputs, StepOf } from "./step";
 
 const HERD = 8;
@@ -26,23 +27,7 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
     const atHome = (step: () => Promise<Finding>): StepOf => ({ needs: ["an on-prem site"], step });
     const withTwo = (step: () => Promise<Finding>): StepOf => ({ needs: ["an on-prem site", "two relays"], step });
 
-    /** Does `work` and says what it cost on the relay link. */
-    const measured = async (
-        work: () => Promise<unknown>,
-        image?: PlatformImage,
-    ): Promise<Required<Pick<Finding, "linkBytes" | "linkRequests" | "seconds">> & Finding> => {
-        const before = await scene.meters();
-        const started = Date.now();
-        await work();
-        const seconds = (Date.now() - started) / 1000;
-        const after = await scene.meters();
-        return {
-            linkBytes: after.bytes - before.bytes,
-            linkRequests: after.requests - before.requests,
-            seconds,
-            ...(image ? { imageBytes: image.size } : {}),
-        };
-    };
+    const measured = (work: () => Promise<unknown>, image?: PlatformImage) => measuredOn(scene, work, image);
     const one = (name: ProofImage, platform = "linux/amd64"): PlatformImage => platformOf(images[name], platform);
     const pullsRight = async (role: "client-1" | "client-2", name: ProofImage) => {
         assert.equal(await scene.pull(role, reference(images[name])), one(name).config.digest, "config digest");
@@ -268,18 +253,6 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
             return found;
         }),
     };
-}
-
-/** Bytes of the manifests that a pull of an image reads besides its blobs. */
-function manifestBytes({ store }: Catalogue, { made }: CatalogueEntry): number {
-    const digests = new Set([made.digest, ...made.platforms.map(({ manifest }) => manifest.digest)]);
-    return [...digests].reduce((sum, digest) => sum + (store.size(digest) ?? 0), 0);
-}
-
-function platformOf({ repository, made }: CatalogueEntry, platform: string): PlatformImage {
-    const found = made.platforms.find((image) => image.platform === platform);
-    if (!found) throw new Error(`${repository} was not made for ${platform}`);
-    return found;
 }
 
 function firstLine(text: string): string {

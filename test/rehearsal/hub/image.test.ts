@@ -67,6 +67,38 @@ describe("makeImage", () => {
         assert.ok(amd64?.every((layer) => !arm64?.includes(layer)));
     });
 
+    it("lists an attestation for each platform after the images, and leads to what it says", async () => {
+        const platforms = ["linux/amd64", "linux/arm64/v8"];
+        const made = await makeImage(store, { ...HELLO, platforms, attested: true });
+        const entries = store.manifest(made.digest).json.manifests ?? [];
+        const images = made.platforms.map(({ manifest }) => manifest.digest);
+        assert.deepEqual(
+            entries.map(({ digest }) => digest),
+            [...images, ...made.platforms.map(({ attestation }) => attestation?.manifest.digest)],
+        );
+        for (const [index, image] of images.entries()) {
+            const entry = entries[images.length + index]!;
+            assert.deepEqual(entry.platform, { os: "unknown", architecture: "unknown" });
+            assert.deepEqual(entry.annotations, {
+                "vnd.docker.reference.type": "attestation-manifest",
+                "vnd.docker.reference.digest": image,
+            });
+            const [layer] = store.manifest(entry.digest).json.layers ?? [];
+            assert.equal(layer?.mediaType, "application/vnd.in-toto+json");
+            const statement = JSON.parse(readFileSync(store.blobPath(layer.digest), "utf8"));
+            assert.equal(`sha256:${statement.subject[0].digest.sha256}`, image);
+            assert.ok(store.holds("docker.io/library/hello", layer.digest));
+        }
+    });
+
+    it("makes an index of an attested image of one platform, and none of one that is not attested", async () => {
+        const attested = await makeImage(store, { ...HELLO, tag: "attested", attested: true });
+        assert.equal(store.manifest(attested.digest).json.manifests?.length, 2);
+        const plain = await makeImage(store, HELLO);
+        assert.equal(plain.digest, attested.platforms[0]?.manifest.digest);
+        assert.equal(plain.platforms[0]?.attestation, undefined);
+    });
+
     it("shares a layer between images that are made on the same seed", async () => {
         const one = await makeImage(store, HELLO);
         const two = await makeImage(store, {
