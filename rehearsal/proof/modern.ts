@@ -7,8 +7,8 @@ import { MODERN_CLIENT } from "../topology";
 import { manifestBytes, measured, onlyRelays, platformOf } from "./measured";
 import type { Finding, ProofInputs, StepOf } from "./step";
 
-/** What a client asks that has no answer of the mirror: the registry and its token service. */
-const HUB = ["registry-1.docker.io", "auth.docker.io"];
+/** What a client asks that has no answer of the mirror. */
+const UPSTREAM_HOSTS = ["registry-1.docker.io", "auth.docker.io", "ghcr.io"];
 /** Less than the 90 s that a client waits for a filtered Hub, once for each attestation; more than a busy machine takes. */
 const NO_WAIT_SECONDS = 30;
 
@@ -18,7 +18,7 @@ export function modernSteps({ scene, catalogue }: ProofInputs): Record<string, S
     const machine = scene.topology.container(MODERN_CLIENT);
     const { docker } = scene.topology;
     const atHome = (step: () => Promise<Finding>): StepOf => ({ needs: ["an on-prem site"], step });
-    const withoutHub = <T>(work: () => Promise<T>) => filtered(docker, machine, HUB, work);
+    const withoutUpstreams = <T>(work: () => Promise<T>) => filtered(docker, machine, UPSTREAM_HOSTS, work);
 
     const pullsRight = async (client: ModernClient, entry: CatalogueEntry) => {
         const name = fullReference(entry);
@@ -37,7 +37,7 @@ export function modernSteps({ scene, catalogue }: ProofInputs): Record<string, S
     };
     /** Of an image that comes with an attestation, where a question to the Hub would never be answered. */
     const attestedPull = async (client: ModernClient, entry: CatalogueEntry): Promise<Finding> => {
-        const found = await measured(scene, () => withoutHub(() => pullsRight(client, entry)), platformOf(entry));
+        const found = await measured(scene, () => withoutUpstreams(() => pullsRight(client, entry)), platformOf(entry));
         assert.ok(found.seconds < NO_WAIT_SECONDS, `${found.seconds} s: as if it had waited for the Hub`);
         return found;
     };
@@ -75,7 +75,7 @@ export function modernSteps({ scene, catalogue }: ProofInputs): Record<string, S
         "every relay stopped, cached images by Docker 29 and containerd 2.4": atHome(async () => {
             for (const relay of scene.relays) await scene.stop(relay);
             try {
-                const found = await withoutHub(async () => {
+                const found = await withoutUpstreams(async () => {
                     const each: Finding[] = [];
                     for (const [client, cold] of coldOf) each.push(await cachedPulls(client, cold));
                     return each;
