@@ -9,8 +9,8 @@ import type { Finding, ProofInputs, StepOf } from "./step";
 
 /** What a client asks that has no answer of the mirror. */
 const UPSTREAM_HOSTS = ["registry-1.docker.io", "auth.docker.io", "ghcr.io"];
-/** Less than the 90 s that a client waits for a filtered Hub, once for each attestation; more than a busy machine takes. */
-const NO_WAIT_SECONDS = 30;
+/** Less than the 30 s after which a client gives up to connect to a filtered host; more than a busy machine takes. */
+const NO_WAIT_SECONDS = 25;
 
 /** Cold, attested, of another upstream, and with every relay stopped, by each client. Leaves all relays well. */
 export function modernSteps({ scene, catalogue }: ProofInputs): Record<string, StepOf> {
