@@ -44,6 +44,12 @@ export const GO_BUILDS = {
         variables: { "github.com/containerd/containerd/v2/version.Version": "{version}" },
         takes: "a minute",
     },
+    // Asks containerd as a Kubernetes node does.
+    crictl: {
+        release: "sigs.k8s.io/cri-tools",
+        variables: { "sigs.k8s.io/cri-tools/pkg/version.Version": "{version}" },
+        takes: "half a minute",
+    },
     // The checker of GitHub workflows; built when a test asks for it.
     actionlint: {
         release: "github.com/rhysd/actionlint",
@@ -57,7 +63,7 @@ export type GoFolder = keyof typeof GO_BUILDS;
 
 const BUILT = join(KEEP, "go");
 /** What a rehearsal starts, in the order in which it is built. */
-const REHEARSED: readonly GoFolder[] = ["registry", "pebble", "dockerd", "containerd"];
+const REHEARSED: readonly GoFolder[] = ["registry", "pebble", "dockerd", "containerd", "crictl"];
 /** Without -s and -w a program is half as large again, for debuggers that nobody starts here. */
 const STRIPPED = ["-s", "-w"];
 /** Packages that are compiled at once; each takes a processor and up to a gigabyte. */

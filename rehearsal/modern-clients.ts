@@ -1,6 +1,7 @@
 /**
  * Docker Engine 29 and containerd 2.4 on a machine that has Debian's Docker besides. Debian 12 has neither: both are
- * built from their Go modules (go-programs.ts). They pull with the files that a stack has for Docker's clients.
+ * built from their Go modules (go-programs.ts). They pull with the files that a stack has for Docker's clients, and
+ * containerd as the kubelet asks it, by its CRI plugin.
  */
 import { dirname } from "node:path";
 import type { Docker } from "./docker";
@@ -24,6 +25,7 @@ export interface ModernClient {
 const HOSTS_DIR = "/etc/docker/certs.d";
 const DOCKERD_PROGRAMS = "/opt/docker-29";
 const CONTAINERD_PROGRAMS = "/opt/containerd-2.4";
+const CRICTL_PROGRAMS = "/opt/crictl";
 /** On the volume of Debian's Docker, which is what a machine has: overlay file systems cannot be stacked on one another. */
 const DOCKERD_DATA = "/var/lib/docker/docker-29";
 const CONTAINERD_DATA = "/var/lib/docker/containerd-2.4";
@@ -56,7 +58,14 @@ state = "${CONTAINERD_RUN}"
   config_path = "${HOSTS_DIR}"
 `;
 const DOCKER = ["docker", "--host", `unix://${DOCKERD_RUN}/docker.sock`];
-const ctr = (run: string) => [`${CONTAINERD_PROGRAMS}/ctr`, "--address", `${run}/containerd.sock`];
+const CRICTL = [`${CRICTL_PROGRAMS}/crictl`, "--runtime-endpoint", `unix://${CONTAINERD_RUN}/containerd.sock`];
+/** @param namespace What Docker and the CRI plugin each keep their images apart in. */
+const ctr = (run: string, namespace: string) => [
+    `${CONTAINERD_PROGRAMS}/ctr`,
+    ...["--address", `${run}/containerd.sock`, "--namespace", namespace],
+];
+const DOCKER_STORE = ctr(`${DOCKERD_RUN}/containerd`, "moby");
+const CRI_STORE = ctr(CONTAINERD_RUN, "k8s.io");
 /** What they start by name: Docker Engine its containerd, and containerd its shim. */
 const PATH = [CONTAINERD_PROGRAMS, "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"].join(":");
 
@@ -65,6 +74,7 @@ export function modernMounts(): string[] {
     return [
         `${dirname(goProgram("dockerd"))}:${DOCKERD_PROGRAMS}:ro`,
         `${dirname(goProgram("containerd"))}:${CONTAINERD_PROGRAMS}:ro`,
+        `${dirname(goProgram("crictl"))}:${CRICTL_PROGRAMS}:ro`,
     ];
 }
 
@@ -80,7 +90,7 @@ export async function startModernClients(docker: Docker, machine: string): Promi
                 input: CONTAINERD_SETTINGS,
             })
             .then(() => start(docker, machine, CONTAINERD, CONTAINERD_LOG))
-            .then(() => answers(docker, machine, "containerd 2.4", [...ctr(CONTAINERD_RUN), "version"])),
+            .then(() => answers(docker, machine, "containerd 2.4", [...CRICTL, "version"])),
     ]);
 }
 
@@ -125,7 +135,7 @@ function docker29(docker: Docker, machine: string): ModernClient {
             const env = ["--env", `file=${path}`];
             return docker.run(["exec", ...env, machine, "sh", "-euc", script, reference, ...DOCKER]);
         },
-        holds: (digest) => holds(docker, machine, [...ctr(`${DOCKERD_RUN}/containerd`), "--namespace", "moby"], digest),
+        holds: (digest) => holds(docker, machine, DOCKER_STORE, digest),
         async forget() {
             await exec("image", "prune", "--all", "--force");
         },
@@ -133,21 +143,20 @@ function docker29(docker: Docker, machine: string): ModernClient {
 }
 
 function containerd(docker: Docker, machine: string): ModernClient {
-    const client = ctr(CONTAINERD_RUN);
-    const exec = (...command: string[]) => docker.exec(machine, [...client, ...command]);
+    const exec = (...command: string[]) => docker.exec(machine, command);
     return {
         name: "containerd 2.4",
         async pull(reference) {
-            await exec("images", "pull", "--hosts-dir", HOSTS_DIR, reference);
-            // REF TYPE DIGEST SIZE PLATFORMS LABELS
-            const [, row = ""] = (await exec("images", "list", `name==${reference}`)).split("\n");
-            return row.split(/\s+/)[2] ?? "";
+            await exec(...CRICTL, "pull", reference);
+            const { status } = JSON.parse(await exec(...CRICTL, "inspecti", "--output", "json", reference));
+            const [, digest = ""] = (status.repoDigests[0] ?? "").split("@");
+            return digest;
         },
-        read: (reference, path) => exec("run", "--rm", reference, "read", "/bin/busybox", "cat", path),
-        holds: (digest) => holds(docker, machine, client, digest),
+        read: (reference, path) => exec(...CRI_STORE, "run", "--rm", reference, "read", "/bin/busybox", "cat", path),
+        holds: (digest) => holds(docker, machine, CRI_STORE, digest),
         async forget() {
-            const images = (await exec("images", "list", "--quiet")).split("\n").filter(Boolean);
-            if (images.length > 0) await exec("images", "remove", "--sync", ...images);
+            const images = (await exec(...CRI_STORE, "images", "list", "--quiet")).split("\n").filter(Boolean);
+            if (images.length > 0) await exec(...CRI_STORE, "images", "remove", "--sync", ...images);
         },
     };
 }
