@@ -1,15 +1,24 @@
 /**
- * How the Go programs are built: from what their go.mod pins, once, and as the release that they are. Builds the smallest
- * of them. It does not prove that the others can be built: whoever starts them does.
+ * How the Go programs are built: from what their go.mod pins, once, and as the release that they are. Builds what the
+ * set-up has not built yet. That they work is proven where they are started.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
 import { buildGo, GO_BUILDS, type GoFolder, goProgram, requiredVersion } from "../../rehearsal/go-programs";
 import { run } from "../../rehearsal/run";
 
 const SOURCES = join(__dirname, "../../rehearsal/go");
-const BUILD_MS = 600_000;
+const BUILD_MS = 1_200_000;
+/** What each says of itself when it is asked for its version. The linker is silent about a variable that is not there. */
+const SAYS: Readonly<Record<GoFolder, readonly [program: string, option: string]>> = {
+    registry: ["registry", "--version"],
+    pebble: ["pebble", "-version"],
+    dockerd: ["dockerd", "--version"],
+    containerd: ["containerd", "--version"],
+    crictl: ["crictl", "--version"],
+    actionlint: ["actionlint", "-version"],
+};
 
 function goMod(folder: string): string {
     return readFileSync(join(SOURCES, folder, "go.mod"), "utf8");
@@ -53,17 +62,30 @@ describe("The Go programs", () => {
         assert.throws(() => requiredVersion("require example.com/a v1.0.0", "example.com/a/v2"), /example\.com\/a\/v2/);
     });
 
-    it("say which release they are, and are built once", async function () {
+    for (const [folder, [program, option]] of Object.entries(SAYS) as [GoFolder, (typeof SAYS)[GoFolder]][]) {
+        it(`say which release they are: ${program}`, async function () {
+            this.timeout(BUILD_MS);
+            await buildGo(folder, console.log);
+            const said = await run(goProgram(folder, program), [option]);
+            const version = requiredVersion(goMod(folder), GO_BUILDS[folder].release);
+            assert.ok(said.includes(version), `${program} ${option} says ${said}`);
+        });
+    }
+
+    it("are built once, and nothing is left of a build or of an earlier one", async function () {
         this.timeout(BUILD_MS);
+        await buildGo("pebble", console.log);
+        const folder = dirname(goProgram("pebble"));
+        const earlier = join(dirname(folder), "pebble-0123456789ab");
+        mkdirSync(earlier);
+        rmSync(folder, { recursive: true });
         const said: string[] = [];
         await buildGo("pebble", (line) => said.push(line));
-        const version = requiredVersion(goMod("pebble"), GO_BUILDS.pebble.release);
-        assert.match(await run(goProgram("pebble"), ["-version"]), new RegExp(`\\b${version}\\b`));
+        assert.match(said.at(-1) ?? "", /^built pebble in \d+ s$/);
+        const beside = readdirSync(dirname(folder)).filter((name) => name.startsWith("pebble-"));
+        assert.deepEqual(beside, [basename(folder)]);
         said.length = 0;
         await buildGo("pebble", (line) => said.push(line));
         assert.deepEqual(said, []);
-        const beside = readdirSync(dirname(dirname(goProgram("pebble")))).filter((name) => name.startsWith("pebble-"));
-        assert.equal(beside.length, 1, `builds that are left: ${beside.join(", ")}`);
-        assert.ok(existsSync(goProgram("pebble")));
     });
 });
