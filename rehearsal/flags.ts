@@ -1,11 +1,12 @@
 /** The command line of `npm start`. */
 import { parseArgs } from "node:util";
 
-const USAGE = `npm start -- [--once] [--no-proof] [--keep] [--stack NAME] [--json FILE]
+const USAGE = `npm start -- [--once] [--no-proof] [--keep] [--wait] [--stack NAME] [--json FILE]
 
   --once        leave when everything is done, with 1 if a step failed; without it everything stays up until Ctrl-C
   --no-proof    bring everything up, say how to pull, and prove nothing
   --keep        after a failure leave machines, logs and state as they are, and say where; the next start removes them
+  --wait        wait for the end of a rehearsal that is running, and do not refuse to start
   --stack NAME  rehearse stacks/Pulumi.NAME.yaml instead of stacks/Pulumi.local.yaml
   --json FILE   also write the steps of the proof, and why it failed, as JSON
 `;
@@ -15,6 +16,7 @@ export interface Flags {
     readonly once: boolean;
     readonly proof: boolean;
     readonly keep: boolean;
+    readonly wait: boolean;
     readonly stack: string;
     readonly json?: string;
 }
@@ -30,8 +32,8 @@ export class UsageShown extends Error {
 export function readFlags(args: readonly string[]): Flags {
     const { values } = parsed(args);
     if (values.help) throw new UsageShown();
-    const { once, keep, stack, json } = values;
-    return { once, keep, stack, json, proof: !values["no-proof"] };
+    const { once, keep, wait, stack, json } = values;
+    return { once, keep, wait, stack, json, proof: !values["no-proof"] };
 }
 
 function parsed(args: readonly string[]) {
@@ -42,6 +44,7 @@ function parsed(args: readonly string[]) {
                 once: { type: "boolean", default: false },
                 "no-proof": { type: "boolean", default: false },
                 keep: { type: "boolean", default: false },
+                wait: { type: "boolean", default: false },
                 stack: { type: "string", default: "local" },
                 json: { type: "string" },
                 help: { type: "boolean" },

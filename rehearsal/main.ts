@@ -4,9 +4,10 @@ import { startAcme } from "./acme";
 import { makeCatalogue } from "./catalogue";
 import { Docker, LABEL, removeLabelled } from "./docker";
 import type { Properties } from "./engine";
+import { FarLink } from "./far-link";
 import { type Flags, readFlags, UsageShown } from "./flags";
 import type { BaseImages } from "./images";
-import { type Lock, REHEARSAL_LOCK, takeLock } from "./lock";
+import { type Holder, type Lock, REHEARSAL_LOCK, takeLock, waitForLock } from "./lock";
 import { modernMounts, startModernClients } from "./modern-clients";
 import { prove } from "./proof/proof";
 import type { Need, Step } from "./proof/step";
@@ -18,6 +19,9 @@ import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./st
 import { printTable } from "./table";
 import { firewall, MODERN_CLIENT, type RentedVm, RUN, Topology } from "./topology";
 import { Program } from "./up";
+
+/** The line between the office and the relays. */
+const THIN_LINK = { roundTripMs: 300, loseSynEvery: 20 };
 
 type Tell = (line: string) => void;
 
@@ -40,7 +44,7 @@ async function main(): Promise<void> {
     try {
         // Read once before anything is made: a stack that cannot be rehearsed is refused at once.
         readStacks(flags.stack, {}, () => {});
-        const lock = await theLock();
+        const lock = await theLock(flags);
         await rehearseAndRemove(flags, steps);
         await lock.release();
         report.write(steps);
@@ -50,12 +54,13 @@ async function main(): Promise<void> {
     }
 }
 
-/** @throws Error with what has it. */
-async function theLock(): Promise<Lock> {
+/** @throws Error with what has it, unless that is waited for. */
+async function theLock({ wait }: Flags): Promise<Lock> {
+    const running = ({ since, pid }: Holder) => `a rehearsal is running since ${since}, pid ${pid}`;
+    if (wait) return waitForLock(REHEARSAL_LOCK, (holder) => console.log(`waiting: ${running(holder)}`));
     const lock = await takeLock(REHEARSAL_LOCK);
     if ("release" in lock) return lock;
-    const todo = `wait for its end, or end it by Ctrl-C there or kill ${lock.pid}`;
-    throw new Error(`a rehearsal is running since ${lock.since}, pid ${lock.pid}: ${todo}`);
+    throw new Error(`${running(lock)}: wait for its end (--wait), or end it by Ctrl-C there or kill ${lock.pid}`);
 }
 
 /** @param steps Gets the steps of the proof as they are taken. */
@@ -182,6 +187,8 @@ async function makeMachines(
         topology.machine("direct", { link: [] }),
     ]);
     if (onprem) {
+        // China to a proxied Cloudflare name: 200 to 360 ms, and packets get lost.
+        await FarLink.ofContainer(topology.docker, topology.container("onprem"), topology.network("link"), THIN_LINK);
         const { hostname, username } = new URL(onprem.docker);
         await topology.sshName(hostname || "onprem.rehearsal", "onprem", "lan", username);
         await topology.startDockerd("onprem");

@@ -69,7 +69,7 @@ async function rehearsal(stack: string): Promise<Count> {
     mkdirSync(KEEP, { recursive: true });
     const report = join(KEEP, "proof.json");
     rmSync(report, { force: true });
-    const args = ["--require", "tsx/cjs", join(ROOT, "rehearsal", "main.ts"), "--once", "--stack", stack];
+    const args = ["--require", "tsx/cjs", join(ROOT, "rehearsal", "main.ts"), "--once", "--wait", "--stack", stack];
     const { code } = await attempt(process.execPath, [...args, "--json", report], { onLine: console.log, cwd: ROOT });
     try {
         const { steps } = JSON.parse(readFileSync(report, "utf8")) as { steps: { ok: boolean }[] };

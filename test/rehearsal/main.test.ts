@@ -59,12 +59,13 @@ describe("npm start", () => {
 
 describe("readFlags", () => {
     it("reads all of them", () => {
-        const flags = readFlags(["--once", "--no-proof", "--keep", "--stack", "x", "--json", "f"]);
-        assert.deepEqual(flags, { once: true, proof: false, keep: true, stack: "x", json: "f" });
+        const flags = readFlags(["--once", "--no-proof", "--keep", "--wait", "--stack", "x", "--json", "f"]);
+        assert.deepEqual(flags, { once: true, proof: false, keep: true, wait: true, stack: "x", json: "f" });
     });
 
     it("proves the local stack, stays, and cleans up, if nothing else is said", () => {
-        assert.deepEqual(readFlags([]), { once: false, proof: true, keep: false, stack: "local", json: undefined });
+        const usual = { once: false, proof: true, keep: false, wait: false, stack: "local", json: undefined };
+        assert.deepEqual(readFlags([]), usual);
     });
 
     it("shows the usage alone when that is asked for", () => {
