@@ -16,7 +16,7 @@ interface GoBuild {
     readonly release: string;
     /** Variables that its own build sets while linking. `{version}` is the release that the go.mod requires. */
     readonly variables: Readonly<Record<string, string>>;
-    /** On two busy processors, for who waits. */
+    /** On two processors, for who waits. */
     readonly takes: string;
 }
 
@@ -37,7 +37,7 @@ export const GO_BUILDS = {
     dockerd: {
         release: "github.com/moby/moby/v2",
         variables: { "github.com/moby/moby/v2/dockerversion.Version": "29-{version}" },
-        takes: "3 minutes",
+        takes: "4 minutes",
     },
     containerd: {
         release: "github.com/containerd/containerd/v2",
