@@ -46,9 +46,11 @@ export const RELAY_TIMES: RelayTimes = {
     // Beside the connection's own times. At a round trip of 300 ms a lost packet is sent again after some 0.9 s, and once
     // more 1.8 s later (RFC 6298).
     probeMs: 4_000,
-    upstreamProbeMs: 5_000,
+    // The same, and time for a token service and a registry that are near the relay.
+    upstreamProbeMs: 6_000,
     // A new connection and an answer take 0.9 s there, 1.9 s when a SYN is lost: a probe too many costs one request.
     suspectMs: 1_500,
+    // A client waits for 3 s in all, and an answer on a new connection of which a SYN is lost is still in time.
     homeMs: 2_500,
     // Two losses of one packet, as for a probe, and no more: the other relay goes on at the same byte.
     stallMs: 3_000,
@@ -237,7 +239,9 @@ export class Relay {
             await discard(answer.body);
             const verdict = this.judge(answer);
             if (verdict.of === "relay" || verdict.of === "limited") return "unclear";
-            return verdict.of === "unreachable" || verdict.of === "unknown" ? "hangs" : "answers";
+            // Relays of 0.3.0 say 502 for all that is odd, and 504 for silence alone.
+            const isSilent = verdict.of === "unreachable" || (verdict.of === "unknown" && answer.statusCode === 504);
+            return isSilent ? "hangs" : "answers";
         } catch (error) {
             return isAnswerTimeout(error) ? "hangs" : "unclear";
         }

@@ -39,7 +39,7 @@ export function judge({ status, headers }: Judged, marks: boolean): Verdict {
     const answer = readRelayAnswer(single(headers["x-relay-answer"]));
     if (answer?.from === "upstream") return ofUpstream(status);
     if (answer?.from === "relay") return ofRelay(status, answer.reason, answer.host);
-    return unmarked(status, isPage(headers), marks);
+    return unmarked(status, String(headers["content-type"]), marks);
 }
 
 /** True for an answer that says whose it is. */
@@ -81,11 +81,14 @@ function ofRelay(status: number, reason: RelayReason | undefined, host: string |
 }
 
 /** No word of whose it is: a relay of 0.3.0, or something before the relay, such as Cloudflare's own pages. */
-function unmarked(status: number, page: boolean, marks: boolean): Verdict {
+function unmarked(status: number, type: string, marks: boolean): Verdict {
+    const page = /^text\/html/i.test(type);
     if (status === 429) return { of: marks ? "limited" : "throttled" };
     if (marks && (page || status >= 400)) {
         return protocol(`something before the relay answers ${page ? "with an HTML page " : ""}(${status})`);
     }
+    // Relays of 0.3.0 refuse a key with 401 alone; the Nginx one hands on an upstream's 403 with its words.
+    if (status === 403 && /^application\/json/i.test(type)) return { of: "refused", meansTheRelay: true };
     if (status === 401 || status === 403) return refusesKey(status);
     if (page) return protocol(`answers with an HTML page (${status})`);
     if (status >= 500) return { of: "unknown" };
@@ -99,10 +102,6 @@ function refusesKey(status: number): Verdict {
 
 function protocol(message: string): Verdict {
     return { of: "relay", failure: new RelayFailure("protocol", message) };
-}
-
-function isPage(headers: Judged["headers"]): boolean {
-    return /^text\/html/i.test(String(headers["content-type"]));
 }
 
 function single(value: string | string[] | undefined): string | undefined {

@@ -57,6 +57,8 @@ describe("The verdict on an answer", () => {
             [404, {}, "refused", "protocol"],
             [401, {}, "key", "protocol"],
             [403, {}, "key", "protocol"],
+            [403, HTML, "key", "protocol"],
+            [403, { "content-type": "application/json; charset=utf-8" }, "refused", "protocol"],
             [429, {}, "throttled", "limited"],
             [429, HTML, "throttled", "limited"],
             [200, HTML, "protocol", "protocol"],
