@@ -1,5 +1,6 @@
 /** `npm test`: set-up, format, lint, types, mocha, then rehearsals. Its last line is `N passed, N failed`. */
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import Mocha from "mocha";
 import { KEEP } from "../rehearsal/images";
@@ -18,6 +19,9 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
     "types of the Worker, without Node": ["tsc", "--project", "services/worker"],
 };
 
+/** Test files that run at a time, each in a process: more of them would only wait for a processor. */
+const JOBS = Math.min(availableParallelism(), 4);
+
 /** What is rehearsed: every site; an office that takes the relays of two other stacks; a relay that is open to everybody. */
 const REHEARSED = ["local", "example-shanghai", "example-public"];
 
@@ -27,9 +31,18 @@ main().catch((error: Error) => {
 });
 
 async function main(): Promise<void> {
-    await setup(console.log);
-    const counts = [await checks(), await mocha()];
-    for (const stack of REHEARSED) counts.push(await rehearsal(stack));
+    const parts: Record<string, number> = {};
+    const timed = async <T>(part: string, work: () => Promise<T>): Promise<T> => {
+        const began = performance.now();
+        const result = await work();
+        parts[part] = (performance.now() - began) / 1000;
+        return result;
+    };
+    await timed("set-up", () => setup(console.log));
+    const counts = [await timed("format, lint, types", checks), await timed("tests", mocha)];
+    for (const stack of REHEARSED) counts.push(await timed(`rehearsal of ${stack}`, () => rehearsal(stack)));
+    console.log("\nseconds");
+    for (const [part, seconds] of Object.entries(parts)) console.log(`${seconds.toFixed(0).padStart(7)}  ${part}`);
     const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
     console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
     // Tests may leave handles of Pulumi's runtime behind: the verdict is in.
@@ -51,7 +64,7 @@ async function checks(): Promise<Count> {
 
 async function mocha(): Promise<Count> {
     const { timeout } = JSON.parse(readFileSync(join(ROOT, ".mocharc.json"), "utf8")) as { timeout: number };
-    const suite = new Mocha({ timeout, forbidOnly: true, forbidPending: true });
+    const suite = new Mocha({ timeout, forbidOnly: true, forbidPending: true, parallel: true, jobs: JOBS });
     const files = readdirSync(__dirname, { recursive: true, encoding: "utf8" }).filter((name) =>
         name.endsWith(".test.ts"),
     );

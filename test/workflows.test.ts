@@ -170,7 +170,7 @@ describe("The GitHub workflows", () => {
             });
 
             it("ends by itself", () => {
-                for (const job of Object.values(workflow(name).jobs)) assert.ok((job["timeout-minutes"] ?? 360) <= 60);
+                for (const job of Object.values(workflow(name).jobs)) assert.ok((job["timeout-minutes"] ?? 360) <= 90);
             });
         });
     }
