@@ -8,7 +8,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:https";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { PEBBLE_BINARY } from "./images";
+import { goProgram } from "./go-programs";
 import { issue, type KeyPair } from "./pki";
 import { eventually } from "./run";
 import { RUN, type Topology } from "./topology";
@@ -66,7 +66,7 @@ export async function startPebble(args: PebbleArgs): Promise<Pebble> {
     const addresses = { listenAddress: `127.0.0.1:${port}`, managementListenAddress: `127.0.0.1:${managementPort}` };
     layPebble(folder, issue(ca, ["127.0.0.1"]), { ...addresses, httpPort, validitySeconds });
     const options = ["-config", "pebble.json", "-dnsserver", dns];
-    const child = spawn(PEBBLE_BINARY, options, { cwd: folder, env: { ...process.env, ...ENVIRONMENT } });
+    const child = spawn(goProgram("pebble"), options, { cwd: folder, env: { ...process.env, ...ENVIRONMENT } });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => (output += data));
     const ended = once(child, "close").then(
@@ -114,7 +114,7 @@ export async function startAcme(topology: AcmeTopology): Promise<string> {
         [
             `${folder}:/acme:ro`,
             `${join(__dirname, "acme.conf")}:/etc/nginx/acme.conf:ro`,
-            `${PEBBLE_BINARY}:/usr/local/bin/pebble:ro`,
+            `${goProgram("pebble")}:/usr/local/bin/pebble:ro`,
         ],
         ["sh", "-c", `cd /acme && { ${pebble} & exec nginx -c /etc/nginx/acme.conf; }`],
         Object.entries(ENVIRONMENT).map(([name, value]) => `${name}=${value}`),

@@ -2,10 +2,11 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { goProgram } from "./go-programs";
 import { type ImageArgs, type Layer, type MadeImage, makeImage } from "./hub/image";
 import { ImageStore } from "./hub/store";
 import type { BaseImage } from "./images";
-import { KEEP, PUBLIC_CAS, REGISTRY_BINARY } from "./images";
+import { KEEP, PUBLIC_CAS } from "./images";
 import { bar } from "./progress";
 
 const MB = 1_000_000;
@@ -49,7 +50,7 @@ export interface Catalogue {
 export async function makeCatalogue(slim: BaseImage, tell: (line: string) => void): Promise<Catalogue> {
     const own = ownImages(slim);
     const proof = proofImages();
-    const sources = [slim.tar, process.execPath, REGISTRY_BINARY, "/bin/busybox"].map((path) => [
+    const sources = [slim.tar, process.execPath, goProgram("registry"), "/bin/busybox"].map((path) => [
         path,
         statSync(path).size,
     ]);
@@ -117,7 +118,7 @@ function ownImages(slim: BaseImage): ImageArgs[] {
                 base,
                 {
                     files: {
-                        "/usr/local/bin/registry": { from: REGISTRY_BINARY, mode: 0o755 },
+                        "/usr/local/bin/registry": { from: goProgram("registry"), mode: 0o755 },
                         "/usr/bin/wget": { linkTo: "/bin/busybox" },
                     },
                 },

@@ -1,37 +1,23 @@
 /**
  * The base images of the rehearsal, made from Debian packages, because nothing can be pulled where it runs:
  * `machine` (a Debian host: sshd, Docker, nginx, curl), `slim` (nginx and what node and registry need), and `vm`
- * (what a fresh cloud image is: systemd, cloud-init, sshd without host keys). And the Go programs that it starts.
+ * (what a fresh cloud image is: systemd, cloud-init, sshd without host keys).
  */
 
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { BASE_PACKAGES } from "../components/overseas/user-data";
 import type { Docker } from "./docker";
-import { newGo } from "./go";
 import { bar } from "./progress";
 import { run } from "./run";
 
 /** Where the rehearsal keeps what is dear to make: `<repository>/.rehearsal`. */
 export const KEEP = join(__dirname, "..", ".rehearsal");
-/** The registry binary, built from its Go module. */
-export const REGISTRY_BINARY = join(KEEP, "registry");
-/** Let's Encrypt's own small ACME server, built from its Go module. */
-export const PEBBLE_BINARY = join(KEEP, "pebble");
 /** Where a container of the node image has the CAs that play the public ones; stand-ins/docker.ts lays them. */
 export const PUBLIC_CAS = "/etc/ssl/rehearsal-ca.pem";
-
-const GO_PROGRAMS = [
-    {
-        path: REGISTRY_BINARY,
-        module: "github.com/distribution/distribution/v3/cmd/registry@v3.1.2",
-        takes: "3 minutes",
-    },
-    { path: PEBBLE_BINARY, module: "github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1", takes: "half a minute" },
-];
 
 const SUITE = "bookworm";
 // Where this machine's own packages come from: no address of a mirror stands in this repository.
@@ -87,19 +73,6 @@ export async function makeBaseImages(docker: Docker, tell: (line: string) => voi
         makeBase(docker, "vm", tell),
     ]);
     return { slim, machine, vm };
-}
-
-/** Builds those of the Go programs that are not there yet, one after the other: each build takes all processors. */
-export async function makeGoPrograms(tell: (line: string) => void): Promise<void> {
-    for (const { path, module, takes } of GO_PROGRAMS) {
-        if (existsSync(path)) continue;
-        const building = `${path}-build`;
-        mkdirSync(building, { recursive: true });
-        tell(`building ${module}, about ${takes}, once`);
-        await run(await newGo(), ["install", module], { env: { ...process.env, GOBIN: building, CGO_ENABLED: "0" } });
-        renameSync(join(building, basename(path)), path);
-        rmSync(building, { recursive: true });
-    }
 }
 
 async function makeBase(docker: Docker, name: keyof BaseImages, tell: (line: string) => void): Promise<BaseImage> {

@@ -12,7 +12,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { REGISTRY_BINARY } from "../../rehearsal/images";
+import { goProgram } from "../../rehearsal/go-programs";
 import { fill, readTemplate } from "../../templates/render";
 import { eventually } from "../support/eventually";
 import { freePort } from "../support/free-port";
@@ -83,7 +83,11 @@ function replaced(text: string, place: string, by: string): string {
 }
 
 const VERSIONS = {
-    "3": { template: "registry/config-3.yml", program: REGISTRY_BINARY, says: /^\S+ \S*distribution\S* v?3\.1\./ },
+    "3": {
+        template: "registry/config-3.yml",
+        program: goProgram("registry"),
+        says: /^\S+ \S*distribution\S* v?3\.1\./,
+    },
     "2.8": { template: "registry/config-2.yml", program: "docker-registry", says: /^\S+ \S*distribution\S* v?2\.8\./ },
 };
 

@@ -4,6 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { goProgram } from "../../../rehearsal/go-programs";
 import { eventually } from "../../support/eventually";
 import { digestOf, FakeContent, INDEX, MANIFEST, randomBytes } from "../../support/fake-relay";
 import { freePort } from "../../support/free-port";
@@ -16,7 +17,7 @@ const PIECE = MIB;
 
 /** The registry program: `REGISTRY_BINARY`, else where the set-up builds it. */
 function registryBinary(): string {
-    const path = process.env.REGISTRY_BINARY ?? join(__dirname, "../../../.rehearsal/registry");
+    const path = process.env.REGISTRY_BINARY ?? goProgram("registry");
     if (existsSync(path)) return path;
     throw new Error(
         `no registry program at ${path}: set REGISTRY_BINARY to one (distribution 3.1), or run npm start once`,
