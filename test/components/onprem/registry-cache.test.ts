@@ -6,7 +6,8 @@ import { dirname, join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { RegistryCache, type RegistryCacheArgs } from "../../../components/onprem/registry-cache";
 import { Docker, removeLabelled } from "../../../rehearsal/docker";
-import { makeBaseImages, REGISTRY_BINARY } from "../../../rehearsal/images";
+import { goProgram } from "../../../rehearsal/go-programs";
+import { makeBaseImages } from "../../../rehearsal/images";
 import { createNetwork } from "../../../rehearsal/networks";
 import { fill, readTemplate } from "../../../templates/render";
 import { type Deployed, deploy, only } from "../../support/deploy";
@@ -87,7 +88,7 @@ describe("The cache while its uplink is being replaced", function () {
         const { slim } = await makeBaseImages(docker, () => {});
         const programs = [
             `${process.execPath}:/usr/local/bin/node:ro`,
-            `${REGISTRY_BINARY}:/usr/local/bin/registry:ro`,
+            `${goProgram("registry")}:/usr/local/bin/registry:ro`,
         ];
         await docker.run([
             ...["run", "--detach", "--name", `${name}-${role}`, "--label", label, "--network", name, ...flags],
