@@ -3,9 +3,9 @@ import { strict as assert } from "node:assert";
 import { DOWNLOAD_LIMITS } from "../../services/uplink/download";
 import type { ProofImage } from "../catalogue";
 import type { PlatformImage } from "../hub/image";
+import type { BrokenFile } from "../operation";
 import { eventually } from "../run";
 import { reference } from "../scene";
-import type { BrokenFile } from "../up";
 import { manifestBytes, measured as measuredOn, platformOf } from "./measured";
 import type { Finding, ProofInputs, StepOf } from "./step";
 
@@ -206,7 +206,7 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
         }),
         "a broken snippet in the conf of front and uplink": atHome(async () => {
             const messages: string[] = [];
-            for (const broken of BROKEN) messages.push(firstLine(await program.refusal(broken)));
+            for (const broken of BROKEN) messages.push(firstLine(said(await program.refusal(broken))));
             await scene.forget("client-2");
             await pullsRight("client-2", "cold");
             // The trial containers that failed are made again.
@@ -253,6 +253,11 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
             return found;
         }),
     };
+}
+
+/** What a failed command has said: its first line is the provider's, with all of the command in it. */
+function said(message: string): string {
+    return message.slice(message.indexOf("\n") + 1);
 }
 
 function firstLine(text: string): string {

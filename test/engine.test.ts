@@ -1,0 +1,188 @@
+/**
+ * Every stack of stacks/ by Pulumi's own engine, over providers that make nothing: what a preview shows, and what changes
+ * with one setting. It does not show that what is made works, which the rehearsal does.
+ */
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import type { ImportList, Operation } from "../rehearsal/automation";
+import { allStacks, changed, readStack, type StackConfig, stackNames } from "../rehearsal/stack-file";
+import { imaginaryProviders } from "./support/imaginary";
+import { summary, TestPulumi } from "./support/pulumi";
+
+const MODULE = join(__dirname, "support", "whole-program.ts");
+const SENTINEL = "sentinel-of-a-secret";
+/** What the other stacks of the examples offer. */
+const OFFERED = ["example-tokyo", "example-frankfurt"];
+const OFFERS = {
+    relays: [{ name: "nginx", hostname: "relay.example.com" }],
+    relayKeys: Object.fromEntries(["shanghai.2", "chengdu.1", "berlin.1"].map((id) => [id, `key-of-${id}`.repeat(5)])),
+};
+
+const RELAY_FILLED_AGAIN = [
+    "replace nginx-apply stdin,triggers → triggers",
+    "replace nginx-certificate triggers → triggers",
+    "replace nginx-gate-command triggers → triggers",
+];
+const UPLINK_REPLACED = [
+    "replace onprem-uplink-container-trial uploads → uploads",
+    "replace onprem-uplink-container-verdict environment,triggers → triggers",
+    "replace onprem-uplink-container labels,uploads → labels,uploads",
+];
+const FRONT_TRIED = [
+    "replace onprem-front-container-trial uploads → uploads",
+    "replace onprem-front-container-verdict environment,triggers → triggers",
+];
+const FRONT_REPLACED = [...FRONT_TRIED, "replace onprem-front-container labels,uploads → labels,uploads"];
+
+/** What a preview shows of a change to `local`, besides {@link isMeant}. */
+const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; steps: readonly string[] }>> = {
+    allowFrom: { settings: { onprem: { allowFrom: ["10.0.0.0/8"] } }, steps: FRONT_REPLACED },
+    "a key's generation": {
+        settings: { keys: [{ name: "acme", generation: 2 }] },
+        steps: [
+            "create keys-acme.2",
+            "update worker-script bindings",
+            ...RELAY_FILLED_AGAIN,
+            // Shown because the list of relays has the new key in it: neither is replaced by the update itself.
+            "replace onprem-trust-file stdin,triggers → triggers",
+            "replace onprem-front-container-verdict environment,triggers → triggers",
+            "replace onprem-uplink-container-verdict environment,triggers → triggers",
+        ],
+    },
+    registryVersion: {
+        settings: { onprem: { registryVersion: "2.8.3" } },
+        steps: [
+            "replace onprem-images-cache name → name",
+            "replace onprem-cache-container image,uploads → image,uploads",
+        ],
+    },
+    upstreams: {
+        settings: { upstreams: ["docker.io"] },
+        steps: ["update worker-script bindings", ...RELAY_FILLED_AGAIN, ...UPLINK_REPLACED, ...FRONT_REPLACED],
+    },
+    "a port": {
+        settings: { onprem: { port: 8443 } },
+        steps: [...FRONT_TRIED, "replace onprem-front-container labels,ports,uploads → labels,ports,uploads"],
+    },
+    "edge.hostname": {
+        settings: { edge: { hostname: "hub2.example.com" } },
+        steps: [
+            "replace worker-script bindings,scriptName → scriptName",
+            "replace worker-subdomain scriptName → scriptName",
+            "replace worker-domain hostname,service → hostname,service",
+            "replace worker-gate-command",
+            ...UPLINK_REPLACED,
+        ],
+    },
+};
+
+/**
+ * A provider of which an argument is not known yet (here Docker's, whose login is the new key) cannot see what is the same:
+ * the preview then calls everything of it changed, and names no input.
+ */
+function isMeant(step: string): boolean {
+    return !/^update onprem-[a-z-]+$/.test(step);
+}
+
+describe("Every stack, by Pulumi's engine", function () {
+    this.timeout(600_000);
+    let pulumi: TestPulumi;
+    before(async () => {
+        pulumi = await TestPulumi.open(imaginaryProviders());
+        for (const stack of OFFERED) await pulumi.operate({ kind: "up" }, MODULE, OFFERS, stack);
+    });
+    after(() => pulumi.close());
+
+    for (const stack of allStacks()) {
+        it(`can be previewed: ${stack}`, async () => {
+            // The offers of the two are a stack already, which is another one.
+            const own = OFFERED.includes(stack) ? `${stack}-itself` : stack;
+            const { changes } = await pulumi.operate({ kind: "preview" }, MODULE, undefined, own, readStack(stack, {}));
+            const made = summary(changes);
+            assert.ok(made.length > 5, made.join("\n"));
+            assert.deepEqual(
+                made.filter((step) => !step.startsWith("create ") && !step.startsWith("read ")),
+                [],
+            );
+        });
+    }
+
+    it("says which stack is missing whose relays are wanted", async () => {
+        const relays = [{ stack: "never-made", key: "shanghai" }];
+        const config = changed(readStack("example-shanghai", {}), { relays });
+        const preview = pulumi.operate({ kind: "preview" }, MODULE, undefined, "lost", config);
+        await assert.rejects(preview, /unknown stack "never-made"/);
+    });
+
+    it("takes over what was made by hand, as docs/import.md says", async () => {
+        const config = readStack("local", {});
+        const ids: Record<string, string> = { "nginx-record": "zone/record", "vm-eip": "eipalloc-1" };
+        const importFile = join(pulumi.folder, "import.json");
+        await pulumi.operate({ kind: "preview", importFile }, MODULE, undefined, "taken-over", config);
+        const list = JSON.parse(readFileSync(importFile, "utf8")) as ImportList;
+        const resources = list.resources
+            .filter(({ component, name }) => component || name in ids)
+            .map((resource) => (resource.name in ids ? { ...resource, id: ids[resource.name] } : resource));
+        const { nameTable } = list;
+        const imported = await pulumi.operate(
+            { kind: "import", resources, nameTable },
+            MODULE,
+            undefined,
+            "taken-over",
+            config,
+        );
+        assert.deepEqual(imported.outputs, {});
+        const { changes } = await pulumi.operate({ kind: "preview" }, MODULE, undefined, "taken-over", config);
+        const steps = summary(changes).filter((step) => Object.keys(ids).some((name) => step.includes(` ${name}`)));
+        assert.deepEqual(steps, ["update nginx-record content,ttl"]);
+    });
+
+    describe("local, when it is up", () => {
+        let config: StackConfig;
+        const operate = (kind: Exclude<Operation["kind"], "import">, settings: Record<string, unknown> = {}) =>
+            pulumi.operate({ kind }, MODULE, undefined, "local", changed(config, settings));
+
+        before(async () => {
+            const plain = readStack("local", {});
+            const { edge } = stackNames(plain);
+            assert.ok(edge);
+            config = {
+                config: {
+                    ...changed(plain, { hub: { username: "acme" } }).config,
+                    "dockermirror:hubToken": SENTINEL,
+                },
+                secretKeys: ["dockermirror:hubToken"],
+            };
+            await operate("up");
+        });
+
+        it("is the same at a second update, in a preview and at a refresh", async () => {
+            assert.deepEqual(summary((await operate("up")).changes), []);
+            assert.deepEqual(summary((await operate("preview")).changes), []);
+            assert.deepEqual(summary((await operate("refresh")).changes), []);
+        });
+
+        for (const [setting, { settings, steps }] of Object.entries(CHANGES)) {
+            it(`changes only what must change with ${setting}`, async () => {
+                const { changes } = await operate("preview", settings);
+                const shown = summary(changes).filter((step) => !/^(create|delete)-replace/.test(step));
+                assert.deepEqual(shown.filter(isMeant).sort(), [...steps].sort());
+                const kept =
+                    /(volume:Volume|ec2\/instance|eip:Eip|PrivateKey|RandomPassword|SelfSignedCert|LocallySigned)/;
+                const lost = changes.filter(({ op, type }) => /replace|delete/.test(op) && kept.test(type));
+                assert.deepEqual(lost, []);
+            });
+        }
+
+        it("has no secret in the state, the settings' file or the log", async () => {
+            const { state } = await operate("export");
+            const text = JSON.stringify(state);
+            for (const secret of [SENTINEL, "PRIVATE KEY-----"]) {
+                assert.ok(!text.includes(secret), `the state has "${secret}" in plain`);
+                assert.ok(!pulumi.lines.some((line) => line.includes(secret)), `the log has "${secret}"`);
+            }
+            assert.match(text, /"ciphertext"/);
+        });
+    });
+});
