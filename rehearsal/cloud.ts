@@ -95,6 +95,11 @@ export class Cloud {
         await this.place.docker.run(["rm", "--force", "--volumes", found.Id]);
     }
 
+    /** True while there is such a machine. */
+    async has(machine: string): Promise<boolean> {
+        return (await this.find(machine)) !== undefined;
+    }
+
     /** @throws Error when there is no such machine. */
     async address(machine: string): Promise<string> {
         return this.addressOf(await this.get(machine));
@@ -121,6 +126,11 @@ export class Cloud {
             return address;
         }
         throw new Error(`the rehearsal's cloud has no elastic address left in ${this.place.network.subnet}`);
+    }
+
+    /** The elastic address of this id; `undefined` where none is taken. */
+    reserved(id: string): string | undefined {
+        return this.taken()[id];
     }
 
     release(id: string): void {

@@ -44,6 +44,11 @@ export class Firewall {
         ]);
     }
 
+    /** True while there is such a group. */
+    async has(group: string): Promise<boolean> {
+        return (await attempt("nft", ["list", "chain", "bridge", this.table, group])).code === 0;
+    }
+
     /** @throws Error when an address is in it, as the cloud does. */
     async removeGroup(group: string): Promise<void> {
         await this.change([`delete chain bridge ${this.table} ${group}`]);

@@ -3,19 +3,18 @@ import { rmSync } from "node:fs";
 import { startAcme } from "./acme";
 import { makeCatalogue } from "./catalogue";
 import { Docker, LABEL, removeLabelled } from "./docker";
-import type { Properties } from "./engine";
 import { FarLink } from "./far-link";
 import { type Flags, readFlags, UsageShown } from "./flags";
-import type { BaseImages } from "./images";
 import { type Holder, type Lock, REHEARSAL_LOCK, takeLock, waitForLock } from "./lock";
 import { modernMounts, startModernClients } from "./modern-clients";
 import { prove } from "./proof/proof";
 import type { Need, Step } from "./proof/step";
 import { Report } from "./report";
 import { relaysOf, Scene } from "./scene";
-import { setup } from "./setup";
+import { type Made, setup } from "./setup";
 import { adapted, hubAccounts, stackNames } from "./stack-file";
 import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./stacks";
+import type { Properties } from "./stand-ins/stand-in";
 import { printTable } from "./table";
 import { firewall, MODERN_CLIENT, type RentedVm, RUN, Topology } from "./topology";
 import { Program } from "./up";
@@ -70,10 +69,10 @@ async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
     const docker = new Docker();
     const interrupted = interruption();
 
-    const base = await Promise.race([setup(tell), interrupted]);
+    const made = await Promise.race([setup(tell), interrupted]);
     tell("removing what an earlier rehearsal left");
     await removeAll(docker, tell);
-    const error = await Promise.race([rehearse(flags, base, steps, tell), interrupted]).catch((error: Error) => error);
+    const error = await Promise.race([rehearse(flags, made, steps, tell), interrupted]).catch((error: Error) => error);
     if (!error && !flags.once) await interrupted.catch(() => {});
     if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
     if (flags.keep && (error || process.exitCode)) {
@@ -95,7 +94,7 @@ async function removeAll(docker: Docker, tell: Tell): Promise<void> {
     await firewall().remove();
 }
 
-async function rehearse(flags: Flags, base: BaseImages, steps: Step[], tell: Tell): Promise<void> {
+async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], tell: Tell): Promise<void> {
     const catalogue = await makeCatalogue(base.slim, tell);
     const images = { slim: base.slim.image, machine: base.machine.image, vm: base.vm.image };
     const topology = await Topology.start(images);
@@ -118,7 +117,7 @@ async function rehearse(flags: Flags, base: BaseImages, steps: Step[], tell: Tel
         const machine = { sshFrom: topology.ownAddress, ...rented.get(name) };
         const here = adapted(withOffers(stackConfig, offers, changed), machine, changed);
         tell(`the program, stack ${name}:`);
-        const program = new Program({ stack: name, stackConfig: here, images }, (line) => tell(`  ${line}`));
+        const program = new Program({ stack: name, stackConfig: here, images, pulumi }, (line) => tell(`  ${line}`));
         await program.up();
         return program;
     };

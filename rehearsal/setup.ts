@@ -6,6 +6,7 @@ import { Docker } from "./docker";
 import { makeGoPrograms } from "./go-programs";
 import { type BaseImages, KEEP, makeBaseImages } from "./images";
 import { waitForLock } from "./lock";
+import { makePulumi, type PulumiRoot } from "./pulumi";
 import { attempt, eventually, run } from "./run";
 
 /** Programs by the Debian package that brings them. */
@@ -35,16 +36,26 @@ const SYSTEMD = "/run/systemd/system";
 const NJS_MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so";
 const DOCKERD_SECONDS = 60;
 
-/** Makes this machine ready; tells what it does. Nothing is done twice. Returns the base images. */
-export async function setup(tell: (line: string) => void): Promise<BaseImages> {
+/** What a rehearsal is made with. */
+export interface Made {
+    readonly base: BaseImages;
+    readonly pulumi: PulumiRoot;
+}
+
+/** Makes this machine ready; tells what it does. Nothing is done twice. */
+export async function setup(tell: (line: string) => void): Promise<Made> {
     const lock = await waitForLock(SETUP_LOCK, ({ pid, since }) => {
         tell(`waiting for another set-up, which runs since ${since}, pid ${pid}`);
     });
     try {
         await installPackages(tell);
         await startDocker(tell);
-        const [base] = await Promise.all([makeBaseImages(new Docker(), tell), makeGoPrograms(tell)]);
-        return base;
+        const [base, pulumi] = await Promise.all([
+            makeBaseImages(new Docker(), tell),
+            // Each build takes all processors.
+            makeGoPrograms(tell).then(() => makePulumi(tell)),
+        ]);
+        return { base, pulumi };
     } finally {
         await lock.release();
     }

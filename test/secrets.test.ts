@@ -12,12 +12,12 @@ import * as pulumi from "@pulumi/pulumi";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings";
 import { parse } from "yaml";
-import { onRegistration } from "../rehearsal/engine";
 import { makeCa } from "../rehearsal/pki";
 import { SECRETS } from "../stacks/schema";
 import { deploy, isSecret, PROJECT, plainOccurrences, type Resource, reveal } from "./support/deploy";
 import { freshProgram } from "./support/fresh-program";
 import { type DeployedProgram, FUNCTIONS, OUTPUTS, SENTINEL } from "./support/program";
+import { onRegistration } from "./support/registrations";
 
 const STACKS = join(__dirname, "../stacks");
 const EXAMPLES = readdirSync(STACKS).flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);

@@ -126,9 +126,9 @@ export function machineSteps({ scene, catalogue }: ProofInputs): Record<string, 
                 const found = await underLoad(async () => {
                     message = await program.refusal({ resource: "nginx-apply", file: "server.conf" });
                 });
-                assert.match(message, /relay not changed: .*unknown directive/s);
+                assert.match(message, /^relay not changed: [\s\S]*unknown directive/m);
                 assert.equal(await onMachine("cat /etc/nginx/relay/release"), release, "the release in use");
-                return { ...found, note: `${found.note} | ${/relay not changed.*/.exec(message)}` };
+                return { ...found, note: `${found.note} | ${/^relay not changed.*/m.exec(message)}` };
             },
         },
         "a relay key rotated: the old one and the new one": {

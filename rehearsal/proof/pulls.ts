@@ -206,7 +206,7 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
         }),
         "a broken snippet in the conf of front and uplink": atHome(async () => {
             const messages: string[] = [];
-            for (const broken of BROKEN) messages.push(firstLine(await program.refusal(broken)));
+            for (const broken of BROKEN) messages.push(firstLine(said(await program.refusal(broken))));
             await scene.forget("client-2");
             await pullsRight("client-2", "cold");
             // The trial containers that failed are made again.
@@ -253,6 +253,11 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
             return found;
         }),
     };
+}
+
+/** What a failed command has said: its first line is the provider's, with all of the command in it. */
+function said(message: string): string {
+    return message.slice(message.indexOf("\n") + 1);
 }
 
 function firstLine(text: string): string {

@@ -1,21 +1,23 @@
 /**
  * @pulumi/aws, EC2 and Lightsail: machines of the rehearsal's cloud. Network and first boot are real; a machine's type and
  * architecture are noted, not played. Which inputs change in place is the provider's doing: `ForceNew` in
- * https://github.com/hashicorp/terraform-provider-aws, internal/service/ec2 and internal/service/lightsail.
+ * https://github.com/hashicorp/terraform-provider-aws, internal/service/ec2 and internal/service/lightsail. Of what was changed
+ * by hand a refresh sees here what is gone: a machine, an address, an association, a group.
  */
 import { randomBytes } from "node:crypto";
 import type { Cloud } from "../cloud";
-import type { Properties, StandIn } from "../engine";
 import type { Opening } from "../firewall";
-
-/** What @pulumi/aws is in a rehearsal. */
-export interface AwsStandIns {
-    readonly standIns: Record<string, StandIn>;
-    /** Provider functions that the program calls. */
-    readonly functions: Record<string, (inputs: Properties) => Promise<Properties>>;
-}
+import type { Properties, Provider, StandIn } from "./stand-in";
 
 const EVERYWHERE = "0.0.0.0/0";
+/** Without ForceNew: internal/service/ec2/ec2_instance.go. */
+const INSTANCE_IN_PLACE = [
+    ...["creditSpecification", "disableApiStop", "disableApiTermination", "ebsOptimized", "iamInstanceProfile"],
+    ...["instanceInitiatedShutdownBehavior", "instanceType", "maintenanceOptions", "metadataOptions", "monitoring"],
+    ...["rootBlockDevice.iops", "rootBlockDevice.tags", "rootBlockDevice.throughput", "rootBlockDevice.volumeSize"],
+    ...["rootBlockDevice.volumeType", "rootBlockDevice.deleteOnTermination", "sourceDestCheck", "tags", "userData"],
+    ...["userDataReplaceOnChange", "volumeTags", "vpcSecurityGroupIds"],
+];
 const WORLD_SSH: Opening[] = [22, 80].map((port) => ({
     protocol: "tcp",
     fromPort: port,
@@ -29,9 +31,9 @@ echo "TrustedUserCAKeys /etc/ssh/lightsail_instance_ca.pub" >>/etc/ssh/sshd_conf
 systemctl restart ssh
 `;
 
-/** The stand-ins for both services. */
-export function awsStandIns(cloud: Cloud): AwsStandIns {
-    return { standIns: { ...ec2(cloud), ...lightsail(cloud) }, functions };
+/** The provider. Credentials are not asked for. */
+export function awsProvider(cloud: Cloud): Provider {
+    return { package: "aws", standIns: { ...ec2(cloud), ...lightsail(cloud) }, functions };
 }
 
 function ec2(cloud: Cloud): Record<string, StandIn> {
@@ -41,12 +43,14 @@ function ec2(cloud: Cloud): Record<string, StandIn> {
             await cloud.firewall.setGroup(id, ec2Openings(name, inputs));
             return { id, outputs: { name: id } };
         },
-        replaceOn: ["description", "name", "vpcId"],
+        inPlace: ["egress", "ingress", "revokeRulesOnDelete", "tags"],
         update: async ({ name, inputs }, { id, outputs }) => {
             await cloud.firewall.setGroup(id, ec2Openings(name, inputs));
             return { id, outputs };
         },
+        read: async ({ id }) => ((await cloud.firewall.has(id)) ? {} : undefined),
         remove: ({ id }) => cloud.firewall.removeGroup(id),
+        autonamed: "name",
     };
     const instance: StandIn = {
         create: async ({ name, inputs }) => {
@@ -57,12 +61,13 @@ function ec2(cloud: Cloud): Record<string, StandIn> {
             const publicIp = await cloud.launch(id, userData, group);
             return { id, outputs: { publicIp, ipv6Addresses: [], instanceState: "running" } };
         },
-        replaceOn: ["ami", "associatePublicIpAddress", "availabilityZone", "ipv6AddressCount", "keyName", "subnetId"],
+        inPlace: INSTANCE_IN_PLACE,
         update: async ({ inputs }, { id, outputs, inputs: before }) => {
             await cloud.guard(id, inputs.vpcSecurityGroupIds[0]);
             if (inputs.instanceType !== before.instanceType) await cloud.restart(id);
             return { id, outputs };
         },
+        read: async ({ id }) => ((await cloud.has(id)) ? {} : undefined),
         remove: ({ id }) => cloud.terminate(id),
     };
     const eip: StandIn = {
@@ -70,6 +75,8 @@ function ec2(cloud: Cloud): Record<string, StandIn> {
             const id = newId("eipalloc");
             return { id, outputs: { allocationId: id, publicIp: cloud.allocate(id) } };
         },
+        inPlace: ["associateWithPrivateIp", "instance", "networkInterface", "tags"],
+        read: async ({ id }) => addressOf(cloud, id, "publicIp"),
         remove: async ({ id }) => cloud.release(id),
     };
     const association: StandIn = {
@@ -80,6 +87,8 @@ function ec2(cloud: Cloud): Record<string, StandIn> {
             await cloud.associate(allocationId, instanceId);
             return { id: newId("eipassoc"), outputs: {} };
         },
+        read: async ({ inputs: { allocationId, instanceId } }) =>
+            (await cloud.holder(allocationId)) === instanceId ? {} : undefined,
         // Where the address was reassociated this association is no longer there.
         remove: ({ inputs }) => cloud.disassociate(inputs.allocationId, inputs.instanceId),
     };
@@ -92,14 +101,23 @@ function ec2(cloud: Cloud): Record<string, StandIn> {
 }
 
 function lightsail(cloud: Cloud): Record<string, StandIn> {
-    const keyPair: StandIn = { create: async ({ name, inputs }) => named(inputs.name ?? newId(name)) };
+    const keyPair: StandIn = {
+        create: async ({ inputs }) => ({ id: inputs.name, outputs: {} }),
+        inPlace: ["tags"],
+        // The rehearsal's cloud keeps none: the user data lay the key.
+        read: async () => ({}),
+        autonamed: "name",
+    };
     const instance: StandIn = {
-        create: async ({ name, inputs }) => {
-            const machine = inputs.name ?? newId(name);
+        create: async ({ inputs }) => {
+            const { name: machine } = inputs;
             await cloud.firewall.setGroup(machine, WORLD_SSH);
             const publicIpAddress = await cloud.launch(machine, LIGHTSAIL_SCRIPT + (inputs.userData ?? ""), machine);
-            return named(machine, { publicIpAddress, ipv6Addresses: [], username: "admin" });
+            return { id: machine, outputs: { publicIpAddress, ipv6Addresses: [], username: "admin" } };
         },
+        inPlace: ["addOn", "ipAddressType", "tags"],
+        read: async ({ id }) => ((await cloud.has(id)) ? {} : undefined),
+        autonamed: "name",
         remove: async ({ id }) => {
             await cloud.terminate(id);
             await cloud.firewall.removeGroup(id);
@@ -110,15 +128,15 @@ function lightsail(cloud: Cloud): Record<string, StandIn> {
             await cloud.firewall.setGroup(instanceName, portInfos.map(lightsailOpening));
             return { id: newId(instanceName), outputs: {} };
         },
+        read: async ({ inputs: { instanceName } }) => ((await cloud.firewall.has(instanceName)) ? {} : undefined),
         // It closes the ports by their numbers: also those that a successor has opened on the same machine.
         remove: ({ inputs }) => cloud.firewall.setGroup(inputs.instanceName, []),
     };
     const staticIp: StandIn = {
-        create: async ({ name, inputs }) => {
-            const id = inputs.name ?? newId(name);
-            return named(id, { ipAddress: cloud.allocate(id) });
-        },
+        create: async ({ inputs: { name } }) => ({ id: name, outputs: { ipAddress: cloud.allocate(name) } }),
+        read: async ({ id }) => addressOf(cloud, id, "ipAddress", { name: id }),
         remove: async ({ id }) => cloud.release(id),
+        autonamed: "name",
     };
     const attachment: StandIn = {
         create: async ({ name, inputs: { staticIpName, instanceName } }) => {
@@ -127,6 +145,8 @@ function lightsail(cloud: Cloud): Record<string, StandIn> {
             await cloud.associate(staticIpName, instanceName);
             return { id: staticIpName, outputs: {} };
         },
+        read: async ({ inputs: { staticIpName, instanceName } }) =>
+            (await cloud.holder(staticIpName)) === instanceName ? {} : undefined,
         // By the address' name alone, whichever machine has it.
         remove: async ({ inputs }) => {
             const holder = await cloud.holder(inputs.staticIpName);
@@ -142,7 +162,7 @@ function lightsail(cloud: Cloud): Record<string, StandIn> {
     };
 }
 
-const functions: AwsStandIns["functions"] = {
+const functions: Provider["functions"] = {
     // Each time a newer one, as if Debian had just published it: it must not replace the machine.
     "aws:ec2/getAmi:getAmi": async () => ({ id: newId("ami") }),
     "aws:ec2/getSubnet:getSubnet": async ({ id }) => ({ id, vpcId: "vpc-0", ipv6CidrBlock: "" }),
@@ -160,12 +180,14 @@ function ec2Openings(name: string, { ingress = [], egress = [] }: Properties): O
     }));
 }
 
-function lightsailOpening({ protocol, fromPort, toPort, cidrs }: Properties): Opening {
-    return { protocol: protocol === "all" ? "-1" : protocol, fromPort, toPort, from: cidrs ?? [EVERYWHERE] };
+/** An address that was taken, by its id; `undefined` where it was given back. */
+async function addressOf(cloud: Cloud, id: string, output: string, inputs: Properties = {}) {
+    const address = cloud.reserved(id);
+    return address === undefined ? undefined : { inputs, outputs: { [output]: address } };
 }
 
-function named(name: string, outputs: Properties = {}) {
-    return { id: name, outputs: { name, ...outputs } };
+function lightsailOpening({ protocol, fromPort, toPort, cidrs }: Properties): Opening {
+    return { protocol: protocol === "all" ? "-1" : protocol, fromPort, toPort, from: cidrs ?? [EVERYWHERE] };
 }
 
 /** In the form of AWS' own ids, which its names take too. */

@@ -1,41 +1,51 @@
 /** @pulumi/cloudflare: the Worker in a real workerd behind its custom domain; zones and records as the settings say. */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Made, Properties, StandIn, Wanted } from "../engine";
 import { issue } from "../pki";
 import { type RelayRole, RUN, relayRole, type Topology } from "../topology";
+import { SHAPES } from "./shapes";
+import type { Made, Properties, Provider, Remembered, StandIn, Wanted } from "./stand-in";
 import { type WorkerScript, workerdConfig } from "./workerd";
 
 const WORKERD = join(__dirname, "..", "..", "node_modules", "@cloudflare", "workerd-linux-64", "bin", "workerd");
 
-/** What @pulumi/cloudflare is in a rehearsal. */
-export interface CloudflareStandIn {
-    readonly standIns: Record<string, StandIn>;
-    /** Provider functions that the program calls. */
-    readonly functions: Record<string, (inputs: Properties) => Promise<Properties>>;
-}
-
-/** Where a stack's Worker is. */
+/** Where a stack's Worker is, and what of it must outlive one run of Pulumi. */
 interface WorkerPlace {
     readonly role: RelayRole;
     readonly folder: string;
-    /** The host name that leads to it: a later run of the program deploys there again. */
+    /** The inputs of the script that was uploaded last: what Cloudflare knows of it. Holds its secrets. */
+    readonly scriptFile: string;
+    /** The host name that leads to it. */
     readonly domainFile: string;
 }
 
-/** The zone's name server is a real one, on this machine, that knows what records and custom domains were made. */
-export function cloudflareStandIn(topology: Topology, stack: string): CloudflareStandIn {
+/**
+ * The provider. The zone's name server is a real one, on this machine, that knows what records and custom domains were
+ * made. Which inputs replace a resource: `RequiresReplace` in
+ * https://github.com/cloudflare/terraform-provider-cloudflare, internal/services/<resource>/schema.go.
+ */
+export function cloudflareProvider(topology: Topology, stack: string): Provider {
     const role = relayRole("worker", stack);
     const folder = join(RUN, role);
-    const place: WorkerPlace = { role, folder, domainFile: join(folder, "domain") };
-    const scripts = new Map<string, WorkerScript>();
+    const place: WorkerPlace = {
+        role,
+        folder,
+        scriptFile: join(folder, "script.json"),
+        domainFile: join(folder, "domain"),
+    };
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const upload = async ({ inputs }: Wanted): Promise<Made> => {
-        scripts.set(inputs.scriptName, inputs as unknown as WorkerScript);
+        writeFileSync(place.scriptFile, JSON.stringify(inputs), { mode: 0o600 });
         return { id: inputs.scriptName, outputs: {} };
+    };
+    const uploaded = (name: string): Properties | undefined => {
+        if (!existsSync(place.scriptFile)) return undefined;
+        const script = JSON.parse(readFileSync(place.scriptFile, "utf8"));
+        return script.scriptName === name ? script : undefined;
     };
     const script: StandIn = {
         create: upload,
-        replaceOn: ["accountId", "scriptName"],
+        inPlace: everythingOf("cloudflare:index/workersScript:WorkersScript", ["accountId", "scriptName"]),
         update: async (wanted) => {
             if (existsSync(place.domainFile)) {
                 const hostname = readFileSync(place.domainFile, "utf8");
@@ -44,38 +54,53 @@ export function cloudflareStandIn(topology: Topology, stack: string): Cloudflare
             }
             return upload(wanted);
         },
+        read: async ({ id }) => {
+            const inputs = uploaded(id);
+            return inputs && { inputs };
+        },
+        remove: async () => rmSync(place.scriptFile, { force: true }),
     };
     const subdomain: StandIn = {
         create: async ({ inputs }) => {
             if (inputs.enabled) throw new Error("the rehearsal has no workers.dev");
             return { id: inputs.scriptName, outputs: {} };
         },
+        inPlace: ["enabled", "previewsEnabled"],
+        read: async ({ id }) => (uploaded(id) ? {} : undefined),
     };
     const customDomain: StandIn = {
         create: async ({ inputs }) => {
             const { hostname, service } = inputs;
-            const deployed = scripts.get(service);
+            const deployed = uploaded(service);
             if (!deployed) throw new Error(`${hostname} is to lead to the Worker ${service}, which is not deployed`);
-            await startWorker(topology, place, hostname, deployed);
+            await startWorker(topology, place, hostname, deployed as unknown as WorkerScript);
             topology.zone.enter(hostname, "A", await topology.address(role, "link"));
             return { id: hostname, outputs: { zoneName: "", certId: "" } };
         },
+        read: async ({ id }) =>
+            existsSync(place.domainFile) && readFileSync(place.domainFile, "utf8") === id ? {} : undefined,
         remove: async ({ inputs }) => {
             topology.zone.remove(inputs.hostname, "A");
             rmSync(place.domainFile, { force: true });
             await topology.docker.run(["rm", "--force", "--volumes", topology.container(role)]);
         },
     };
-    const enter = async ({ inputs: { name, type, content, proxied } }: Wanted): Promise<Made> => {
+    const enter = async ({ inputs: { name, type, content, proxied } }: Wanted, old?: Remembered): Promise<Made> => {
         if ((type !== "A" && type !== "AAAA") || proxied)
             throw new Error(`${name}: the rehearsal enters grey A and AAAA records only`);
+        if (old && old.inputs.name !== name) topology.zone.remove(old.inputs.name, type);
         topology.zone.enter(name, type, content);
         return { id: `${name} ${type}`, outputs: {} };
     };
     const dnsRecord: StandIn = {
         create: enter,
-        replaceOn: ["zoneId", "name", "type"],
-        update: enter,
+        inPlace: everythingOf("cloudflare:index/dnsRecord:DnsRecord", ["zoneId", "type"]),
+        update: async (wanted, old) => ({ ...(await enter(wanted, old)), id: old.id }),
+        read: async ({ id, inputs }) => {
+            const { zoneId, name, type } = recordOf(id, inputs);
+            const [content] = topology.zone.records()[name]?.[type as "A"] ?? [];
+            return content === undefined ? undefined : { inputs: { zoneId, name, type, content } };
+        },
         remove: async ({ inputs }) => topology.zone.remove(inputs.name, inputs.type),
     };
     // Active at once: nobody in the rehearsal could enter its name servers at a registrar.
@@ -85,12 +110,17 @@ export function cloudflareStandIn(topology: Topology, stack: string): Cloudflare
         status: "active",
         nameServers: [topology.nameServer],
     });
-    const zone: StandIn = { create: async ({ inputs }) => ({ id: ZONE_ID, outputs: await zoneOf(inputs.name) }) };
+    const zone: StandIn = {
+        create: async ({ inputs }) => ({ id: ZONE_ID, outputs: await zoneOf(inputs.name) }),
+        inPlace: ["paused", "type", "vanityNameServers"],
+        read: async ({ inputs }) => ({ outputs: await zoneOf(inputs.name) }),
+    };
     const getZone = async ({ filter, zoneId }: Properties) => ({
         id: zoneId ?? ZONE_ID,
         ...(await zoneOf(filter?.name ?? "")),
     });
     return {
+        package: "cloudflare",
         standIns: {
             "cloudflare:index/workersScript:WorkersScript": script,
             "cloudflare:index/workersScriptSubdomain:WorkersScriptSubdomain": subdomain,
@@ -100,6 +130,20 @@ export function cloudflareStandIn(topology: Topology, stack: string): Cloudflare
         },
         functions: { "cloudflare:index/getZone:getZone": getZone },
     };
+}
+
+/** All inputs of a type but those that replace it. */
+function everythingOf(type: string, but: readonly string[]): string[] {
+    const names = Object.keys(SHAPES[type]?.inputs ?? {}).map((name) => name.replace("?", ""));
+    return names.filter((name) => !but.includes(name));
+}
+
+/** An import gives `<zone id>/<record id>`; the record's own id is its name and type here. */
+function recordOf(id: string, inputs: Properties): Properties {
+    if (inputs.name !== undefined) return inputs;
+    const [zoneId, record = ""] = id.split("/");
+    const [name, type] = record.split(" ");
+    return { zoneId, name, type };
 }
 
 const ZONE_ID = "00000000000000000000000000000000";

@@ -1,38 +1,68 @@
 /** @pulumi/command: real processes here, and real SSH there. */
-import type { Made, Properties, Remembered, StandIn, Wanted } from "../engine";
-import { CommandError, run } from "../run";
+import { randomBytes } from "node:crypto";
+import { attempt, type Ran } from "../run";
 import { dialAndRun } from "../ssh";
+import type { Made, Properties, Provider, StandIn, Wanted } from "./stand-in";
 
-/** Stand-ins for local and remote commands. `env` has the PATH with the rehearsal's own `ssh`, which knows the names. */
-export function commandStandIns(env: NodeJS.ProcessEnv): Record<string, StandIn> {
-    const remote = (wanted: Wanted, command: string) =>
-        overSsh(wanted.inputs.connection, command, wanted.inputs.stdin, env);
-    const local = ({ inputs }: Wanted, command: string) => {
+/** The provider. `env` has the PATH with the rehearsal's own `ssh`, which knows the names. */
+export function commandProvider(env: NodeJS.ProcessEnv): Provider {
+    const remote: Execute = ({ inputs }, command) => overSsh(inputs.connection, command, inputs.stdin, env);
+    const local: Execute = ({ inputs, outputs }, command) => {
         const [shell = "/bin/sh", ...flags] = inputs.interpreter ?? ["/bin/sh", "-c"];
-        return run(shell, [...flags, command], {
+        const before = inputs.addPreviousOutputInEnv === false ? {} : previous(outputs);
+        return attempt(shell, [...flags, command], {
             input: inputs.stdin,
             cwd: inputs.dir,
-            env: { ...env, ...inputs.environment },
+            env: { ...env, ...inputs.environment, ...before },
         });
     };
-    return { "command:remote:Command": commands(remote), "command:local:Command": commands(local) };
-}
-
-/** The life of a command: a changed trigger replaces it; another input runs `update`, or else `create` again. */
-function commands(execute: (wanted: Wanted, command: string) => Promise<string>): StandIn {
-    const made = async (wanted: Wanted, command: string): Promise<Made> => ({
-        id: wanted.name,
-        outputs: { stdout: await execute(wanted, command), stderr: "" },
-    });
     return {
-        create: (wanted) => made(wanted, wanted.inputs.create ?? "true"),
-        replaceOn: ["triggers"],
-        update: (wanted) => made(wanted, wanted.inputs.update ?? wanted.inputs.create ?? "true"),
-        remove: async (old: Remembered) => {
-            if (old.inputs.delete) await execute(old, old.inputs.delete);
-        },
+        package: "command",
+        standIns: { "command:remote:Command": commands(remote), "command:local:Command": commands(local) },
     };
 }
+
+type Execute = (wanted: Wanted & { readonly outputs?: Properties }, command: string) => Promise<Ran>;
+
+/** What the run before has printed: https://github.com/pulumi/pulumi-command, provider/pkg/provider/util/util.go. */
+function previous({ stdout, stderr }: Properties = {}): NodeJS.ProcessEnv {
+    return {
+        ...(stdout ? { PULUMI_COMMAND_STDOUT: stdout } : {}),
+        ...(stderr ? { PULUMI_COMMAND_STDERR: stderr } : {}),
+    };
+}
+
+/**
+ * The life of a command (provider/pkg/provider/local/commandController.go and its neighbour in remote): a changed
+ * trigger replaces it; another input runs `update`, or else `create` again; nothing is ever looked at.
+ */
+function commands(execute: Execute): StandIn {
+    const ran = async (wanted: Wanted, command: string | undefined, before?: Made): Promise<Made> => {
+        const id = before?.id ?? `${wanted.name}${randomBytes(4).toString("hex")}`;
+        const outputs = { stdout: "", stderr: "", ...before?.outputs };
+        if (command === undefined) return { id, outputs };
+        const { code, stdout, stderr } = await execute({ ...wanted, outputs: before?.outputs }, command);
+        // The provider's own words, with all of the command in them.
+        if (code !== 0) throw new Error(`exit status ${code}: running ${JSON.stringify(command)}:\n${stdout}${stderr}`);
+        return { id, outputs: { stdout: stdout.replace(/\n$/, ""), stderr: stderr.replace(/\n$/, "") } };
+    };
+    return {
+        create: (wanted) => ran(wanted, wanted.inputs.create),
+        // `replaceOnChanges` of schema.json; all others are in place.
+        inPlace: IN_PLACE,
+        update: (wanted, old) => ran(wanted, wanted.inputs.update ?? wanted.inputs.create, old),
+        read: async () => ({}),
+        remove: async (old) => {
+            if (old.inputs.delete !== undefined) await ran(old, old.inputs.delete, old);
+        },
+        secretWithInputs: ["stdout", "stderr"],
+    };
+}
+
+const IN_PLACE = [
+    ...["addPreviousOutputInEnv", "archivePaths", "assetPaths", "connection", "create", "delete", "dir", "environment"],
+    ...["interpreter", "logging", "stdin", "update"],
+];
 
 /** Without a host key any is taken, as by the real provider. */
 async function overSsh(
@@ -40,8 +70,6 @@ async function overSsh(
     command: string,
     input: string | undefined,
     env: NodeJS.ProcessEnv,
-): Promise<string> {
-    const ran = await dialAndRun({ host, user, port, privateKey, hostKey }, command, dialing, { input, env });
-    if (ran.code !== 0) throw new CommandError(`the command on ${host}`, ran);
-    return ran.stdout;
+): Promise<Ran> {
+    return dialAndRun({ host, user, port, privateKey, hostKey }, command, dialing, { input, env });
 }

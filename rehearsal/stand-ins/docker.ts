@@ -1,17 +1,25 @@
 /** @pulumi/docker: the resources of the on-prem site, really made on the Docker engine that the provider names. */
-import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pack } from "tar-stream";
 import { Docker } from "../docker";
-import type { Properties, Remembered, StandIn, Wanted } from "../engine";
 import { PUBLIC_CAS } from "../images";
 import { bar } from "../progress";
 import { eventually } from "../run";
+import { HalfMade, type Properties, type Provider, type Remembered, type StandIn, type Wanted } from "./stand-in";
 
 interface ContainerState {
     readonly Id: string;
+    readonly Name: string;
+    readonly Image: string;
+    readonly Config: { readonly Cmd: string[] | null; readonly User: string; readonly Hostname: string };
+    readonly HostConfig: {
+        readonly RestartPolicy: { readonly Name: string };
+        readonly ReadonlyRootfs: boolean;
+        readonly Init: boolean | null;
+        readonly Tmpfs?: Record<string, string>;
+    };
     readonly State: {
         readonly Running: boolean;
         readonly ExitCode: number;
@@ -23,29 +31,46 @@ interface ContainerState {
 const WAIT_SECONDS = 60;
 
 /**
- * Stand-ins for the resource types that the program uses.
+ * Inputs of a container that the provider changes in place: those without `willReplaceOnChanges` in
+ * https://github.com/pulumi/pulumi-docker, provider/cmd/pulumi-resource-docker/schema.json. Of networks and volumes there
+ * is none that the program uses.
+ */
+const CONTAINER_IN_PLACE = [
+    ...["attach", "containerReadRefreshTimeoutMilliseconds", "cpuPeriod", "cpuQuota", "cpuSet", "cpuShares"],
+    ...["destroyGraceSeconds", "deviceReadBps", "deviceReadIops", "deviceWriteBps", "deviceWriteIops", "healthcheck"],
+    ...["init", "logs", "maxRetryCount", "memory", "memoryReservation", "memorySwap", "mustRun", "removeVolumes"],
+    ...["restart", "rm", "start", "tmpfs", "wait", "waitTimeout"],
+];
+
+/**
+ * The provider. Its own code is https://github.com/kreuzwerker/terraform-provider-docker.
  *
  * @param env Has the PATH with the rehearsal's own `ssh`, and the file of the CAs that play the public ones.
  */
-export function dockerStandIns(env: NodeJS.ProcessEnv, tell: (line: string) => void): Record<string, StandIn> {
-    const engine = ({ provider }: Wanted) => new Docker(provider?.host, env);
+export function dockerProvider(env: NodeJS.ProcessEnv, tell: (line: string) => void): Provider {
+    const engine = ({ provider }: Wanted) => new Docker(provider.host, env);
     const network: StandIn = {
         create: async (wanted) => {
-            const { name = wanted.name, ...rest } = wanted.inputs;
+            const { name, ...rest } = wanted.inputs;
             refuseUnknown(wanted, rest);
             await engine(wanted).run(["network", "create", name]);
             return { id: name, outputs: { name } };
         },
+        read: async (old) =>
+            (await engine(old).inspect("network", old.id)) ? { inputs: { name: old.id } } : undefined,
         remove: async (old) => void (await engine(old).run(["network", "rm", old.id])),
+        autonamed: "name",
     };
     const volume: StandIn = {
         create: async (wanted) => {
-            const { name = wanted.name, ...rest } = wanted.inputs;
+            const { name, ...rest } = wanted.inputs;
             refuseUnknown(wanted, rest);
             await engine(wanted).run(["volume", "create", name]);
             return { id: name, outputs: { name, mountpoint: "" } };
         },
+        read: async (old) => ((await engine(old).inspect("volume", old.id)) ? { inputs: { name: old.id } } : undefined),
         remove: async (old) => void (await engine(old).run(["volume", "rm", old.id])),
+        autonamed: "name",
     };
     const remoteImage: StandIn = {
         create: async (wanted) => {
@@ -54,36 +79,88 @@ export function dockerStandIns(env: NodeJS.ProcessEnv, tell: (line: string) => v
             const imageId = await pull(engine(wanted), name, wanted.provider, tell);
             return { id: `${imageId}${name}`, outputs: { imageId, repoDigest: "" } };
         },
+        inPlace: ["build", "forceRemove", "keepLocally"],
+        read: async (old) => {
+            const image = await engine(old).inspect<{ Id: string }>("image", old.inputs.name);
+            return image && { outputs: { imageId: image.Id } };
+        },
+        remove: async (old) => {
+            if (!old.inputs.keepLocally) await engine(old).run(["image", "rm", old.inputs.name]);
+        },
     };
     const container: StandIn = {
         create: (wanted) => createContainer(engine(wanted), wanted, publicCas(env)),
-        remove: async (old: Remembered) => void (await engine(old).run(["rm", "--force", "--volumes", old.id])),
+        inPlace: CONTAINER_IN_PLACE,
+        update: async (wanted, old) => {
+            await updateContainer(engine(wanted), wanted, old);
+            return old;
+        },
+        read: async (old) => {
+            const found = await engine(old).inspect<ContainerState>("container", old.id);
+            return found && { inputs: seen(found, old), outputs: { exitCode: found.State.ExitCode } };
+        },
+        remove: async (old) => {
+            const { attach, destroyGraceSeconds = 0 } = old.inputs;
+            if (!attach) await engine(old).attempt(["stop", "--time", String(destroyGraceSeconds), old.id]);
+            await engine(old).run(["rm", "--force", "--volumes", old.id]);
+        },
+        autonamed: "name",
     };
     return {
-        "docker:index/network:Network": network,
-        "docker:index/volume:Volume": volume,
-        "docker:index/remoteImage:RemoteImage": remoteImage,
-        "docker:index/container:Container": container,
+        package: "docker",
+        standIns: {
+            "docker:index/network:Network": network,
+            "docker:index/volume:Volume": volume,
+            "docker:index/remoteImage:RemoteImage": remoteImage,
+            "docker:index/container:Container": container,
+        },
     };
 }
 
+/**
+ * What the provider sees of a container, of the inputs that it was made with: resourceDockerContainerRead. One that
+ * should run and does not is shown as one that need not, so that the next update starts it.
+ */
+function seen({ Name, Image, Config, HostConfig, State }: ContainerState, { inputs }: Remembered): Properties {
+    const all: Properties = {
+        name: Name.replace("/", ""),
+        image: Image,
+        command: Config.Cmd ?? [],
+        user: Config.User,
+        hostname: Config.Hostname,
+        restart: HostConfig.RestartPolicy.Name,
+        readOnly: HostConfig.ReadonlyRootfs,
+        init: HostConfig.Init ?? false,
+        tmpfs: HostConfig.Tmpfs ?? {},
+    };
+    const own = Object.fromEntries(Object.entries(all).filter(([name]) => inputs[name] !== undefined));
+    return !State.Running && inputs.mustRun !== false ? { ...own, mustRun: false } : own;
+}
+
+/** resourceDockerContainerUpdate: all other inputs that change in place are noted, and nothing is done. */
+async function updateContainer(docker: Docker, { inputs }: Wanted, { id, inputs: before }: Remembered): Promise<void> {
+    if (before.mustRun === false && inputs.mustRun !== false) await docker.run(["start", id]);
+    const { restart = "no", memory, cpuShares } = inputs;
+    const limits = [
+        ...(memory === undefined ? [] : ["--memory", `${memory}m`, "--memory-swap", "-1"]),
+        ...(cpuShares === undefined ? [] : ["--cpu-shares", String(cpuShares)]),
+    ];
+    if (restart !== (before.restart ?? "no") || memory !== before.memory || cpuShares !== before.cpuShares)
+        await docker.run(["update", "--restart", restart, ...limits, id]);
+}
+
 /** As the provider does: what is there already is taken, else it is pulled with the provider's own credentials. */
-async function pull(
-    docker: Docker,
-    name: string,
-    provider: Properties | undefined,
-    tell: (line: string) => void,
-): Promise<string> {
+async function pull(docker: Docker, name: string, provider: Properties, tell: (line: string) => void): Promise<string> {
     const present = await docker.inspect<{ Id: string }>("image", name);
     if (present) return present.Id;
     const folder = mkdtempSync(join(tmpdir(), "dockermirror-login-"));
     try {
-        const logins = [parsed(provider?.registryAuth) ?? []]
-            .flat()
-            .map(({ address, username, password }: Properties) => [
+        const logins = ((provider.registryAuth ?? []) as Properties[]).map(
+            ({ address, username, password }: Properties) => [
                 address,
                 { auth: Buffer.from(`${username}:${password}`).toString("base64") },
-            ]);
+            ],
+        );
         writeFileSync(join(folder, "config.json"), JSON.stringify({ auths: Object.fromEntries(logins) }), {
             mode: 0o600,
         });
@@ -111,7 +188,7 @@ function publicCas({ NODE_EXTRA_CA_CERTS: file }: NodeJS.ProcessEnv): string {
 
 async function createContainer(docker: Docker, wanted: Wanted, cas: string) {
     const { inputs } = wanted;
-    const name: string = inputs.name ?? `${wanted.name}-${randomBytes(4).toString("hex").slice(0, 7)}`;
+    const { name } = inputs;
     const id = (await docker.run(["create", "--name", name, ...createArguments(wanted)])).trim();
     try {
         // As the provider does it: into the created container, before it starts.
@@ -131,9 +208,8 @@ async function createContainer(docker: Docker, wanted: Wanted, cas: string) {
         }
         return { id, outputs: { name, exitCode: State.ExitCode } };
     } catch (error) {
-        // A real provider leaves a failed container as tainted; the next `up` replaces it, so does this.
-        await docker.attempt(["rm", "--force", id]);
-        throw error;
+        // The provider has entered the id by then, so that Pulumi's bridge reports a container that exists.
+        throw new HalfMade((error as Error).message, { id, outputs: { name } });
     }
 }
 
@@ -264,10 +340,6 @@ async function state(docker: Docker, id: string): Promise<ContainerState> {
 async function logs(docker: Docker, id: string): Promise<string> {
     const { stdout, stderr } = await docker.attempt(["logs", "--tail", "20", id]);
     return `${stdout}${stderr}`.trim();
-}
-
-function parsed(value: unknown): unknown {
-    return typeof value === "string" ? JSON.parse(value) : value;
 }
 
 function refuseUnknown({ name, type }: Wanted, inputs: Properties): void {

@@ -1,6 +1,6 @@
 /** @pulumi/random: real randomness. */
 import { randomInt } from "node:crypto";
-import type { StandIn } from "../engine";
+import type { Provider, StandIn } from "./stand-in";
 
 const LETTERS = "abcdefghijklmnopqrstuvwxyz";
 const CLASSES = {
@@ -11,6 +11,7 @@ const CLASSES = {
     special: "!@#$%&*()-_=+[]{}<>:?",
 };
 
+/** Every input has a RequiresReplace: https://github.com/hashicorp/terraform-provider-random, internal/provider/resource_password.go. */
 const password: StandIn = {
     create: async ({ inputs }) => {
         const allowed = Object.entries(CLASSES)
@@ -20,7 +21,12 @@ const password: StandIn = {
         const result = Array.from({ length: inputs.length }, () => allowed[randomInt(allowed.length)]).join("");
         return { id: "none", outputs: { result, bcryptHash: "" } };
     },
+    // There is nothing to look at but what the state has.
+    read: async () => ({}),
 };
 
-/** Stand-ins for the resource types that the program uses. */
-export const randomStandIns: Record<string, StandIn> = { "random:index/randomPassword:RandomPassword": password };
+/** The provider. */
+export const randomProvider: Provider = {
+    package: "random",
+    standIns: { "random:index/randomPassword:RandomPassword": password },
+};

@@ -1,10 +1,10 @@
 /** @pulumi/tls: real keys and certificates, by Node and the openssl command line. */
-import { createHash, generateKeyPairSync, randomBytes } from "node:crypto";
+import { createHash, generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Made, Properties, StandIn } from "../engine";
 import { run } from "../run";
+import type { Made, Properties, Provider, Remembered, StandIn } from "./stand-in";
 
 const CURVES: Record<string, string> = { P256: "prime256v1", P384: "secp384r1", P521: "secp521r1" };
 const USAGES: Record<string, string> = {
@@ -15,8 +15,18 @@ const USAGES: Record<string, string> = {
 };
 const EXTENDED_USAGES: Record<string, string> = { server_auth: "serverAuth", client_auth: "clientAuth" };
 const HOURS_A_DAY = 24;
+const MILLISECONDS_AN_HOUR = 3_600_000;
+
+/**
+ * Every other input has a RequiresReplace: https://github.com/hashicorp/terraform-provider-tls, internal/provider,
+ * resource_*.go.
+ */
+const IN_PLACE = ["earlyRenewalHours"];
+/** Nothing but what the state has is there to be looked at. */
+const read: StandIn["read"] = async () => ({});
 
 const privateKey: StandIn = {
+    read,
     create: async ({ inputs }) => {
         const { algorithm, ecdsaCurve = "P224", rsaBits = 2048 } = inputs;
         if (algorithm === "ED25519") return ed25519Key();
@@ -40,6 +50,7 @@ const privateKey: StandIn = {
 };
 
 const certRequest: StandIn = {
+    read,
     create: async ({ inputs }) =>
         withFolder(async (folder) => {
             await request(folder, inputs);
@@ -48,6 +59,9 @@ const certRequest: StandIn = {
 };
 
 const selfSignedCert: StandIn = {
+    inPlace: IN_PLACE,
+    outdated,
+    read,
     create: async ({ inputs }) =>
         withFolder(async (folder) => {
             await request(folder, inputs);
@@ -56,6 +70,9 @@ const selfSignedCert: StandIn = {
 };
 
 const locallySignedCert: StandIn = {
+    inPlace: IN_PLACE,
+    outdated,
+    read,
     create: async ({ inputs }) =>
         withFolder(async (folder) => {
             writeFileSync(join(folder, "request.pem"), inputs.certRequestPem);
@@ -72,13 +89,22 @@ const locallySignedCert: StandIn = {
         }),
 };
 
-/** Stand-ins for the resource types that the program uses. */
-export const tlsStandIns: Record<string, StandIn> = {
-    "tls:index/privateKey:PrivateKey": privateKey,
-    "tls:index/certRequest:CertRequest": certRequest,
-    "tls:index/selfSignedCert:SelfSignedCert": selfSignedCert,
-    "tls:index/locallySignedCert:LocallySignedCert": locallySignedCert,
+/** The provider. */
+export const tlsProvider: Provider = {
+    package: "tls",
+    standIns: {
+        "tls:index/privateKey:PrivateKey": privateKey,
+        "tls:index/certRequest:CertRequest": certRequest,
+        "tls:index/selfSignedCert:SelfSignedCert": selfSignedCert,
+        "tls:index/locallySignedCert:LocallySignedCert": locallySignedCert,
+    },
 };
+
+/** A certificate is made again in the hours before its end that earlyRenewalHours says: internal/provider/common_cert.go. */
+function outdated({ inputs, outputs }: Remembered): string[] {
+    const renewal = Date.parse(outputs.validityEndTime) - (inputs.earlyRenewalHours ?? 0) * MILLISECONDS_AN_HOUR;
+    return renewal <= Date.now() ? ["readyForRenewal"] : [];
+}
 
 /** Both halves in OpenSSH's own format, with the line's end that the provider puts there. */
 function opensshKeys(privateKeyPem: string): Promise<Properties> {
@@ -177,7 +203,12 @@ async function sign(folder: string, inputs: Properties, signer: string[]): Promi
     ];
     await run("openssl", [...args, ...signer], { cwd: folder });
     const certPem = readFileSync(join(folder, "cert.pem"), "utf8");
-    return { id: fingerprint(certPem), outputs: { certPem, readyForRenewal: false } };
+    const { validFrom, validTo } = new X509Certificate(certPem);
+    const [validityStartTime, validityEndTime] = [validFrom, validTo].map((time) => new Date(time).toISOString());
+    return {
+        id: fingerprint(certPem),
+        outputs: { certPem, validityStartTime, validityEndTime, readyForRenewal: false },
+    };
 }
 
 function requestConfiguration({ subject = {}, dnsNames, ipAddresses }: Properties): string {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { DnsZone, findZone } from "../../components/dns-zone";
-import { onRegistration } from "../../rehearsal/engine";
 import { deploy, only } from "../support/deploy";
+import { onRegistration } from "../support/registrations";
 
 const ZONE = "cloudflare:index/zone:Zone";
 const NAME_SERVERS = ["ada.ns.cloudflare.com", "bob.ns.cloudflare.com"];

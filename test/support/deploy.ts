@@ -4,7 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import type { ReadResourceRequest, RegisterResourceRequest } from "@pulumi/pulumi/proto/resource_pb";
 import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings";
-import { onRegistration } from "../../rehearsal/engine";
+import { onRegistration } from "./registrations";
 
 /** A resource that the program asked for. Secret inputs are envelopes: `isSecret` and `reveal` tell and open them. */
 export interface Resource {

@@ -1,13 +1,16 @@
 /** The stand-ins for EC2 and Lightsail, by the component that the stack makes its VM with, and with what becomes of it. */
 import assert from "node:assert/strict";
-import { RelayHost, type RelayHostArgs } from "../../../components/overseas/relay-host";
-import { destroy, type Machinery, type Properties, type State, up } from "../../../rehearsal/engine";
+import { join } from "node:path";
+import type { RelayHostArgs } from "../../../components/overseas/relay-host";
 import { run } from "../../../rehearsal/run";
-import { awsStandIns } from "../../../rehearsal/stand-ins/aws";
-import { commandStandIns } from "../../../rehearsal/stand-ins/command";
-import { tlsStandIns } from "../../../rehearsal/stand-ins/tls";
+import { awsProvider } from "../../../rehearsal/stand-ins/aws";
+import { commandProvider } from "../../../rehearsal/stand-ins/command";
+import type { Properties } from "../../../rehearsal/stand-ins/stand-in";
+import { tlsProvider } from "../../../rehearsal/stand-ins/tls";
 import { startCloud, type TestCloud } from "../../support/cloud";
+import { summary, TestPulumi } from "../../support/pulumi";
 
+const MODULE = join(__dirname, "programs", "relay-host.ts");
 const MADE = { region: "ap-northeast-1", httpChallenge: false, rebootAt: "19:30", ipv6: false };
 const EC2 = { kind: "ec2", ...MADE, instanceType: "t4g.micro", diskGiB: 8 } as const;
 const LIGHTSAIL = { kind: "lightsail", ...MADE, availabilityZone: "ap-northeast-1a", bundle: "micro_3_0" } as const;
@@ -15,42 +18,30 @@ const KINDS = { ec2: EC2, lightsail: LIGHTSAIL } as const;
 
 for (const [kind, args] of Object.entries(KINDS)) {
     describe(`A rehearsed VM at ${kind}`, function () {
-        this.timeout(120_000);
+        this.timeout(300_000);
         let test: TestCloud;
-        let machinery: Machinery & {
-            readonly functions: Readonly<Record<string, (inputs: Properties) => Promise<Properties>>>;
-        };
-        const state: State = {};
-        const lines: string[] = [];
+        let pulumi: TestPulumi;
+        let first: Properties;
 
         before(async () => {
             test = await startCloud(kind);
-            const { standIns, functions } = awsStandIns(test.cloud);
-            machinery = {
-                state,
-                standIns: { ...standIns, ...tlsStandIns, ...commandStandIns(process.env) },
-                functions,
-                tell: (line) => void lines.push(line),
-            };
+            pulumi = await TestPulumi.open([awsProvider(test.cloud), tlsProvider, commandProvider(process.env)]);
         });
-        after(() => test.close());
+        after(async () => {
+            pulumi.close();
+            await test.close();
+        });
 
-        const bring = async (generation: number): Promise<Properties> => {
-            lines.length = 0;
-            const sshFrom = [`${test.gateway}/32`];
-            const host = { ...args, generation, sshFrom } as RelayHostArgs;
-            const stack = { project: "dockermirror", stack: "test", config: {}, secretKeys: [] };
-            const { outputs } = await up({ ...stack, ...machinery }, async () => {
-                const { id, address, connection } = new RelayHost("vm", host);
-                return { id, address, connection };
-            });
-            return outputs;
+        const operate = (operation: "up" | "refresh" | "destroy", generation: number) => {
+            const host = { ...args, generation, sshFrom: [`${test.gateway}/32`] } as RelayHostArgs;
+            return pulumi.operate({ kind: operation }, MODULE, host);
         };
         const hostKeyAt = async (address: string) =>
             (await run("ssh-keyscan", ["-t", "ed25519", address])).trim().split(" ").slice(1).join(" ");
 
         it("boots with the real user data, behind its elastic address and its own host key", async () => {
-            const { id, address, connection } = await bring(1);
+            first = (await operate("up", 1)).outputs;
+            const { id, address, connection } = first;
             assert.equal(address, test.firstElastic);
             assert.equal(await hostKeyAt(address), connection.hostKey.trim());
             const { stdout } = await test.inMachine("vm", "hostname; nft list tables; sshd -T | grep -i ^permitroot");
@@ -60,28 +51,39 @@ for (const [kind, args] of Object.entries(KINDS)) {
         });
 
         it("is the same when the program runs again, whatever image is the newest by then", async () => {
-            await bring(1);
-            assert.deepEqual(lines, []);
+            assert.deepEqual(summary((await operate("up", 1)).changes), []);
+            assert.deepEqual(summary((await operate("refresh", 1)).changes), []);
         });
 
         it("is replaced by its next generation, which has the address before the old one goes", async () => {
-            const before = state["command:remote:Command vm-ready"];
-            const { id, address, connection } = await bring(2);
+            const { outputs, changes } = await operate("up", 2);
+            const { id, address, connection } = outputs;
             assert.equal(address, test.firstElastic);
             assert.equal(await hostKeyAt(address), connection.hostKey.trim());
-            assert.notEqual(connection.hostKey, before?.inputs.connection.hostKey);
+            assert.notEqual(connection.hostKey, first.connection.hostKey);
             assert.match((await test.inMachine("vm", "hostname")).stdout, new RegExp(`^${id}\n`));
-            const [ready, removed] = [/^changed {2}vm-ready /, /^removed {2}vm-instance-1(-arm64)? /].map((pattern) =>
-                lines.findIndex((line) => pattern.test(line)),
+            const ready = pulumi.lines.findLastIndex((line) => line.startsWith("made  vm-ready "));
+            const removed = pulumi.lines.findLastIndex((line) => /^removed {2}vm-instance-1(-arm64)? /.test(line));
+            assert.ok(0 <= ready && ready < removed, `${summary(changes).join("\n")}\n${pulumi.lines.join("\n")}`);
+            assert.equal((await test.machines()).length, 1);
+        });
+
+        it("is found to be gone by a refresh, and made again by the next update", async () => {
+            for (const machine of await test.machines()) await run("docker", ["rm", "--force", "--volumes", machine]);
+            const gone = summary((await operate("refresh", 2)).changes);
+            assert.ok(
+                gone.some((step) => /^delete vm-instance-2/.test(step)),
+                gone.join("\n"),
             );
-            assert.ok(ready !== undefined && removed !== undefined && 0 <= ready && ready < removed, lines.join("\n"));
+            const { outputs } = await operate("up", 2);
+            assert.equal(outputs.address, test.firstElastic);
             assert.equal((await test.machines()).length, 1);
         });
 
         it("leaves nothing when the stack is destroyed", async () => {
-            assert.deepEqual(await destroy(machinery), []);
+            await operate("destroy", 2);
             assert.deepEqual(await test.machines(), []);
-            assert.deepEqual(Object.keys(state), []);
+            assert.deepEqual((await pulumi.state(MODULE)).resources, []);
         });
     });
 }

@@ -2,9 +2,9 @@ import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { Properties } from "../../../rehearsal/engine";
 import { run } from "../../../rehearsal/run";
-import { tlsStandIns } from "../../../rehearsal/stand-ins/tls";
+import type { Properties } from "../../../rehearsal/stand-ins/stand-in";
+import { tlsProvider } from "../../../rehearsal/stand-ins/tls";
 
 const PRIVATE_KEY = "tls:index/privateKey:PrivateKey";
 
@@ -16,7 +16,12 @@ describe("The stand-in for @pulumi/tls", () => {
     after(() => rmSync(folder, { recursive: true }));
 
     const make = async (inputs: Properties) => {
-        const made = await tlsStandIns[PRIVATE_KEY]?.create({ type: PRIVATE_KEY, name: "key", inputs });
+        const made = await tlsProvider.standIns[PRIVATE_KEY]?.create({
+            type: PRIVATE_KEY,
+            name: "key",
+            inputs,
+            provider: {},
+        });
         assert.ok(made);
         writeFileSync(join(folder, "id"), made.outputs.privateKeyOpenssh, { mode: 0o600 });
         assert.match(made.outputs.privateKeyOpenssh, /^-----BEGIN OPENSSH PRIVATE KEY-----\n/);

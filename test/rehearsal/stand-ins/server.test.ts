@@ -1,0 +1,85 @@
+/** Pulumi's own engine over the stand-ins' protocol. What each stand-in makes is seen in its own tests. */
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import type { Operation } from "../../../rehearsal/automation";
+import { commandProvider } from "../../../rehearsal/stand-ins/command";
+import { dockerProvider } from "../../../rehearsal/stand-ins/docker";
+import { randomProvider } from "../../../rehearsal/stand-ins/random";
+import { summary, TestPulumi } from "../../support/pulumi";
+import type { SmallArgs } from "./programs/small";
+
+const MODULE = join(__dirname, "programs", "small.ts");
+const SENTINEL = "sentinel-of-a-secret";
+
+describe("Pulumi's engine over stand-ins", function () {
+    this.timeout(300_000);
+    let pulumi: TestPulumi;
+    beforeEach(async () => {
+        pulumi = await TestPulumi.open([
+            randomProvider,
+            commandProvider(process.env),
+            dockerProvider(process.env, () => {}),
+        ]);
+    });
+    afterEach(() => pulumi.close());
+
+    const operate = (kind: Exclude<Operation["kind"], "import">, args: SmallArgs = {}) =>
+        pulumi.operate({ kind }, MODULE, args);
+    const changes = async (kind: "up" | "preview" | "refresh", args: SmallArgs) =>
+        summary((await operate(kind, args)).changes).sort();
+
+    it("makes, leaves alone, changes, replaces and removes", async () => {
+        const made = await operate("up", { length: 8, print: "echo one" });
+        assert.equal(made.outputs.result.length, 8);
+        assert.equal(made.outputs.printed, "one");
+        assert.deepEqual(await changes("up", { length: 8, print: "echo one" }), []);
+        assert.deepEqual(await changes("refresh", { length: 8, print: "echo one" }), []);
+        assert.deepEqual(await changes("preview", { length: 9, print: "echo two" }), [
+            "create-replacement password length → length",
+            "delete-replaced password",
+            "replace password length → length",
+            "update printed create",
+        ]);
+        const changed = await operate("up", { length: 8, print: "echo two" });
+        assert.equal(changed.outputs.result, made.outputs.result);
+        assert.equal(changed.outputs.printed, "two");
+        assert.deepEqual(await changes("up", { print: "echo two", trigger: "two" }), [
+            "create-replacement printed triggers → triggers",
+            "delete password",
+            "delete-replaced printed",
+            "replace printed triggers → triggers",
+        ]);
+        assert.deepEqual(summary((await operate("destroy")).changes), ["delete printed"]);
+        assert.deepEqual((await pulumi.state(MODULE)).resources, []);
+    });
+
+    it("refuses an input that the provider does not know, and one of another type", async () => {
+        const network = { network: "never-made", networkInputs: { ipamConfigs: [{ subnett: "10.0.0.0/24" }] } };
+        await assert.rejects(operate("preview", network), /subnett.*is no input; there are .*subnet/s);
+        const command = { print: "true", inputs: { interpreter: "sh" } };
+        await assert.rejects(operate("preview", command), /interpreter.*must be a list, got string/s);
+    });
+
+    it("ends with the program's own error when one is thrown in an apply, and goes on afterwards", async () => {
+        const failed = operate("up", { length: 8, print: "echo one", throws: "the settings are wrong" });
+        await assert.rejects(failed, { message: "the settings are wrong" });
+        const { outputs } = await operate("up", { length: 8, print: "echo one" });
+        assert.equal(outputs.printed, "one");
+    });
+
+    it("ends with what a command has printed when that fails", async () => {
+        await assert.rejects(operate("up", { print: "echo on stdout; echo on stderr >&2; exit 3" }), (error: Error) => {
+            assert.match(error.message, /^printed: .*exit status 3: running .*\non stdout\non stderr$/s);
+            return true;
+        });
+    });
+
+    it("keeps what is secret encrypted in the state, also what a command prints of it", async () => {
+        const { outputs } = await operate("up", { print: "cat", stdin: SENTINEL });
+        assert.equal(outputs.printed, SENTINEL);
+        const { text, resources } = await pulumi.state(MODULE);
+        assert.doesNotMatch(text, new RegExp(SENTINEL));
+        assert.ok(resources.find(({ type }) => type === "command:local:Command")?.outputs.stdout.ciphertext);
+        assert.ok(!pulumi.lines.some((line) => line.includes(SENTINEL)));
+    });
+});

@@ -1,0 +1,95 @@
+/** A stack of Pulumi's own engine for one test: small programs, with stand-ins that the test itself serves. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Answer, Change, Operation } from "../../rehearsal/automation";
+import { answerFiles } from "../../rehearsal/operation";
+import { findPulumi, type PulumiRoot } from "../../rehearsal/pulumi";
+import { attempt } from "../../rehearsal/run";
+import type { StackConfig } from "../../rehearsal/stack-file";
+import { debugProviders, type Served, serve } from "../../rehearsal/stand-ins/server";
+import type { Properties, Provider } from "../../rehearsal/stand-ins/stand-in";
+
+/** What the process of an operation is given. */
+export interface TestRequest {
+    readonly operation: Operation;
+    readonly stack: string;
+    readonly stackConfig: StackConfig;
+    readonly pulumi: PulumiRoot;
+    readonly folder: string;
+    readonly debugProviders: string;
+    /** A module; its function `program` makes the resources, and returns the stack's outputs. */
+    readonly module: string;
+    /** What the function is given. */
+    readonly args: unknown;
+}
+
+/** No settings. */
+export const NO_CONFIG: StackConfig = { config: {}, secretKeys: [] };
+
+/** Stacks with one state. Slow: each operation is a process of some seconds. */
+export class TestPulumi {
+    readonly folder = mkdtempSync(join(tmpdir(), "dockermirror-pulumi-"));
+    /** What was told as resources were made. */
+    readonly lines: string[] = [];
+
+    private constructor(
+        private readonly servers: readonly Served[],
+        private readonly pulumi: PulumiRoot,
+    ) {}
+
+    static async open(providers: readonly Provider[]): Promise<TestPulumi> {
+        const pulumi = await findPulumi();
+        if (!pulumi)
+            throw new Error("there is no Pulumi on this machine yet: node --require tsx/cjs rehearsal/setup.ts");
+        return new TestPulumi(await Promise.all(providers.map(serve)), pulumi);
+    }
+
+    close(): void {
+        for (const server of this.servers) server.stop();
+        rmSync(this.folder, { recursive: true });
+    }
+
+    /** Operates on a stack whose program is in `module`. Rejects with the error as a user would read it. */
+    async operate(
+        operation: Operation,
+        module: string,
+        args?: unknown,
+        stack = "test",
+        stackConfig: StackConfig = NO_CONFIG,
+    ): Promise<Answer> {
+        const { folder, pulumi } = this;
+        const requestFile = join(folder, "request.json");
+        const files = answerFiles(requestFile);
+        const served = debugProviders(this.servers);
+        const request = { operation, stack, stackConfig, pulumi, folder, debugProviders: served, module, args };
+        writeFileSync(requestFile, JSON.stringify(request satisfies TestRequest), { mode: 0o600 });
+        for (const file of Object.values(files)) rmSync(file, { force: true });
+        const script = join(__dirname, "operation.ts");
+        const { stderr } = await attempt(process.execPath, ["--require", "tsx/cjs", script, requestFile], {
+            onLine: (line) => this.lines.push(line),
+        });
+        if (existsSync(files.error)) throw new Error(readFileSync(files.error, "utf8"));
+        if (!existsSync(files.answer)) throw new Error(stderr);
+        return JSON.parse(readFileSync(files.answer, "utf8"));
+    }
+
+    /** The stack's state, as text. */
+    async state(module: string): Promise<{ text: string; resources: Properties[] }> {
+        const { state = {} } = await this.operate({ kind: "export" }, module);
+        return { text: JSON.stringify(state), resources: state.resources ?? [] };
+    }
+}
+
+/** `op name: inputs that differ → inputs that force a replacement`, of resources that are no components. */
+export function summary(changes: readonly Change[]): string[] {
+    return changes
+        .filter(({ type }) => !type.startsWith("dockermirror:") && !type.startsWith("pulumi:"))
+        .map(({ op, name, differs, replaces }) =>
+            [
+                `${op} ${name}`,
+                ...(differs.length > 0 ? [differs.join(",")] : []),
+                ...(replaces.length > 0 ? [`→ ${replaces.join(",")}`] : []),
+            ].join(" "),
+        );
+}
