@@ -33,8 +33,8 @@ export function cloudflareProvider(topology: Topology, stack: string): Provider 
         scriptFile: join(folder, "script.json"),
         domainFile: join(folder, "domain"),
     };
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
     const upload = async ({ inputs }: Wanted): Promise<Made> => {
+        mkdirSync(folder, { recursive: true, mode: 0o700 });
         writeFileSync(place.scriptFile, JSON.stringify(inputs), { mode: 0o600 });
         return { id: inputs.scriptName, outputs: {} };
     };

@@ -1,0 +1,63 @@
+/**
+ * Providers that make nothing: they check inputs, see differences and force replacements as the rehearsal's stand-ins do,
+ * and say that everything was made. Keys, certificates and passwords are real.
+ */
+import { createHash } from "node:crypto";
+import type { Cloud } from "../../rehearsal/cloud";
+import { awsProvider } from "../../rehearsal/stand-ins/aws";
+import { cloudflareProvider } from "../../rehearsal/stand-ins/cloudflare";
+import { commandProvider } from "../../rehearsal/stand-ins/command";
+import { dockerProvider } from "../../rehearsal/stand-ins/docker";
+import { randomProvider } from "../../rehearsal/stand-ins/random";
+import type { Properties, Provider, StandIn, Wanted } from "../../rehearsal/stand-ins/stand-in";
+import { tlsProvider } from "../../rehearsal/stand-ins/tls";
+import type { Topology } from "../../rehearsal/topology";
+
+/** Nobody's address: RFC 5737. */
+const ADDRESS = "192.0.2.7";
+
+/** What the providers compute, by type. */
+const OUTPUTS: Readonly<Record<string, (wanted: Wanted) => Properties>> = {
+    "aws:ec2/eip:Eip": () => ({ publicIp: ADDRESS, allocationId: "eipalloc-1" }),
+    "aws:ec2/instance:Instance": () => ({ ipv6Addresses: [] }),
+    "aws:lightsail/instance:Instance": () => ({ ipv6Addresses: [] }),
+    "aws:lightsail/staticIp:StaticIp": () => ({ ipAddress: ADDRESS }),
+    "command:local:Command": () => ({ stdout: "", stderr: "" }),
+    "command:remote:Command": () => ({ stdout: "", stderr: "" }),
+    "docker:index/container:Container": () => ({ exitCode: 0, containerLogs: "" }),
+    "docker:index/remoteImage:RemoteImage": ({ inputs }) => ({
+        imageId: `sha256:${createHash("sha256").update(inputs.name).digest("hex")}`,
+    }),
+};
+
+/** All providers of the program. */
+export function imaginaryProviders(): Provider[] {
+    const nowhere = { nameServer: `${ADDRESS}:53` } as Topology;
+    const worldly = [
+        awsProvider({} as Cloud),
+        cloudflareProvider(nowhere, "imaginary"),
+        commandProvider({}),
+        dockerProvider({}, () => {}),
+    ];
+    return [randomProvider, tlsProvider, ...worldly.map(withoutWorld)];
+}
+
+function withoutWorld(provider: Provider): Provider {
+    const standIns = Object.entries(provider.standIns).map(([type, standIn]) => [type, imagined(type, standIn)] as const);
+    return { ...provider, standIns: Object.fromEntries(standIns) };
+}
+
+function imagined(type: string, standIn: StandIn): StandIn {
+    let made = 0;
+    const outputs = OUTPUTS[type] ?? (() => ({}));
+    return {
+        ...standIn,
+        create: async (wanted) => {
+            made += 1;
+            return { id: `${wanted.name}-${made}`, outputs: outputs(wanted) };
+        },
+        update: async (wanted, old) => ({ id: old.id, outputs: { ...old.outputs, ...outputs(wanted) } }),
+        read: async () => ({}),
+        remove: async () => {},
+    };
+}
