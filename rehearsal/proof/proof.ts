@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import type { Scene, SceneRelay } from "../scene";
 import type { StackNames } from "../stack-file";
+import { driftSteps } from "./drift";
 import { machineSteps } from "./machine";
 import { onlyRelays } from "./measured";
 import { modernSteps } from "./modern";
@@ -15,9 +16,13 @@ export function prove(inputs: ProofInputs, told: Told): Promise<Step[]> {
         ...pullSteps(inputs),
         ...modernSteps(inputs),
         "the same program again changes nothing": async () => {
-            assert.deepEqual(await inputs.program.again(), []);
+            const { program } = inputs;
+            assert.deepEqual(await program.again(), [], "a second up");
+            assert.deepEqual(await program.preview(), [], "a preview");
+            assert.deepEqual(await program.refresh(), [], "a refresh");
             return {};
         },
+        ...driftSteps(inputs),
         ...machineSteps(inputs),
         ...sharedSteps(inputs),
         "counted by the doubles: nothing leaked": () => nothingLeaked(inputs.scene),

@@ -19,6 +19,11 @@ interface WorkerPlace {
     readonly domainFile: string;
 }
 
+/** Where a rehearsal keeps what Cloudflare knows of a stack's script. */
+export function workerScriptFile(stack: string): string {
+    return join(RUN, relayRole("worker", stack), "script.json");
+}
+
 /**
  * The provider. The zone's name server is a real one, on this machine, that knows what records and custom domains were
  * made. Which inputs replace a resource: `RequiresReplace` in
@@ -30,7 +35,7 @@ export function cloudflareProvider(topology: Topology, stack: string): Provider 
     const place: WorkerPlace = {
         role,
         folder,
-        scriptFile: join(folder, "script.json"),
+        scriptFile: workerScriptFile(stack),
         domainFile: join(folder, "domain"),
     };
     const upload = async ({ inputs }: Wanted): Promise<Made> => {

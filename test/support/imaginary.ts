@@ -43,7 +43,9 @@ export function imaginaryProviders(): Provider[] {
 }
 
 function withoutWorld(provider: Provider): Provider {
-    const standIns = Object.entries(provider.standIns).map(([type, standIn]) => [type, imagined(type, standIn)] as const);
+    const standIns = Object.entries(provider.standIns).map(
+        ([type, standIn]) => [type, imagined(type, standIn)] as const,
+    );
     return { ...provider, standIns: Object.fromEntries(standIns) };
 }
 

@@ -1,4 +1,6 @@
 /** A stack of Pulumi's own engine for one test: small programs, with stand-ins that the test itself serves. */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -50,6 +52,24 @@ export class TestPulumi {
         rmSync(this.folder, { recursive: true });
     }
 
+    /** Where the passphrase of the secrets is. */
+    get passphraseFile(): string {
+        return join(this.folder, "passphrase");
+    }
+
+    /** Starts an `up` and kills it, with Pulumi and all, as soon as `when` resolves. */
+    async kill(module: string, args: unknown, when: () => Promise<unknown>): Promise<void> {
+        const requestFile = this.write({ kind: "up" }, module, args, "test", NO_CONFIG);
+        const script = join(__dirname, "operation.ts");
+        const child = spawn(process.execPath, ["--require", "tsx/cjs", script, requestFile], {
+            detached: true,
+            stdio: "ignore",
+        });
+        await when();
+        process.kill(-(child.pid ?? 0), "SIGKILL");
+        await once(child, "close");
+    }
+
     /** Operates on a stack whose program is in `module`. Rejects with the error as a user would read it. */
     async operate(
         operation: Operation,
@@ -58,13 +78,8 @@ export class TestPulumi {
         stack = "test",
         stackConfig: StackConfig = NO_CONFIG,
     ): Promise<Answer> {
-        const { folder, pulumi } = this;
-        const requestFile = join(folder, "request.json");
+        const requestFile = this.write(operation, module, args, stack, stackConfig);
         const files = answerFiles(requestFile);
-        const served = debugProviders(this.servers);
-        const request = { operation, stack, stackConfig, pulumi, folder, debugProviders: served, module, args };
-        writeFileSync(requestFile, JSON.stringify(request satisfies TestRequest), { mode: 0o600 });
-        for (const file of Object.values(files)) rmSync(file, { force: true });
         const script = join(__dirname, "operation.ts");
         const { stderr } = await attempt(process.execPath, ["--require", "tsx/cjs", script, requestFile], {
             onLine: (line) => this.lines.push(line),
@@ -72,6 +87,22 @@ export class TestPulumi {
         if (existsSync(files.error)) throw new Error(readFileSync(files.error, "utf8"));
         if (!existsSync(files.answer)) throw new Error(stderr);
         return JSON.parse(readFileSync(files.answer, "utf8"));
+    }
+
+    private write(
+        operation: Operation,
+        module: string,
+        args: unknown,
+        stack: string,
+        stackConfig: StackConfig,
+    ): string {
+        const { folder, pulumi } = this;
+        const requestFile = join(folder, "request.json");
+        const served = debugProviders(this.servers);
+        const request = { operation, stack, stackConfig, pulumi, folder, debugProviders: served, module, args };
+        writeFileSync(requestFile, JSON.stringify(request satisfies TestRequest), { mode: 0o600 });
+        for (const file of Object.values(answerFiles(requestFile))) rmSync(file, { force: true });
+        return requestFile;
     }
 
     /** The stack's state, as text. */
@@ -88,8 +119,8 @@ export function summary(changes: readonly Change[]): string[] {
         .map(({ op, name, differs, replaces }) =>
             [
                 `${op} ${name}`,
-                ...(differs.length > 0 ? [differs.join(",")] : []),
-                ...(replaces.length > 0 ? [`→ ${replaces.join(",")}`] : []),
+                ...(differs.length > 0 ? [[...differs].sort().join(",")] : []),
+                ...(replaces.length > 0 ? [`→ ${[...replaces].sort().join(",")}`] : []),
             ].join(" "),
         );
 }

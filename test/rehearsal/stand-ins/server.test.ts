@@ -1,7 +1,9 @@
 /** Pulumi's own engine over the stand-ins' protocol. What each stand-in makes is seen in its own tests. */
 import assert from "node:assert/strict";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Operation } from "../../../rehearsal/automation";
+import { eventually } from "../../../rehearsal/run";
 import { commandProvider } from "../../../rehearsal/stand-ins/command";
 import { dockerProvider } from "../../../rehearsal/stand-ins/docker";
 import { randomProvider } from "../../../rehearsal/stand-ins/random";
@@ -81,5 +83,24 @@ describe("Pulumi's engine over stand-ins", function () {
         assert.doesNotMatch(text, new RegExp(SENTINEL));
         assert.ok(resources.find(({ type }) => type === "command:local:Command")?.outputs.stdout.ciphertext);
         assert.ok(!pulumi.lines.some((line) => line.includes(SENTINEL)));
+    });
+
+    it("says that a passphrase is wrong", async () => {
+        await operate("up", { print: "cat", stdin: SENTINEL });
+        writeFileSync(pulumi.passphraseFile, "another one");
+        await assert.rejects(operate("up", { print: "cat", stdin: SENTINEL }), /incorrect passphrase/);
+    });
+
+    it("goes on after an update that was killed, once that is cancelled", async () => {
+        const started = join(pulumi.folder, "started");
+        const slow = { length: 8, print: `touch ${started}; sleep 3; echo done` };
+        await pulumi.kill(MODULE, slow, () =>
+            eventually("the command has started", 120, async () => (existsSync(started) ? true : undefined)),
+        );
+        await assert.rejects(operate("up", slow), /the stack is currently locked by 1 lock/);
+        await operate("cancel");
+        const { outputs } = await operate("up", slow);
+        assert.equal(outputs.printed, "done");
+        assert.deepEqual(await changes("up", slow), []);
     });
 });
