@@ -5,6 +5,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
+import { dependencies } from "../../package.json";
 import { buildGo, GO_BUILDS, type GoFolder, goProgram, requiredVersion } from "../../rehearsal/go-programs";
 import { run } from "../../rehearsal/run";
 
@@ -55,6 +56,10 @@ describe("The Go programs", () => {
             readFileSync(join(SOURCES, "../catalogue.ts"), "utf8"),
         );
         assert.equal(requiredVersion(goMod("registry"), GO_BUILDS.registry.release), `v${tag?.[1]}`);
+    });
+
+    it("are of the version of Pulumi that the program is written for", () => {
+        assert.equal(requiredVersion(goMod("pulumi"), GO_BUILDS.pulumi.release), `v${dependencies["@pulumi/pulumi"]}`);
     });
 
     it("refuse a go.mod without their release", () => {

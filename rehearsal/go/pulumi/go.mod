@@ -1,8 +1,8 @@
-module dockermirror/pulumi
+module dockermirror/rehearsal/pulumi
 
-go 1.26
+go 1.26.0
 
-require github.com/pulumi/pulumi/pkg/v3 v3.248.0
+require github.com/pulumi/pulumi/pkg/v3 v3.248.0 // indirect
 
 require (
 	cel.dev/expr v0.25.1 // indirect
@@ -272,3 +272,5 @@ require (
 	gopkg.in/yaml.v3 v3.0.1 // indirect
 	lukechampine.com/frand v1.5.1 // indirect
 )
+
+tool github.com/pulumi/pulumi/pkg/v3/cmd/pulumi
