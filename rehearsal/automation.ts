@@ -36,8 +36,17 @@ export interface Job {
 
 /** What is done with it. */
 export type Operation =
-    | { readonly kind: "up" | "preview" | "refresh" | "destroy" | "export" | "cancel" }
-    | { readonly kind: "import"; readonly resources: readonly ImportResource[] };
+    | { readonly kind: "up" | "refresh" | "destroy" | "export" | "cancel" }
+    /** `importFile` is written: what would be made, in the form in which an import takes it. */
+    | { readonly kind: "preview"; readonly importFile?: string }
+    | ({ readonly kind: "import" } & ImportList);
+
+/** What is there already, as `pulumi import --file` takes it. */
+export interface ImportList {
+    readonly resources: readonly ImportResource[];
+    /** URNs by the names that `resources` call parents and providers by. */
+    readonly nameTable?: Readonly<Record<string, string>>;
+}
 
 /** A resource that an operation has changed, or would change. */
 export interface Change {
@@ -116,7 +125,7 @@ async function work(
             return { outputs: Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value])) };
         }
         case "preview":
-            await stack.preview(options);
+            await stack.preview({ ...options, importFile: operation.importFile });
             return {};
         case "refresh":
             await stack.refresh(options);
@@ -125,7 +134,12 @@ async function work(
             await stack.destroy(options);
             return {};
         case "import":
-            await stack.import({ resources: [...operation.resources], protect: false, generateCode: false });
+            await stack.import({
+                resources: [...operation.resources],
+                nameTable: { ...operation.nameTable },
+                protect: false,
+                generateCode: false,
+            });
             return {};
         case "export":
             // The Automation API's own exportStack opens the secrets.

@@ -1,8 +1,7 @@
 /** Rehearsed stacks: what Pulumi does with them, each operation in a process of its own (operation.ts). */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { ImportResource } from "@pulumi/pulumi/automation";
-import type { Answer, Change, Operation } from "./automation";
+import type { Answer, Change, ImportList, Operation } from "./automation";
 import { answerFiles, type BrokenFile, type Request } from "./operation";
 import { attempt } from "./run";
 import { changed, type StackConfig, type StackNames, stackNames } from "./stack-file";
@@ -73,8 +72,8 @@ export class Program {
     }
 
     /** `pulumi import` of what is there. */
-    async import(resources: readonly ImportResource[]): Promise<void> {
-        await inProcess({ kind: "import", resources }, this.request, this.tell);
+    async import(list: ImportList): Promise<void> {
+        await inProcess({ kind: "import", ...list }, this.request, this.tell);
     }
 
     /** `pulumi stack export`: the state, in which secrets are encrypted. */

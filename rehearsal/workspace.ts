@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
+import { quote } from "../components/shell";
 import type { PulumiRoot } from "./pulumi";
 import { run } from "./run";
 import type { StackConfig } from "./stack-file";
@@ -13,6 +14,9 @@ import type { StackConfig } from "./stack-file";
 /** The project's name in Pulumi.yaml. */
 export const PROJECT = "dockermirror";
 const PROJECT_FILE = join(__dirname, "..", "Pulumi.yaml");
+const LANGUAGE_HOST = `#!/bin/sh
+exec ${quote(process.execPath)} --require ${quote(require.resolve("tsx/cjs"))} ${quote(join(__dirname, "language-host.ts"))}
+`;
 const PRIVATE = { mode: 0o600 };
 
 /** One folder with a project and its stacks. */
@@ -27,9 +31,16 @@ export class Workspace {
         this.workDir = folder;
         mkdirSync(join(folder, "stacks"), { recursive: true, mode: 0o700 });
         mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
+        mkdirSync(this.bin, { recursive: true });
+        writeFileSync(join(this.bin, "pulumi-language-nodejs"), LANGUAGE_HOST, { mode: 0o755 });
         copyFileSync(PROJECT_FILE, join(folder, "Pulumi.yaml"));
         if (!existsSync(this.passphraseFile))
             writeFileSync(this.passphraseFile, randomBytes(24).toString("hex"), PRIVATE);
+    }
+
+    /** Programs that Pulumi looks for on PATH. */
+    private get bin(): string {
+        return join(this.workDir, "bin");
     }
 
     /** The environment of every run of Pulumi here. */
@@ -37,6 +48,8 @@ export class Workspace {
         return {
             PULUMI_BACKEND_URL: `file://${join(this.workDir, "state")}`,
             PULUMI_CONFIG_PASSPHRASE_FILE: this.passphraseFile,
+            // Behind the others: Pulumi's own language host is better.
+            PATH: `${process.env.PATH}:${this.bin}`,
             PULUMI_HOME: join(this.workDir, "home"),
             PULUMI_SKIP_UPDATE_CHECK: "true",
             PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION: "true",

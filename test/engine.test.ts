@@ -3,8 +3,9 @@
  * with one setting. It does not show that what is made works, which the rehearsal does.
  */
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Operation } from "../rehearsal/automation";
+import type { ImportList, Operation } from "../rehearsal/automation";
 import { allStacks, changed, readStack, type StackConfig, stackNames } from "../rehearsal/stack-file";
 import { imaginaryProviders } from "./support/imaginary";
 import { summary, TestPulumi } from "./support/pulumi";
@@ -112,6 +113,29 @@ describe("Every stack, by Pulumi's engine", function () {
         const config = changed(readStack("example-shanghai", {}), { relays });
         const preview = pulumi.operate({ kind: "preview" }, MODULE, undefined, "lost", config);
         await assert.rejects(preview, /unknown stack "never-made"/);
+    });
+
+    it("takes over what was made by hand, as docs/import.md says", async () => {
+        const config = readStack("local", {});
+        const ids: Record<string, string> = { "nginx-record": "zone/record", "vm-eip": "eipalloc-1" };
+        const importFile = join(pulumi.folder, "import.json");
+        await pulumi.operate({ kind: "preview", importFile }, MODULE, undefined, "taken-over", config);
+        const list = JSON.parse(readFileSync(importFile, "utf8")) as ImportList;
+        const resources = list.resources
+            .filter(({ component, name }) => component || name in ids)
+            .map((resource) => (resource.name in ids ? { ...resource, id: ids[resource.name] } : resource));
+        const { nameTable } = list;
+        const imported = await pulumi.operate(
+            { kind: "import", resources, nameTable },
+            MODULE,
+            undefined,
+            "taken-over",
+            config,
+        );
+        assert.deepEqual(imported.outputs, {});
+        const { changes } = await pulumi.operate({ kind: "preview" }, MODULE, undefined, "taken-over", config);
+        const steps = summary(changes).filter((step) => Object.keys(ids).some((name) => step.includes(` ${name}`)));
+        assert.deepEqual(steps, ["update nginx-record content,ttl"]);
     });
 
     describe("local, when it is up", () => {

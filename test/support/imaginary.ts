@@ -30,6 +30,21 @@ const OUTPUTS: Readonly<Record<string, (wanted: Wanted) => Properties>> = {
     }),
 };
 
+/** What was made by hand and can be imported, by type. */
+const FOUND: Readonly<Record<string, Properties>> = {
+    "cloudflare:index/dnsRecord:DnsRecord": {
+        ...{
+            zoneId: "0".repeat(32),
+            name: "vm.example.com",
+            type: "A",
+            content: "198.51.100.1",
+            ttl: 1,
+            proxied: false,
+        },
+    },
+    "aws:ec2/eip:Eip": { domain: "vpc" },
+};
+
 /** All providers of the program. */
 export function imaginaryProviders(): Provider[] {
     const nowhere = { nameServer: `${ADDRESS}:53` } as Topology;
@@ -59,7 +74,8 @@ function imagined(type: string, standIn: StandIn): StandIn {
             return { id: `${wanted.name}-${made}`, outputs: outputs(wanted) };
         },
         update: async (wanted, old) => ({ id: old.id, outputs: { ...old.outputs, ...outputs(wanted) } }),
-        read: async () => ({}),
+        // An import knows no inputs.
+        read: async ({ inputs }) => (Object.keys(inputs).length > 0 ? {} : { inputs: FOUND[type] }),
         remove: async () => {},
     };
 }
