@@ -7,6 +7,7 @@ import { eventually } from "../../../rehearsal/run";
 import { commandProvider } from "../../../rehearsal/stand-ins/command";
 import { dockerProvider } from "../../../rehearsal/stand-ins/docker";
 import { randomProvider } from "../../../rehearsal/stand-ins/random";
+import { HalfMade, type StandIn } from "../../../rehearsal/stand-ins/stand-in";
 import { summary, TestPulumi } from "../../support/pulumi";
 import type { SmallArgs } from "./programs/small";
 
@@ -102,5 +103,27 @@ describe("Pulumi's engine over stand-ins", function () {
         const { outputs } = await operate("up", slow);
         assert.equal(outputs.printed, "done");
         assert.deepEqual(await changes("up", slow), []);
+    });
+
+    it("keeps what was made and is not what it should be, updates it next, and removes it", async () => {
+        const done: string[] = [];
+        const network: StandIn = {
+            create: async () => {
+                done.push("create");
+                throw new HalfMade("it is there, and does not answer", { id: "half", outputs: {} });
+            },
+            update: async (_, old) => {
+                done.push(`update ${old.id}`);
+                return old;
+            },
+            read: async () => ({}),
+            remove: async ({ id }) => void done.push(`remove ${id}`),
+        };
+        pulumi.close();
+        pulumi = await TestPulumi.open([{ package: "docker", standIns: { "docker:index/network:Network": network } }]);
+        await assert.rejects(operate("up", { network: "net" }), /network: .*it is there, and does not answer/s);
+        assert.deepEqual(await changes("up", { network: "net" }), ["update network"]);
+        await operate("destroy");
+        assert.deepEqual(done, ["create", "update half", "remove half"]);
     });
 });
