@@ -8,8 +8,6 @@ import { changed, type StackConfig, type StackNames, stackNames } from "./stack-
 import type { Properties } from "./stand-ins/stand-in";
 import { RUN } from "./topology";
 
-export type { BrokenFile } from "./operation";
-
 /** The program of a rehearsed stack. */
 export class Program {
     private made: Properties | undefined;

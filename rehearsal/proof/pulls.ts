@@ -3,9 +3,9 @@ import { strict as assert } from "node:assert";
 import { DOWNLOAD_LIMITS } from "../../services/uplink/download";
 import type { ProofImage } from "../catalogue";
 import type { PlatformImage } from "../hub/image";
+import type { BrokenFile } from "../operation";
 import { eventually } from "../run";
 import { reference } from "../scene";
-import type { BrokenFile } from "../up";
 import { manifestBytes, measured as measuredOn, platformOf } from "./measured";
 import type { Finding, ProofInputs, StepOf } from "./step";
 
