@@ -11,8 +11,10 @@ import { run } from "../../rehearsal/run";
 
 const SOURCES = join(__dirname, "../../rehearsal/go");
 const BUILD_MS = 1_200_000;
-/** What each says of itself when it is asked for its version. The linker is silent about a variable that is not there. */
-/** Not Pulumi, which is only built where it cannot be downloaded, and refused by its Automation API without its version. */
+/**
+ * What each says of itself when it is asked for its version. The linker is silent about a variable that is not there.
+ * Not Pulumi, which is only built where it cannot be downloaded, and refused by its Automation API without its version.
+ */
 const SAYS: Readonly<Record<Exclude<GoFolder, "pulumi">, readonly [program: string, option: string]>> = {
     registry: ["registry", "--version"],
     pebble: ["pebble", "-version"],
