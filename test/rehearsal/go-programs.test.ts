@@ -12,8 +12,8 @@ import { run } from "../../rehearsal/run";
 const SOURCES = join(__dirname, "../../rehearsal/go");
 const BUILD_MS = 1_200_000;
 /**
- * What each says of itself when it is asked for its version, but for Pulumi, which is not always built. The linker
- * is silent about a variable that is not there.
+ * What each says of itself when it is asked for its version. The linker is silent about a variable that is not there.
+ * Not Pulumi, which is only built where it cannot be downloaded, and refused by its Automation API without its version.
  */
 const SAYS: Readonly<Record<Exclude<GoFolder, "pulumi">, readonly [program: string, option: string]>> = {
     registry: ["registry", "--version"],
@@ -72,7 +72,7 @@ describe("The Go programs", () => {
 
     for (const [folder, [program, option]] of Object.entries(SAYS) as [
         keyof typeof SAYS,
-        (typeof SAYS)[keyof typeof SAYS],
+        readonly [string, string],
     ][]) {
         it(`say which release they are: ${program}`, async function () {
             this.timeout(BUILD_MS);
