@@ -80,12 +80,13 @@ export function cloudflareProvider(topology: Topology, stack: string): Provider 
             if (!deployed) throw new Error(`${hostname} is to lead to the Worker ${service}, which is not deployed`);
             await startWorker(topology, place, hostname, deployed as unknown as WorkerScript);
             topology.zone.enter(hostname, "A", await topology.address(role, "link"));
+            topology.zone.enter(hostname, "AAAA", IPV6_ADDRESS);
             return { id: hostname, outputs: { zoneName: "", certId: "" } };
         },
         read: async ({ id }) =>
             existsSync(place.domainFile) && readFileSync(place.domainFile, "utf8") === id ? {} : undefined,
         remove: async ({ inputs }) => {
-            topology.zone.remove(inputs.hostname, "A");
+            for (const type of ["A", "AAAA"] as const) topology.zone.remove(inputs.hostname, type);
             rmSync(place.domainFile, { force: true });
             await topology.docker.run(["rm", "--force", "--volumes", topology.container(role)]);
         },
@@ -151,6 +152,8 @@ function recordOf(id: string, inputs: Properties): Properties {
     return { zoneId, name, type };
 }
 
+/** Every name that Cloudflare proxies has one; the rehearsal's machines, as many offices, have no route to it (RFC 3849). */
+const IPV6_ADDRESS = "2001:db8::c10d";
 const ZONE_ID = "00000000000000000000000000000000";
 
 async function startWorker(
