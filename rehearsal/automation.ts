@@ -11,6 +11,7 @@ import {
     type Stack,
     type StepEventMetadata,
 } from "@pulumi/pulumi/automation";
+import { isGrpcError } from "@pulumi/pulumi/errors";
 import type { PulumiRoot } from "./pulumi";
 import type { StackConfig } from "./stack-file";
 import type { Properties } from "./stand-ins/stand-in";
@@ -176,6 +177,7 @@ class Failure {
 
     note(error: unknown): void {
         const first = error instanceof Error ? error : new Error(String(error));
+        if (isEnd(first)) return;
         this.first ??= Object.assign(first, { message: first.message.replace(PULUMI_WRAPPING, "") });
         this.controller.abort();
     }
@@ -188,6 +190,14 @@ class Failure {
             });
         });
     }
+}
+
+/**
+ * What requests of the program are answered once the engine has ended for a reason of its own, which it reports itself:
+ * sdk/nodejs/runtime/resource.ts.
+ */
+function isEnd(error: Error): boolean {
+    return isGrpcError(error) || error.message.endsWith("Resource monitor is terminating");
 }
 
 /** What the engine's events say, kept for the answer and told as they come. */
