@@ -7,8 +7,8 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { createReadStream, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
-import { join } from "node:path";
+import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { basename, join } from "node:path";
 import { BASE_PACKAGES } from "../components/overseas/user-data";
 import type { Docker } from "./docker";
 import { bar } from "./progress";
@@ -94,7 +94,10 @@ async function makeBase(docker: Docker, name: keyof BaseImages, tell: (line: str
 async function bootstrap(tar: string, { packages, finish }: Recipe, tell: (share: string) => void): Promise<void> {
     const sources = SOURCES.find((path) => existsSync(path));
     if (!sources) throw new Error(`no Debian package sources found; looked for ${SOURCES.join(", ")}`);
-    const unfinished = `${tar}.unfinished`;
+    // A set-up that is killed leaves its mmdebstrap running for a while: it must not write into another one's file.
+    const earlier = readdirSync(KEEP).filter((name) => name.startsWith(basename(tar)) && name.endsWith(".unfinished"));
+    for (const name of earlier) rmSync(join(KEEP, name));
+    const unfinished = `${tar}.${process.pid}.unfinished`;
     const options = ["--variant=minbase", "--format=tar", `--include=${packages.join(",")}`, ...LEFT_OUT];
     if (finish) options.push(`--customize-hook=${finish}`);
     const steps = MMDEBSTRAP_STEPS + (finish ? 1 : 0);
