@@ -1,9 +1,9 @@
 /** `npm run clean`: removes what a rehearsal has left on this machine's Docker, and what is kept for the next one. */
 import { rmSync } from "node:fs";
-import { Docker, LABEL, removeLabelled } from "./docker";
+import { Docker } from "./docker";
 import { KEEP } from "./images";
-import { REHEARSAL_LOCK, takeLock } from "./lock";
-import { firewall } from "./topology";
+import { REHEARSAL_LOCK, runningRehearsal, takeLock } from "./lock";
+import { removeRehearsals } from "./topology";
 
 main().catch((error: Error) => {
     console.error(error.message);
@@ -12,11 +12,10 @@ main().catch((error: Error) => {
 
 async function main(): Promise<void> {
     const lock = await takeLock(REHEARSAL_LOCK);
-    if ("pid" in lock) throw new Error(`a rehearsal is running since ${lock.since}, pid ${lock.pid}: end it first`);
+    if ("pid" in lock) throw new Error(`${runningRehearsal(lock)}: end it first`);
     const docker = new Docker();
     if ((await docker.attempt(["version"])).code === 0) {
-        for (const problem of await removeLabelled(docker, LABEL)) console.log(problem);
-        await firewall().remove();
+        for (const problem of await removeRehearsals(docker)) console.log(problem);
     }
     rmSync(KEEP, { recursive: true, force: true });
     await lock.release();

@@ -15,6 +15,11 @@ export interface Holder {
     readonly since: string;
 }
 
+/** Which rehearsal is running, for who has to wait for it. */
+export function runningRehearsal({ pid, since }: Holder): string {
+    return `a rehearsal is running since ${since}, pid ${pid}`;
+}
+
 /** A lock that this process has. */
 export interface Lock {
     release(): Promise<void>;

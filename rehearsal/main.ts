@@ -2,10 +2,10 @@
 import { rmSync } from "node:fs";
 import { startAcme } from "./acme";
 import { makeCatalogue } from "./catalogue";
-import { Docker, LABEL, removeLabelled } from "./docker";
+import { Docker, LABEL } from "./docker";
 import { FarLink } from "./far-link";
 import { type Flags, readFlags, UsageShown } from "./flags";
-import { type Holder, type Lock, REHEARSAL_LOCK, takeLock, waitForLock } from "./lock";
+import { type Lock, REHEARSAL_LOCK, runningRehearsal, takeLock, waitForLock } from "./lock";
 import { modernMounts, startModernClients } from "./modern-clients";
 import { prove } from "./proof/proof";
 import type { Need, Step } from "./proof/step";
@@ -16,7 +16,7 @@ import { adapted, hubAccounts, stackNames } from "./stack-file";
 import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./stacks";
 import type { Properties } from "./stand-ins/stand-in";
 import { printTable } from "./table";
-import { firewall, MODERN_CLIENT, type RentedVm, RUN, Topology } from "./topology";
+import { MODERN_CLIENT, type RentedVm, RUN, removeRehearsals, Topology } from "./topology";
 import { Program } from "./up";
 
 /** The line between the office and the relays. */
@@ -55,11 +55,12 @@ async function main(): Promise<void> {
 
 /** @throws Error with what has it, unless that is waited for. */
 async function theLock({ wait }: Flags): Promise<Lock> {
-    const running = ({ since, pid }: Holder) => `a rehearsal is running since ${since}, pid ${pid}`;
-    if (wait) return waitForLock(REHEARSAL_LOCK, (holder) => console.log(`waiting: ${running(holder)}`));
+    if (wait) return waitForLock(REHEARSAL_LOCK, (holder) => console.log(`waiting: ${runningRehearsal(holder)}`));
     const lock = await takeLock(REHEARSAL_LOCK);
     if ("release" in lock) return lock;
-    throw new Error(`${running(lock)}: wait for its end (--wait), or end it by Ctrl-C there or kill ${lock.pid}`);
+    throw new Error(
+        `${runningRehearsal(lock)}: wait for its end (--wait), or end it by Ctrl-C there or kill ${lock.pid}`,
+    );
 }
 
 /** @param steps Gets the steps of the proof as they are taken. */
@@ -71,7 +72,7 @@ async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
 
     const made = await Promise.race([setup(tell), interrupted]);
     tell("removing what an earlier rehearsal left");
-    await removeAll(docker, tell);
+    for (const problem of await removeRehearsals(docker)) tell(problem);
     const error = await Promise.race([rehearse(flags, made, steps, tell), interrupted]).catch((error: Error) => error);
     if (!error && !flags.once) await interrupted.catch(() => {});
     if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
@@ -81,17 +82,11 @@ async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
         tell(`  logs      docker logs NAME; state, keys and requests of the programs: ${RUN}`);
     } else {
         tell("removing everything that this rehearsal made (kept for the next: .rehearsal and the base images)");
-        await removeAll(docker, tell);
+        for (const problem of await removeRehearsals(docker)) tell(problem);
         rmSync(RUN, { recursive: true, force: true });
         tell("done");
     }
     if (error) throw error;
-}
-
-/** What cannot be removed is reported: it is in the way of no other rehearsal. */
-async function removeAll(docker: Docker, tell: Tell): Promise<void> {
-    for (const problem of await removeLabelled(docker, LABEL)) tell(problem);
-    await firewall().remove();
 }
 
 async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], tell: Tell): Promise<void> {

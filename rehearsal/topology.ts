@@ -10,7 +10,7 @@ import { join } from "node:path";
 import { buildSync } from "esbuild";
 import { Cloud } from "./cloud";
 import { startDns } from "./dns";
-import { Docker, LABEL } from "./docker";
+import { Docker, LABEL, removeLabelled } from "./docker";
 import { Firewall } from "./firewall";
 import { HubClient } from "./hub/client";
 import { HUB_HOSTS } from "./hub/upstream-hosts";
@@ -97,6 +97,17 @@ export interface RentedVm {
 /** The firewall of the rehearsal's cloud, which outlives what it guards. */
 export function firewall(): Firewall {
     return new Firewall(NAME);
+}
+
+/**
+ * Removes what any rehearsal has left on this machine. What cannot be removed is in the way of no other rehearsal.
+ *
+ * @returns A line for each thing that is left.
+ */
+export async function removeRehearsals(docker: Docker): Promise<string[]> {
+    const left = await removeLabelled(docker, LABEL);
+    await firewall().remove();
+    return left;
 }
 
 /** Makes and knows the machines. */

@@ -12,7 +12,7 @@ import { INPUTS_FILE, type ResourceShape, SHAPES_OF, type Shape } from "./shapes
 const MODULES = join(__dirname, "..", "..", "node_modules", "@pulumi");
 
 /** The shapes of all resource types, read from the typings. */
-export function readShapes(): Record<string, ResourceShape> {
+function readShapes(): Record<string, ResourceShape> {
     const files = Object.values(SHAPES_OF).map((path) => join(MODULES, `${path}.d.ts`));
     const program = ts.createProgram(files, { strict: true, skipLibCheck: true, types: [] });
     const checker = program.getTypeChecker();

@@ -13,6 +13,7 @@ import { type KnownTag, LastKnown } from "./last-known";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
 import type { Relays, SmallAnswer, SmallRequest } from "./relays";
+import { within } from "./within";
 
 /** An answer about a manifest; `body` is there when it was asked for or is at hand. */
 export interface ManifestAnswer {
@@ -315,17 +316,4 @@ function digestOf(bytes: Buffer): string {
 /** With its upstream: what one repository's manifests say is nothing to another. */
 export function repositoryOf({ upstream, repository }: Pick<RegistryRequest, "upstream" | "repository">): string {
     return `${upstream.name}/${repository}`;
-}
-
-/** What `promise` resolves with, or `undefined` after `ms`. */
-async function within<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
-    let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<undefined>((resolve) => {
-        timer = setTimeout(resolve, Math.max(0, ms), undefined);
-    });
-    try {
-        return await Promise.race([promise, over]);
-    } finally {
-        clearTimeout(timer);
-    }
 }

@@ -13,6 +13,7 @@ import type { Log } from "./log";
 import type { Manifests } from "./manifests";
 import type { Metrics } from "./metrics";
 import type { Relays } from "./relays";
+import { within } from "./within";
 
 export const INDEX = "application/vnd.oci.image.index.v1+json";
 
@@ -62,7 +63,7 @@ interface Inquiry {
 const ABSENT: readonly number[] = [400, 404, 405, 406, 410, 415];
 
 /** An inquiry is answered after this long with what is there; it goes on, for the next who asks. */
-export const REFERRERS_MS = 2_200;
+const REFERRERS_MS = 2_200;
 
 /** Pages of one list that are followed, and bytes of it: what clients take as the longest index. */
 const PAGES = 20;
@@ -228,16 +229,6 @@ function refusal(status: number): Part {
     if (ABSENT.includes(status)) return [];
     if (status === 429) return { reason: "throttled" };
     return { reason: status >= 500 ? "unavailable" : "refused" };
-}
-
-/** Waits for `promise`, `ms` at most. */
-async function within(promise: Promise<void>, ms: number): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<void>((resolve) => {
-        timer = setTimeout(resolve, Math.max(0, ms));
-    });
-    await Promise.race([promise, over]);
-    clearTimeout(timer);
 }
 
 /** Each digest once; the first who has it counts. */
