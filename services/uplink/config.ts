@@ -1,6 +1,6 @@
 /** The uplink's configuration file: what may stand in it, and every problem with it told at once. */
 import { X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, realpathSync } from "node:fs";
 import { isIP } from "node:net";
 import { isAbsolute } from "node:path";
 // As a namespace, so that the bundle carries only what is used: `{ z }` brings the error texts of fifty languages.
@@ -23,6 +23,8 @@ export interface RelayConfig {
 
 /** A configuration that can be used. */
 export interface UplinkConfig {
+    /** The file that it was read from, without links in its path: tells which of several versions is used. */
+    readonly source: string;
     /** TCP port; 0 takes any free one. */
     readonly port: number;
     readonly upstreams: readonly Upstream[];
@@ -102,6 +104,7 @@ export function parseConfig(text: string, source: string): UplinkConfig {
     const { upstreams, spool, ...rest } = checked.data;
     return {
         ...rest,
+        source,
         upstreams: selectUpstreams(upstreams),
         spool: { path: spool.path, budgetBytes: Math.floor(spool.budgetGiB * GIB) },
     };
@@ -109,7 +112,23 @@ export function parseConfig(text: string, source: string): UplinkConfig {
 
 /** Reads a configuration file. Throws as {@link parseConfig} does, and when the file cannot be read. */
 export function readConfig(path: string): UplinkConfig {
-    return parseConfig(readFileSync(path, "utf8"), path);
+    const source = realpathSync(path);
+    return parseConfig(readFileSync(source, "utf8"), source);
+}
+
+/**
+ * What cannot change while the uplink runs.
+ *
+ * @throws Error that names every such setting that differs.
+ */
+export function checkSameSite(running: UplinkConfig, next: UplinkConfig): void {
+    const differing = [
+        ...(running.port === next.port ? [] : ["port"]),
+        ...(running.spool.path === next.spool.path ? [] : ["spool.path"]),
+        ...(running.store === next.store ? [] : ["store"]),
+    ];
+    if (differing.length === 0) return;
+    throw new Error(`${next.source} cannot be taken over without a restart: it changes ${differing.join(", ")}`);
 }
 
 /** JSON.parse quotes the text around the mistake, which may be a key: only the position is told. */

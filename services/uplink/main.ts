@@ -1,10 +1,12 @@
 /**
  * `uplink.js CONFIG` runs the uplink; `uplink.js --check CONFIG` only says whether the configuration can be used: exit
  * code 0, or 1 with every problem on standard error.
+ *
+ * On SIGHUP it reads the configuration again and goes on with it; one that it cannot use is logged, and the old one stays.
  */
 import { readConfig } from "./config";
-import { jsonLog } from "./log";
-import { startUplink } from "./uplink";
+import { jsonLog, type Log } from "./log";
+import { startUplink, type Uplink } from "./uplink";
 
 const USAGE = "usage: node uplink.js [--check] CONFIG.json";
 
@@ -16,7 +18,13 @@ async function main(args: readonly string[]): Promise<void> {
     if (check) return;
 
     const log = jsonLog((line) => process.stdout.write(line));
-    const uplink = await startUplink(config, log);
+    const starting = startUplink(config, log);
+    // From the start, or the one that arrives meanwhile would be lost. One after the other.
+    let taking: Promise<unknown> = starting;
+    process.on("SIGHUP", () => {
+        taking = taking.then(async () => reload(path, await starting, log));
+    });
+    const uplink = await starting;
     log("info", "uplink listens", { port: uplink.port, relays: config.relays.map(({ name, url }) => ({ name, url })) });
     const stop = (signal: string) => {
         log("info", "uplink stops", { signal });
@@ -30,6 +38,18 @@ async function main(args: readonly string[]): Promise<void> {
     };
     process.once("SIGTERM", stop);
     process.once("SIGINT", stop);
+}
+
+async function reload(path: string, uplink: Uplink, log: Log): Promise<void> {
+    try {
+        const config = readConfig(path);
+        await uplink.take(config);
+        log("info", "configuration taken over", { configuration: config.source });
+    } catch (error) {
+        log("error", "configuration not taken over", {
+            reason: error instanceof Error ? error.message : String(error),
+        });
+    }
 }
 
 main(process.argv.slice(2)).catch((error: unknown) => {

@@ -58,7 +58,7 @@ export interface ManifestsKit {
     readonly metrics: Metrics;
     readonly log: Log;
     /** For how long one answer about a tag is shared. */
-    readonly tagSeconds: number;
+    readonly tagSeconds: () => number;
     /** Root of the cache's own storage, when it can be read from here. */
     readonly store?: string | undefined;
 }
@@ -200,7 +200,7 @@ export class Manifests {
         const { body, ...head } = outcome;
         const kept = "digest" in head ? head : outcome;
         this.tags.delete(key);
-        this.tags.set(key, { outcome: kept, until: performance.now() + this.kit.tagSeconds * 1000 });
+        this.tags.set(key, { outcome: kept, until: performance.now() + this.kit.tagSeconds() * 1000 });
         if (this.tags.size <= TAGS) return;
         for (const oldest of this.tags.keys()) {
             this.tags.delete(oldest);

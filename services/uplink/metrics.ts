@@ -55,10 +55,20 @@ export class Metrics {
     /** @param relays Names of all relays, so that each has its series from the start. */
     constructor(relays: readonly string[]) {
         collectDefaultMetrics({ register: this.registry });
-        for (const relay of relays) {
-            for (const metric of [this.linkBytes, this.linkRequests, this.wrongBytes]) metric.inc({ relay }, 0);
-            this.relayUsable.set({ relay }, 1);
-        }
+        for (const relay of relays) this.addRelay(relay);
+    }
+
+    /** Begins a relay's series; one that there was goes on. */
+    addRelay(relay: string): void {
+        for (const metric of [this.linkBytes, this.linkRequests, this.wrongBytes]) metric.inc({ relay }, 0);
+        this.relayUsable.set({ relay }, 1);
+    }
+
+    /** Ends what says how a relay is now; what it has carried stays. */
+    removeRelay(relay: string, upstreams: readonly string[]): void {
+        this.relayUsable.remove({ relay });
+        this.certificateExpires.remove({ relay });
+        for (const upstream of upstreams) this.upstreamUsable.remove({ relay, upstream });
     }
 
     private counter<Label extends string>(name: string, help: string, labelNames: readonly Label[]): Counter<Label> {

@@ -90,16 +90,16 @@ export class Referrers {
     private constructor(
         private readonly kept: KeptFiles,
         private readonly kit: ReferrersKit,
-        private readonly freshMs: number,
+        private readonly freshSeconds: () => number,
     ) {}
 
     /**
      * Opens the folder `referrers` in `spool`.
      *
-     * @param seconds For how long one answer serves all who ask.
+     * @param seconds For how long one answer serves all who ask, at the moment.
      */
-    static async open(spool: string, kit: ReferrersKit, seconds: number): Promise<Referrers> {
-        return new Referrers(await KeptFiles.open(join(spool, "referrers"), KEPT, kit.log), kit, seconds * 1000);
+    static async open(spool: string, kit: ReferrersKit, seconds: () => number): Promise<Referrers> {
+        return new Referrers(await KeptFiles.open(join(spool, "referrers"), KEPT, kit.log), kit, seconds);
     }
 
     /**
@@ -210,7 +210,7 @@ export class Referrers {
         // The empty list too: that there is nothing is known then, and replaces what was there before.
         if (!(await this.kept.write(nameOf(key), indexText(merged(api, tag))))) return;
         this.fresh.delete(key);
-        this.fresh.set(key, performance.now() + this.freshMs);
+        this.fresh.set(key, performance.now() + this.freshSeconds() * 1000);
         if (this.fresh.size <= FRESH) return;
         for (const oldest of this.fresh.keys()) {
             this.fresh.delete(oldest);

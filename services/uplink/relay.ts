@@ -122,7 +122,7 @@ export class Relay {
     private readonly makePool: () => Pool;
 
     constructor(
-        private readonly config: RelayConfig,
+        private config: RelayConfig,
         private readonly times: RelayTimes,
         private readonly log: Log,
         private readonly metrics: Metrics,
@@ -158,12 +158,29 @@ export class Relay {
     }
 
     /**
+     * Goes on with another configuration of the same relay.
+     *
+     * @returns False when it is not the same: only the key of a relay can change.
+     */
+    take(config: RelayConfig): boolean {
+        const { name, url, address, ca } = this.config;
+        if (config.name !== name || config.url !== url || config.address !== address || config.ca !== ca) return false;
+        const changed = config.key !== this.config.key;
+        this.config = config;
+        // It may have been down for its key alone, and a probe with that one may be under way.
+        if (changed && this.condition() === "down") void Promise.resolve(this.probing).then(() => this.startProbe());
+        return true;
+    }
+
+    /**
      * Sends a request and waits for the headers of the answer. What the answer says of the relay's and the upstream's
      * health has been counted then; what only another relay's answer can tell is the caller's to count.
      *
      * @throws RelayFailure when none came, or when it is the relay's own fault. It has been counted already.
      */
     async request(request: RelayRequest): Promise<RelayAnswer> {
+        // Chosen a moment before it was taken out: the next one that is chosen is of the new configuration.
+        if (this.closed) throw new RelayFailure("cut", `${this.name} is not in the configuration any more`);
         const passage = this.passage(request.scope);
         const leave = await passage.enter(request.signal);
         const began = performance.now();
@@ -490,12 +507,22 @@ export class Relay {
         return this.probing;
     }
 
+    /** Asks it nothing more. Resolves when what is under way has ended. */
+    async retire(): Promise<void> {
+        this.stop();
+        await this.pool.close();
+    }
+
     async close(): Promise<void> {
+        this.stop();
+        await this.pool.destroy();
+    }
+
+    private stop(): void {
         this.closed = true;
         clearInterval(this.lookTimer);
         clearTimeout(this.probeTimer);
         this.passages.close();
-        await this.pool.destroy();
     }
 }
 

@@ -1,5 +1,5 @@
 /** All relays together: which one is asked next, and what is said when there is none. */
-import type { UplinkConfig } from "./config";
+import type { RelayConfig, UplinkConfig } from "./config";
 import { RelayFailure, Unavailable, UpstreamFault } from "./failure";
 import { type Scope, upstreamOf } from "./health";
 import type { Log } from "./log";
@@ -42,7 +42,9 @@ interface Found {
 }
 
 export class Relays {
-    readonly all: readonly Relay[];
+    private relays: readonly Relay[];
+    /** No longer in the configuration, but something is still under way through them. */
+    private readonly retired = new Set<Relay>();
     /** Contents that are wrong through every relay. */
     readonly wrong = new WrongContents();
     readonly redirects: RefusedRedirects;
@@ -54,12 +56,42 @@ export class Relays {
         private readonly log: Log,
         private readonly metrics: Metrics,
     ) {
+        this.redirects = new RefusedRedirects(log, metrics);
+        this.relays = config.relays.map((relay) => this.make(relay));
+    }
+
+    private make(config: RelayConfig): Relay {
         const changed = () => {
             this.noteConditions();
             this.changes.notify();
         };
-        this.redirects = new RefusedRedirects(log, metrics);
-        this.all = config.relays.map((relay) => new Relay(relay, times, log, metrics, changed));
+        return new Relay(config, this.times, this.log, this.metrics, changed);
+    }
+
+    /** In the order in which they are preferred. */
+    get all(): readonly Relay[] {
+        return this.relays;
+    }
+
+    /**
+     * Goes on with the relays of another configuration. One that is the same but for its key keeps its connections and its
+     * health; what is under way through one that is gone ends there.
+     */
+    take(configs: readonly RelayConfig[]): void {
+        const before = this.relays;
+        this.relays = configs.map((config) => before.find((relay) => relay.take(config)) ?? this.make(config));
+        for (const relay of before.filter((each) => !this.relays.includes(each))) this.retire(relay);
+        for (const relay of this.relays.filter((each) => !before.includes(each))) this.metrics.addRelay(relay.name);
+        // What was wrong through all of them may be right through these.
+        this.wrong.clear();
+        this.noteConditions();
+        this.changes.notify();
+    }
+
+    private retire(relay: Relay): void {
+        this.metrics.removeRelay(relay.name, Object.keys(relay.passages.state()));
+        this.retired.add(relay);
+        void relay.retire().finally(() => this.retired.delete(relay));
     }
 
     /**
@@ -288,7 +320,7 @@ export class Relays {
     }
 
     async close(): Promise<void> {
-        await Promise.all(this.all.map((relay) => relay.close()));
+        await Promise.all([...this.all, ...this.retired].map((relay) => relay.close()));
     }
 }
 

@@ -21,7 +21,8 @@ const PASSED_ON = ["n", "last"];
 const READ_BYTES = 256 * 1024;
 
 export interface ServerKit {
-    readonly upstreams: readonly Upstream[];
+    /** At the moment. */
+    readonly upstreams: () => readonly Upstream[];
     readonly relays: Relays;
     readonly manifests: Manifests;
     readonly referrers: Referrers;
@@ -65,8 +66,9 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
         kit.relays.noteConditions();
         return text(response, kit.metrics.registry.contentType, await kit.metrics.registry.metrics());
     }
-    const place = readPlace(kit.upstreams, url);
-    const parsed = parsePath(place.pathname, place.ns, kit.upstreams);
+    const upstreams = kit.upstreams();
+    const place = readPlace(upstreams, url);
+    const parsed = parsePath(place.pathname, place.ns, upstreams);
     response.setHeader("Docker-Distribution-Api-Version", "registry/2.0");
     // Answered here: an engine that cannot ping its upstream does not start, or panics.
     if ("base" in parsed) return text(response, "application/json", "{}");

@@ -33,7 +33,7 @@ export class Spool {
 
     private constructor(
         private readonly folder: string,
-        readonly budgetBytes: number,
+        private budgetBytes: number,
         private readonly log: Log,
         private readonly metrics: Metrics,
     ) {}
@@ -45,6 +45,12 @@ export class Spool {
         for (const name of await readdir(spool.folder)) await spool.recover(name);
         await spool.makeRoom(0);
         return spool;
+    }
+
+    /** Goes on with another budget. */
+    async resize(budgetBytes: number): Promise<void> {
+        this.budgetBytes = budgetBytes;
+        await this.makeRoom(0);
     }
 
     private async recover(name: string): Promise<void> {

@@ -1,7 +1,7 @@
 /** The uplink as a whole: made from a configuration, started, stopped. */
 import type { AddressInfo } from "node:net";
 import { Blobs } from "./blobs";
-import type { UplinkConfig } from "./config";
+import { checkSameSite, type UplinkConfig } from "./config";
 import { Descriptors } from "./descriptors";
 import { DOWNLOAD_LIMITS, type DownloadLimits } from "./download";
 import type { Log } from "./log";
@@ -22,6 +22,13 @@ export interface Uplink {
     /** The port that it listens on. */
     readonly port: number;
     readonly metrics: Metrics;
+    /**
+     * Goes on with another configuration: for new requests at once; what is under way through a relay ends there. Spool,
+     * counters and all that was learnt stay.
+     *
+     * @throws Error when it changes what only a restart can change; nothing is changed then.
+     */
+    take(config: UplinkConfig): Promise<void>;
     /** Stops listening, cuts readers off, keeps what has arrived. */
     close(): Promise<void>;
 }
@@ -43,20 +50,23 @@ export async function startUplink(
     const relays = new Relays(config, { ...RELAY_TIMES, ...times }, log, metrics);
     const descriptors = new Descriptors();
     const spool = await Spool.open(config.spool.path, config.spool.budgetBytes, log, metrics);
-    const { tagSeconds, store } = config;
+    let current = config;
+    const tagSeconds = () => current.tagSeconds;
+    const { store } = config;
     const manifests = await Manifests.open(config.spool.path, { relays, descriptors, metrics, log, tagSeconds, store });
     const referrers = await Referrers.open(config.spool.path, { relays, manifests, metrics, log }, tagSeconds);
     const slots = new Slots(OPEN_RANGES);
     const kit = { relays, spool, slots, log, metrics, limits: { ...DOWNLOAD_LIMITS, ...limits } };
     const blobs = new Blobs(kit, descriptors, config.store);
     const status = () => ({
+        configuration: current.source,
         relays: relays.state(),
         refusedRedirects: relays.redirects.state(),
         spool: spool.usage(),
         downloads: blobs.running(),
     });
     const server = makeServer({
-        upstreams: config.upstreams,
+        upstreams: () => current.upstreams,
         relays,
         manifests,
         referrers,
@@ -72,6 +82,12 @@ export async function startUplink(
     return {
         port: (server.address() as AddressInfo).port,
         metrics,
+        take: async (next) => {
+            checkSameSite(current, next);
+            current = next;
+            relays.take(next.relays);
+            await spool.resize(next.spool.budgetBytes);
+        },
         close: async () => {
             const closed = new Promise((resolve) => server.close(resolve));
             await blobs.close();

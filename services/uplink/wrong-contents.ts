@@ -16,6 +16,11 @@ export class WrongContents {
         if (this.known.size > REMEMBERED && oldest !== undefined) this.known.delete(oldest);
     }
 
+    /** Forgets everything: there are other relays now. */
+    clear(): void {
+        this.known.clear();
+    }
+
     /** What was wrong, while that is remembered. */
     get(path: string): string | undefined {
         const found = this.known.get(path);

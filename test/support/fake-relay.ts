@@ -110,6 +110,10 @@ export class FakeRelay {
     etag: "steady" | "changing" = "steady";
     /** Whether its answers say whose they are; those of 0.3.0 do not. */
     marks = false;
+    /** Keys that open it. */
+    keys: readonly string[] = [FAKE_KEY];
+    /** TCP connections that it has taken. */
+    connections = 0;
     private dark = false;
     private port = 0;
     private tcp: TcpServer | undefined;
@@ -153,6 +157,7 @@ export class FakeRelay {
     /** Listens, on the port that it had before if it had one. */
     async listen(): Promise<void> {
         const tcp = createTcpServer((socket) => {
+            this.connections += 1;
             this.sockets.add(socket);
             socket.on("close", () => this.sockets.delete(socket));
             socket.on("error", () => socket.destroy());
@@ -224,7 +229,7 @@ export class FakeRelay {
             return;
         }
         if (this.marks) response.setHeader("X-Relay-Answer", UPSTREAM_ANSWER);
-        if (seen.key !== FAKE_KEY) {
+        if (!this.keys.includes(seen.key ?? "")) {
             if (this.marks) response.setHeader("X-Relay-Answer", ownAnswerValue("key"));
             response.writeHead(401, { "WWW-Authenticate": `Basic realm="${this.hostname}"` }).end();
             return;

@@ -66,6 +66,7 @@ describe("Uplink component", () => {
     it("lays in a configuration that the uplink itself accepts, with all of its arguments", async () => {
         const { content } = upload(await make(), "/etc/dockermirror/uplink.json");
         assert.deepEqual(parseConfig(content, "uplink.json"), {
+            source: "uplink.json",
             port: 5000,
             upstreams: args.upstreams,
             relays: [

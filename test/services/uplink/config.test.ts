@@ -1,7 +1,7 @@
 /** The configuration file: what may stand in it, and that no problem is told with a key in it. */
 import assert from "node:assert/strict";
 import { makeCa } from "../../../rehearsal/pki";
-import { parseConfig } from "../../../services/uplink/config";
+import { checkSameSite, parseConfig } from "../../../services/uplink/config";
 
 const KEY = "secretsecretsecretsecretsecretsecretsecret";
 
@@ -32,6 +32,21 @@ describe("Uplink configuration", () => {
             ["docker.io", "ghcr.io"],
         );
         assert.deepEqual(config.relays, valid.relays);
+    });
+
+    it("names all that a running uplink cannot take over, and nothing else", () => {
+        const read = (change: object) => parseConfig(JSON.stringify({ ...valid, ...change }), "next.json");
+        const running = read({});
+        checkSameSite(
+            running,
+            read({ upstreams: ["ghcr.io"], tagSeconds: 0, spool: { ...valid.spool, budgetGiB: 1 } }),
+        );
+        const { store: _, ...storeless } = valid;
+        const other = { ...storeless, port: 1, spool: { path: "/elsewhere", budgetGiB: 10 } };
+        assert.throws(
+            () => checkSameSite(running, parseConfig(JSON.stringify(other), "next.json")),
+            /^Error: next\.json cannot be taken over without a restart: it changes port, spool\.path, store$/,
+        );
     });
 
     it("takes a CA in PEM form", () => {

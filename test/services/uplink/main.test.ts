@@ -82,6 +82,33 @@ describe("Uplink program", () => {
         assert.match(missing.stderr, /nothing\.json/);
     });
 
+    it("goes on with what its configuration says on SIGHUP, and with what it had when that cannot be used", async () => {
+        const path = await writeConfig();
+        const { child, origin, lines } = await start(path);
+        const said = (message: string) =>
+            eventually(message, () =>
+                lines
+                    .map((line) => JSON.parse(line) as Record<string, string>)
+                    .find((line) => line.message === message),
+            );
+        const status = async () => (await fetch(`${origin}${BLOB}`, { method: "HEAD" })).status;
+        assert.equal(await status(), 200);
+
+        await writeConfig({ relays: [{ ...relay.config(), url: "http://plain.example.com" }] });
+        child.kill("SIGHUP");
+        const { reason } = await said("configuration not taken over");
+        assert.match(String(reason), /uplink\.json cannot be used:\n {2}relays\[0\]\.url {2}must be/);
+        assert.equal(await status(), 200);
+
+        relay.keys = ["another-key-of-the-same-relay"];
+        await writeConfig({ relays: [{ ...relay.config(), key: "another-key-of-the-same-relay" }] });
+        child.kill("SIGHUP");
+        const { configuration } = await said("configuration taken over");
+        assert.equal(configuration, path);
+        assert.equal(await status(), 200);
+        assert.ok(!lines.join("\n").includes(FAKE_KEY));
+    });
+
     it("ends cleanly on SIGTERM in the middle of a blob, and goes on at the byte when it runs again", async () => {
         await interrupt("SIGTERM", { code: 0, signal: null }, 0);
     });

@@ -90,7 +90,7 @@ export class Bench {
     }
 
     /** The configuration, as it would stand in the file. */
-    configText(): string {
+    configText(change: Record<string, unknown> = {}): string {
         return JSON.stringify({
             port: 0,
             upstreams: ["docker.io", "ghcr.io"],
@@ -102,7 +102,13 @@ export class Bench {
             store: this.store,
             tagSeconds: 5,
             ...this.options.config,
+            ...change,
         });
+    }
+
+    /** Has the running uplink go on with another configuration. */
+    async take(change: Record<string, unknown>): Promise<void> {
+        await this.uplink.take(parseConfig(this.configText(change), "changed.json"));
     }
 
     async startUplink(): Promise<void> {
