@@ -1,7 +1,13 @@
 /**
- * What `pulumi import` asks of the project's language before it begins: that there is a host for it. Pulumi's own host,
- * pulumi-language-nodejs, comes with its download, and is not among the Go modules. Programs are run by the Automation API.
+ * Runs the project's program for Pulumi's command line, as pulumi-language-nodejs does: that one comes with Pulumi's
+ * download, and is not among the Go modules. Whatever Pulumi's own installation has on PATH comes before it.
+ * https://github.com/pulumi/pulumi/blob/v3.248.0/sdk/nodejs/cmd/pulumi-language-nodejs/main.go
+ *
+ *     node language-host.ts [flags] <address of the engine>      prints the port that it serves
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import { LanguageRuntimeService } from "@pulumi/pulumi/proto/language_grpc_pb";
 import * as language from "@pulumi/pulumi/proto/language_pb";
@@ -9,24 +15,70 @@ import * as plugin from "@pulumi/pulumi/proto/plugin_pb";
 import type { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { dependencies } from "../package.json";
 
+const ENGINE = process.argv.at(-1) ?? "";
+const RUNNER = "node_modules/@pulumi/pulumi/cmd/run";
+/** With which the runner ends once it has reported the error itself: sdk/nodejs/cmd/run/index.ts. */
+const REPORTED = 32;
+
+/** Has the SDK run the program, which registers its resources with the engine. What it prints, the engine shows. */
+async function runProgram(request: language.RunRequest): Promise<language.RunResponse> {
+    const info = request.getInfo();
+    const rootDirectory = info?.getRootDirectory() ?? request.getPwd();
+    const args = [
+        ...["--monitor", request.getMonitorAddress(), "--engine", ENGINE],
+        ...["--organization", request.getOrganization(), "--project", request.getProject()],
+        ...["--stack", request.getStack(), "--root-directory", rootDirectory],
+        ...["--pwd", request.getPwd(), "--parallel", String(request.getParallel())],
+        ...(request.getDryrun() ? ["--dry-run"] : []),
+        info?.getEntryPoint() ?? ".",
+        ...request.getArgsList(),
+    ];
+    const config: [string, string][] = request.getConfigMap().getEntryList();
+    const child = spawn(process.execPath, [join(rootDirectory, RUNNER), ...args], {
+        cwd: request.getPwd(),
+        stdio: ["ignore", "inherit", "inherit"],
+        env: {
+            ...process.env,
+            PULUMI_CONFIG: JSON.stringify(Object.fromEntries(config)),
+            PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(request.getConfigsecretkeysList()),
+            PULUMI_NODEJS_TYPESCRIPT: "true",
+        },
+    });
+    const [code, signal] = await once(child, "exit");
+    const response = new language.RunResponse();
+    if (code === REPORTED) response.setBail(true);
+    else if (code !== 0) response.setError(`Program exited with ${signal ?? `non-zero exit code: ${code}`}`);
+    return response;
+}
+
+/** Answers one call of the protocol. */
+function unary<Request, Response>(
+    answer: (request: Request) => Response | Promise<Response>,
+): grpc.handleUnaryCall<Request, Response> {
+    return async ({ request }, callback) => {
+        try {
+            callback(null, await answer(request));
+        } catch (error) {
+            callback(error as Error);
+        }
+    };
+}
+
 const server = new grpc.Server();
 server.addService(LanguageRuntimeService as grpc.ServiceDefinition, {
-    handshake: ((_, callback) =>
-        callback(null, new language.LanguageHandshakeResponse())) satisfies grpc.handleUnaryCall<
-        language.LanguageHandshakeRequest,
-        language.LanguageHandshakeResponse
-    >,
-    getPluginInfo: ((_, callback) => {
+    handshake: unary<language.LanguageHandshakeRequest, language.LanguageHandshakeResponse>(
+        () => new language.LanguageHandshakeResponse(),
+    ),
+    getPluginInfo: unary<Empty, plugin.PluginInfo>(() => {
         const info = new plugin.PluginInfo();
         info.setVersion(dependencies["@pulumi/pulumi"]);
-        callback(null, info);
-    }) satisfies grpc.handleUnaryCall<Empty, plugin.PluginInfo>,
+        return info;
+    }),
     // The providers are attached: nothing is to be downloaded.
-    getRequiredPackages: ((_, callback) =>
-        callback(null, new language.GetRequiredPackagesResponse())) satisfies grpc.handleUnaryCall<
-        language.GetRequiredPackagesRequest,
-        language.GetRequiredPackagesResponse
-    >,
+    getRequiredPackages: unary<language.GetRequiredPackagesRequest, language.GetRequiredPackagesResponse>(
+        () => new language.GetRequiredPackagesResponse(),
+    ),
+    run: unary(runProgram),
 });
 server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, port) => {
     if (error) throw error;

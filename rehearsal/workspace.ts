@@ -15,7 +15,7 @@ import type { StackConfig } from "./stack-file";
 export const PROJECT = "dockermirror";
 const PROJECT_FILE = join(__dirname, "..", "Pulumi.yaml");
 const LANGUAGE_HOST = `#!/bin/sh
-exec ${quote(process.execPath)} --require ${quote(require.resolve("tsx/cjs"))} ${quote(join(__dirname, "language-host.ts"))}
+exec ${quote(process.execPath)} --require ${quote(require.resolve("tsx/cjs"))} ${quote(join(__dirname, "language-host.ts"))} "$@"
 `;
 const PRIVATE = { mode: 0o600 };
 

@@ -45,8 +45,12 @@ const FOUND: Readonly<Record<string, Properties>> = {
     "aws:ec2/eip:Eip": { domain: "vpc" },
 };
 
-/** All providers of the program. */
-export function imaginaryProviders(): Provider[] {
+/**
+ * All providers of the program.
+ *
+ * @param edited What somebody has changed by hand: inputs by type, as they are found from then on.
+ */
+export function imaginaryProviders(edited: Readonly<Record<string, Properties>> = {}): Provider[] {
     const nowhere = { nameServer: `${ADDRESS}:53` } as Topology;
     const worldly = [
         awsProvider({} as Cloud),
@@ -54,17 +58,17 @@ export function imaginaryProviders(): Provider[] {
         commandProvider({}),
         dockerProvider({}, () => {}),
     ];
-    return [randomProvider, tlsProvider, ...worldly.map(withoutWorld)];
+    return [randomProvider, tlsProvider, ...worldly.map((provider) => withoutWorld(provider, edited))];
 }
 
-function withoutWorld(provider: Provider): Provider {
+function withoutWorld(provider: Provider, edited: Readonly<Record<string, Properties>>): Provider {
     const standIns = Object.entries(provider.standIns).map(
-        ([type, standIn]) => [type, imagined(type, standIn)] as const,
+        ([type, standIn]) => [type, imagined(type, standIn, edited)] as const,
     );
     return { ...provider, standIns: Object.fromEntries(standIns) };
 }
 
-function imagined(type: string, standIn: StandIn): StandIn {
+function imagined(type: string, standIn: StandIn, edited: Readonly<Record<string, Properties>>): StandIn {
     let made = 0;
     const outputs = OUTPUTS[type] ?? (() => ({}));
     return {
@@ -75,7 +79,7 @@ function imagined(type: string, standIn: StandIn): StandIn {
         },
         update: async (wanted, old) => ({ id: old.id, outputs: { ...old.outputs, ...outputs(wanted) } }),
         // An import knows no inputs.
-        read: async ({ inputs }) => (Object.keys(inputs).length > 0 ? {} : { inputs: FOUND[type] }),
+        read: async ({ inputs }) => ({ inputs: Object.keys(inputs).length > 0 ? edited[type] : FOUND[type] }),
         remove: async () => {},
     };
 }
