@@ -57,6 +57,19 @@ export class UpstreamFault extends Error {
     }
 }
 
+/**
+ * True for an answer to a HEAD, or to a range, that may be about nothing but that: a URL that is signed for GET alone, a
+ * service that does not know the method. The plain GET says more.
+ */
+export function isDeafTo(optional: "HEAD" | "range", status: number): boolean {
+    return DEAF[optional].includes(status);
+}
+
+const DEAF: Readonly<Record<"HEAD" | "range", readonly number[]>> = {
+    HEAD: [400, 403, 405, 406, 501],
+    range: [400, 403, 405, 406, 412, 416, 417, 500, 501],
+};
+
 const KINDS: Readonly<Record<string, FailureKind>> = {
     ETIMEDOUT: "silent",
     UND_ERR_HEADERS_TIMEOUT: "silent",

@@ -23,15 +23,16 @@ export class KeptFiles {
 
     /** Opens `folder`, which is made when missing, with what an earlier run kept. */
     static async open(folder: string, limits: KeptLimits, log: Log): Promise<KeptFiles> {
-        await mkdir(folder, { recursive: true, mode: 0o700 });
         const kept = new KeptFiles(folder, limits, log);
+        await makeFolder(folder, log);
         await kept.recover();
         return kept;
     }
 
     private async recover(): Promise<void> {
         const found: { name: string; size: number; written: number }[] = [];
-        for (const name of await readdir(this.folder)) {
+        // Not there when the disk is full; then there is nothing to recover.
+        for (const name of await readdir(this.folder).catch(() => [])) {
             const { size, mtimeMs } = await stat(join(this.folder, name));
             // Half-written by a run that was killed.
             if (name.includes(".")) await rm(join(this.folder, name));
@@ -60,10 +61,9 @@ export class KeptFiles {
             return false;
         }
         try {
+            await mkdir(this.folder, { recursive: true, mode: 0o700 });
             // By rename: a reader sees the old file or the new one and never half of it.
-            const aside = join(this.folder, `${name}.${randomUUID()}`);
-            await writeFile(aside, bytes, { mode: 0o600 });
-            await rename(aside, join(this.folder, name));
+            await this.writeAside(name, bytes);
             this.use(name, bytes.length);
             await this.makeRoom();
             return true;
@@ -71,6 +71,24 @@ export class KeptFiles {
             this.log("warn", "file not kept", { folder: this.folder, name, reason: String(error) });
             return false;
         }
+    }
+
+    private async writeAside(name: string, bytes: Buffer): Promise<void> {
+        const aside = join(this.folder, `${name}.${randomUUID()}`);
+        try {
+            await writeFile(aside, bytes, { mode: 0o600 });
+            await rename(aside, join(this.folder, name));
+        } catch (error) {
+            // On a full disk half a file would take the room of the next.
+            await rm(aside, { force: true });
+            throw error;
+        }
+    }
+
+    /** Removes what turned out to be wrong. */
+    async remove(name: string): Promise<void> {
+        this.forget(name);
+        await rm(join(this.folder, name), { force: true });
     }
 
     private use(name: string, size: number): void {
@@ -87,8 +105,24 @@ export class KeptFiles {
     private async makeRoom(): Promise<void> {
         for (const name of this.sizes.keys()) {
             if (this.sizes.size <= this.limits.files && this.total <= this.limits.bytes) return;
-            this.forget(name);
-            await rm(join(this.folder, name), { force: true });
+            await this.remove(name);
         }
     }
 }
+
+/**
+ * Makes a folder of the spool. An uplink starts with a full disk: it passes on what it cannot keep.
+ *
+ * @throws when there is another reason, such as the owner of the folder above.
+ */
+export async function makeFolder(path: string, log: Log): Promise<void> {
+    try {
+        await mkdir(path, { recursive: true, mode: 0o700 });
+    } catch (error) {
+        if (!(error instanceof Error && "code" in error && FULL.includes(String(error.code)))) throw error;
+        log("error", "folder not made", { folder: path, reason: String(error) });
+    }
+}
+
+/** The disk, or the share of it that this user may have. */
+const FULL: readonly string[] = ["ENOSPC", "EDQUOT"];

@@ -2,22 +2,27 @@
  * Manifests: kept on disk by digest for good, by tag for some seconds. What a tag stood for last is kept as well, for when
  * the upstream cannot be asked.
  */
-import { createHash, randomUUID } from "node:crypto";
-import { access, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { access } from "node:fs/promises";
 import { join } from "node:path";
+import { errorBody } from "../registry/errors";
 import { type RegistryRequest, relayPath } from "../registry/names";
 import type { Descriptors } from "./descriptors";
-import { Unavailable } from "./failure";
+import { digestsOf, readSaidDigest } from "./digests";
+import { isDeafTo, Unavailable } from "./failure";
+import { lengthIn } from "./headers";
 import { scopeOf } from "./health";
+import { KeptFiles } from "./kept-files";
 import { type KnownTag, LastKnown } from "./last-known";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
-import type { Relays, SmallAnswer, SmallRequest } from "./relays";
+import type { Relays, SmallAnswer } from "./relays";
+import { Remembered } from "./remembered";
 import { within } from "./within";
 
 /** An answer about a manifest; `body` is there when it was asked for or is at hand. */
 export interface ManifestAnswer {
     readonly status: number;
+    /** As the upstream says; empty where it says none. */
     readonly type: string;
     readonly digest: string;
     readonly size: number;
@@ -33,6 +38,8 @@ export interface ManifestRefusal {
     readonly body: Buffer;
     readonly retryAfter: string | undefined;
     readonly from: "link";
+    /** Of a 404: another relay's upstream does not have it either. */
+    readonly isConfirmed?: boolean;
 }
 
 type Outcome = ManifestAnswer | ManifestRefusal;
@@ -43,13 +50,19 @@ const ANY_MANIFEST = [
     "application/vnd.docker.distribution.manifest.list.v2+json",
     "application/vnd.oci.image.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.oci.artifact.manifest.v1+json",
+    "application/vnd.cncf.oras.artifact.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
 ].join(", ");
 
 /** Manifests kept on disk; they are some KiB each. */
-const KEPT = 20_000;
+const KEPT = { files: 20_000, bytes: 512 * 1024 * 1024 };
 
-/** Tags remembered at once; each is forgotten after some seconds anyway. */
-const TAGS = 10_000;
+/** Answers remembered at once; each is forgotten after some seconds anyway. */
+const REMEMBERED = 10_000;
+
+/** For how long it is believed that there is no such manifest; whoever has just pushed it waits so long. */
+const ABSENT_MS = 10_000;
 
 /** What manifests need. */
 export interface ManifestsKit {
@@ -71,36 +84,24 @@ interface Asking {
 
 export class Manifests {
     private readonly asking = new Map<string, Asking>();
-    private readonly tags = new Map<string, { readonly outcome: Outcome; readonly until: number }>();
+    /** About tags; of digests, that there is none. */
+    private readonly answers = new Remembered<Outcome>(REMEMBERED);
     /** Tags that the upstream did not answer for when they were asked for last. */
     private readonly unanswered = new Set<string>();
 
     private constructor(
-        private readonly folder: string,
+        private readonly files: KeptFiles,
         private readonly known: LastKnown,
         private readonly kit: ManifestsKit,
     ) {}
 
     /** Opens what is kept in `spool`, and learns again what an earlier run learnt. */
     static async open(spool: string, kit: ManifestsKit): Promise<Manifests> {
-        const folder = join(spool, "manifests");
-        await mkdir(folder, { recursive: true, mode: 0o700 });
+        const files = await KeptFiles.open(join(spool, "manifests"), KEPT, kit.log);
         const known = await LastKnown.open(join(spool, "last-known.jsonl"), kit.log);
-        const manifests = new Manifests(folder, known, kit);
-        await manifests.recover();
+        const manifests = new Manifests(files, known, kit);
+        for (const { repository, digest } of known.manifests()) await manifests.kept(repository, digest);
         return manifests;
-    }
-
-    private async recover(): Promise<void> {
-        const found: { name: string; written: number }[] = [];
-        for (const name of await readdir(this.folder)) {
-            // Half-written by a run that was killed.
-            if (name.includes(".")) await rm(join(this.folder, name));
-            else found.push({ name, written: (await stat(join(this.folder, name))).mtimeMs });
-        }
-        found.sort((a, b) => a.written - b.written);
-        for (const { name } of found.splice(0, Math.max(0, found.length - KEPT))) await rm(join(this.folder, name));
-        for (const { repository, digest } of this.known.manifests()) await this.kept(repository, digest);
     }
 
     /**
@@ -108,34 +109,40 @@ export class Manifests {
      * a relay. When that takes too long, or cannot be, and it is known what the tag stood for last, then with that.
      *
      * @param accept The engine's Accept header.
-     * @param orLast False when what a tag stood for last is of no use.
+     * @param isTried True for a name that nobody asked for, and that hardly any image has: what a tag stood for last is of
+     * no use then, and a 404 is believed at once.
      * @throws Unavailable, UpstreamFault
      */
     async get(
         request: RegistryRequest,
         method: "GET" | "HEAD",
         accept: string | undefined,
-        orLast = true,
+        isTried = false,
     ): Promise<Outcome> {
-        const types = accept ?? ANY_MANIFEST;
+        const types = typesFor(accept);
         if (request.reference.startsWith("sha256:")) return await this.byDigest(request, types);
         const key = `${relayPath(request)} ${types}`;
-        const shared = this.tags.get(key);
-        if (shared && performance.now() < shared.until)
-            return await this.complete(shared.outcome, request, method, types);
-        const asking = this.once(`${method} ${key}`, () => this.askAndShare(key, request, method, types));
-        if (!orLast) return await asking.outcome;
+        const shared = this.answers.get(key);
+        if (shared) return await this.complete(shared, request, method, types);
+        const asking = this.once(`${method} ${key}`, () => this.askAndShare(key, request, method, types, !isTried));
+        if (isTried) return await asking.outcome;
         const last = this.known.tag(key);
         if (!last && !(await this.engineHas(request))) return await asking.outcome;
         return await this.soon(asking, last, { key, request, method, types });
     }
 
-    private async askAndShare(key: string, request: RegistryRequest, method: "GET" | "HEAD", types: string) {
+    private async askAndShare(
+        key: string,
+        request: RegistryRequest,
+        method: "GET" | "HEAD",
+        types: string,
+        confirmed: boolean,
+    ) {
         const late = setTimeout(() => {
-            if (this.unanswered.size < TAGS) this.unanswered.add(key);
+            if (this.unanswered.size < REMEMBERED) this.unanswered.add(key);
         }, this.kit.relays.times.homeMs);
         try {
-            const outcome = await this.askByTag(request, method, types);
+            const outcome = await this.askByTag(request, method, types, confirmed);
             this.unanswered.delete(key);
             if (outcome.status < 500) this.share(key, outcome);
             if ("digest" in outcome) await this.known.noteTag(key, outcome);
@@ -199,13 +206,10 @@ export class Manifests {
         // The body is on disk; only a refusal's is kept, which is short.
         const { body, ...head } = outcome;
         const kept = "digest" in head ? head : outcome;
-        this.tags.delete(key);
-        this.tags.set(key, { outcome: kept, until: performance.now() + this.kit.tagSeconds() * 1000 });
-        if (this.tags.size <= TAGS) return;
-        for (const oldest of this.tags.keys()) {
-            this.tags.delete(oldest);
-            return;
-        }
+        const tagMs = this.kit.tagSeconds() * 1000;
+        const isConfirmed = !("digest" in outcome) && outcome.isConfirmed === true;
+        const ms = isConfirmed ? ABSENT_MS : outcome.status === 404 ? Math.min(ABSENT_MS, tagMs) : tagMs;
+        this.answers.note(key, kept, ms);
     }
 
     /** However many ask the same at the same time, it is asked once. */
@@ -226,91 +230,115 @@ export class Manifests {
             await this.known.noteManifest(repositoryOf(request), request.reference);
             return kept;
         }
+        const key = `${relayPath(request)} ${types}`;
+        const absent = this.answers.get(key);
+        if (absent) return absent;
         const asking = this.once(relayPath(request), async () => {
-            const answer = await this.kit.relays.ask(
-                this.question(request, "GET", types, ({ body }) => {
-                    const got = digestOf(body);
-                    return got === request.reference ? undefined : `asked for ${request.reference}, got ${got}`;
-                }),
-            );
-            return await this.keep(repositoryOf(request), answer);
+            const { reference } = request;
+            const answer = await this.kit.relays.ask({
+                ...this.question(request, "GET", types, true),
+                check: ({ body }) => {
+                    const digests = digestsOf(body);
+                    return digests.includes(reference) ? undefined : `asked for ${reference}, got ${digests[0]}`;
+                },
+            });
+            const outcome = await this.keep(repositoryOf(request), answer, reference);
+            if (outcome.status === 404) this.share(key, outcome);
+            return outcome;
         });
         return await asking.outcome;
     }
 
-    private async askByTag(request: RegistryRequest, method: "GET" | "HEAD", types: string): Promise<Outcome> {
-        const answer = await this.kit.relays.ask(
-            this.question(request, method, types, ({ headers, body }) => {
-                const said = headers["docker-content-digest"];
-                if (method === "HEAD") return undefined;
-                const got = digestOf(body);
-                return said === undefined || said === got ? undefined : `says ${said}, sends ${got}`;
-            }),
-        );
-        if (method === "GET" || answer.status !== 200) return await this.keep(repositoryOf(request), answer);
-        const { "content-type": type, "docker-content-digest": digest, "content-length": length } = answer.headers;
-        // Not every registry says all of it to a HEAD; the GET makes it sure.
-        if (!type || !digest || !length) return await this.askByTag(request, "GET", types);
-        return { status: 200, type, digest, size: Number(length), from: "link" };
-    }
-
-    private question(
+    private async askByTag(
         request: RegistryRequest,
         method: "GET" | "HEAD",
-        accept: string,
-        check: (answer: SmallAnswer) => string | undefined,
-    ): SmallRequest {
-        return { method, path: relayPath(request), scope: scopeOf(request), accept, check };
+        types: string,
+        confirmed: boolean,
+    ): Promise<Outcome> {
+        const answer = await this.kit.relays.ask({
+            ...this.question(request, method, types, confirmed),
+            check: method === "HEAD" ? problemOfHead : problemOfBody,
+        });
+        const { status, headers, body } = answer;
+        // Not every registry has an answer to a HEAD, or says all of it there; the GET makes it sure.
+        if (method === "HEAD" && isDeafTo("HEAD", status)) return await this.askByTag(request, "GET", types, confirmed);
+        if (status !== 200) return await this.keep(repositoryOf(request), answer, undefined);
+        const said = readSaidDigest(headers["docker-content-digest"]);
+        if (said && "unknownAlgorithm" in said) return this.unsupported(request, said.unknownAlgorithm);
+        const digest = said && "digest" in said ? said.digest : undefined;
+        if (method === "GET") return await this.keep(repositoryOf(request), answer, digest ?? digestsOf(body)[0]);
+        const { "content-type": type } = headers;
+        const size = lengthIn(headers);
+        if (!type || !digest || size === undefined) return await this.askByTag(request, "GET", types, confirmed);
+        return { status: 200, type, digest, size, from: "link" };
     }
 
-    private async keep(repository: string, { status, headers, body }: SmallAnswer): Promise<Outcome> {
-        const type = headers["content-type"] ?? "application/json";
-        if (status !== 200) return { status, type, body, retryAfter: headers["retry-after"], from: "link" };
-        const digest = digestOf(body);
-        this.kit.descriptors.learn(repository, body);
-        try {
-            const path = this.path(digest);
-            // By tag and by digest the same manifest may arrive twice at once.
-            const aside = `${path}.${randomUUID()}`;
-            await writeFile(aside, Buffer.concat([Buffer.from(`${type}\n`), body]), { mode: 0o600 });
-            await rename(aside, path);
-            await this.known.noteManifest(repository, digest);
-        } catch (error) {
-            // It is asked for again next time.
-            this.kit.log("warn", "manifest not kept", { digest, reason: String(error) });
+    /** The engine keeps contents by SHA-256 alone, and no relay can help that. */
+    private unsupported({ upstream, repository, reference }: RegistryRequest, algorithm: string): ManifestRefusal {
+        const what = `${repository}:${reference} of ${upstream.name}`;
+        const message = `${what} has a digest by ${algorithm}; only sha256 can be pulled through this mirror`;
+        const body = Buffer.from(errorBody("UNSUPPORTED", message));
+        return { status: 415, type: "application/json", body, retryAfter: undefined, from: "link" };
+    }
+
+    private question(request: RegistryRequest, method: "GET" | "HEAD", accept: string, confirmed: boolean) {
+        return { method, path: relayPath(request), scope: scopeOf(request), accept, confirmed };
+    }
+
+    /** @param digest Of an answer of 200: by which it is asked for. */
+    private async keep(repository: string, answer: SmallAnswer, digest: string | undefined): Promise<Outcome> {
+        const { status, headers, body, isConfirmed } = answer;
+        const type = headers["content-type"] ?? "";
+        if (status !== 200 || digest === undefined) {
+            const retryAfter = headers["retry-after"];
+            return { status, type, body, retryAfter, from: "link", ...(isConfirmed && { isConfirmed }) };
         }
+        this.kit.descriptors.learn(repository, body);
+        // What could not be written is asked for again next time.
+        const bytes = Buffer.concat([Buffer.from(`${type}\n`, "latin1"), body]);
+        if (await this.files.write(nameOf(digest), bytes)) await this.known.noteManifest(repository, digest);
         return { status, type, digest, size: body.length, body, from: "link" };
     }
 
     /** A manifest on disk: its media type in the first line, then its bytes. `repository` wants it. */
     private async kept(repository: string, digest: string): Promise<ManifestAnswer | undefined> {
-        try {
-            const file = await readFile(this.path(digest));
-            const end = file.indexOf("\n");
-            const body = file.subarray(end + 1);
-            if (digestOf(body) !== digest) return undefined;
-            this.kit.descriptors.learn(repository, body);
-            return {
-                status: 200,
-                type: file.toString("latin1", 0, end),
-                digest,
-                size: body.length,
-                body,
-                from: "spool",
-            };
-        } catch {
-            // Not kept, or not readable: a relay has it.
+        // A relay has it, when it is not there.
+        const file = await this.files.read(nameOf(digest));
+        if (!file) return undefined;
+        const end = file.indexOf("\n");
+        const body = file.subarray(end + 1);
+        if (!digestsOf(body).includes(digest)) {
+            this.kit.log("warn", "kept manifest is wrong, asked for again", { digest });
+            await this.files.remove(nameOf(digest));
             return undefined;
         }
-    }
-
-    private path(digest: string): string {
-        return join(this.folder, digest.slice("sha256:".length));
+        this.kit.descriptors.learn(repository, body);
+        return { status: 200, type: file.toString("latin1", 0, end), digest, size: body.length, body, from: "spool" };
     }
 }
 
-function digestOf(bytes: Buffer): string {
-    return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+/** What a registry is asked for: what the engine accepts, or everything when it names no type of a manifest. */
+function typesFor(accept: string | undefined): string {
+    return accept !== undefined && /\/vnd\.[^,;]*(?:manifest|index)/i.test(accept) ? accept : ANY_MANIFEST;
+}
+
+/** What is wrong with an answer to a HEAD. */
+function problemOfHead({ headers }: SmallAnswer): string | undefined {
+    const said = readSaidDigest(headers["docker-content-digest"]);
+    return said && "problem" in said ? said.problem : undefined;
+}
+
+/** What is wrong with a manifest that came by tag. */
+function problemOfBody({ headers, body }: SmallAnswer): string | undefined {
+    const said = readSaidDigest(headers["docker-content-digest"]);
+    if (!said || "unknownAlgorithm" in said) return undefined;
+    if ("problem" in said) return said.problem;
+    const digests = digestsOf(body);
+    return digests.includes(said.digest) ? undefined : `says ${said.digest}, sends ${digests[0]}`;
+}
+
+function nameOf(digest: string): string {
+    return digest.slice("sha256:".length);
 }
 
 /** With its upstream: what one repository's manifests say is nothing to another. */

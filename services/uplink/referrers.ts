@@ -9,6 +9,7 @@ import { type RegistryRequest, relayPath } from "../registry/names";
 import { Unavailable, UpstreamFault } from "./failure";
 import { scopeOf } from "./health";
 import { KeptFiles } from "./kept-files";
+import { nextPage } from "./links";
 import type { Log } from "./log";
 import type { Manifests } from "./manifests";
 import type { Metrics } from "./metrics";
@@ -177,7 +178,9 @@ export class Referrers {
             const before = found.size;
             for (const entry of entries) found.set(entry.digest, entry);
             bytes += body.length;
-            path = nextPage(headers.link, request);
+            const next = nextPage(headers.link);
+            next?.delete("ns");
+            path = next && `${relayPath(request)}?${next}`;
             // A page with nothing new: a relay that does not know the parameter gave the same one again.
             if (path !== undefined && (page === PAGES || bytes > LONGEST || found.size === before)) {
                 this.kit.log("warn", "referrers not read to their end", { path, page, bytes });
@@ -197,7 +200,7 @@ export class Referrers {
             kind: "manifests",
             reference: request.reference.replace(":", "-"),
         };
-        const head = await this.kit.manifests.get(tag, "HEAD", INDEX, false);
+        const head = await this.kit.manifests.get(tag, "HEAD", INDEX, true);
         if (!("digest" in head)) return refusal(head.status);
         const { status, body } = await this.kit.manifests.get({ ...tag, reference: head.digest }, "GET", INDEX);
         if (status !== 200 || !body) return refusal(status);
@@ -279,15 +282,6 @@ function isReferrer(value: unknown): value is Referrer {
         Number(size) >= 0 &&
         (artifactType === undefined || typeof artifactType === "string")
     );
-}
-
-/** The path of the next page at a relay, from a `Link` (RFC 8288) of any form: only its query is taken. */
-function nextPage(link: string | undefined, request: RegistryRequest): string | undefined {
-    const [, target = ""] = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(link ?? "") ?? [];
-    if (target === "" || !URL.canParse(target, "http://relay")) return undefined;
-    const query = new URL(target, "http://relay").searchParams;
-    query.delete("ns");
-    return `${relayPath(request)}?${query}`;
 }
 
 function nameOf(key: string): string {

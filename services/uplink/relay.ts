@@ -6,7 +6,8 @@ import { pinnedLookup, rememberingLookup } from "../connection/lookup";
 import { retryAfterSeconds } from "../registry/retry-after";
 import { ShownCertificate } from "./certificate";
 import type { RelayConfig } from "./config";
-import { asRelayFailure, isAnswerTimeout, RelayFailure } from "./failure";
+import { asRelayFailure, isAnswerTimeout, RelayFailure, UpstreamFault } from "./failure";
+import { lengthIn, singleValue } from "./headers";
 import { type Condition, Health, type RestTimes, type Scope, upstreamOf } from "./health";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
@@ -30,6 +31,8 @@ export interface RelayTimes extends RestTimes, ConnectTimes {
     readonly suspectMs: number;
     /** A tag whose last digest is known at home is answered with that after this long. */
     readonly homeMs: number;
+    /** How long a 404 waits for another relay to say the same. */
+    readonly confirmMs: number;
     /** No byte for this long in mid-answer is a stall. */
     readonly stallMs: number;
     /** Fewer than `crawlBytes` in this long is a crawl. */
@@ -52,6 +55,8 @@ export const RELAY_TIMES: RelayTimes = {
     suspectMs: 1_500,
     // A client waits for 3 s in all, and an answer on a new connection of which a SYN is lost is still in time.
     homeMs: 2_500,
+    // Three round trips of 300 ms: a new connection and an answer.
+    confirmMs: 1_000,
     // Two losses of one packet, as for a probe, and no more: the other relay goes on at the same byte.
     stallMs: 3_000,
     crawlMs: 10_000,
@@ -91,6 +96,7 @@ export interface RelayRequest {
 
 /** An answer whose body is still to be read, by {@link Relay.bytes} or {@link Relay.text}. */
 export interface RelayAnswer {
+    readonly method: "GET" | "HEAD";
     readonly status: number;
     readonly headers: Dispatcher.ResponseData["headers"];
     readonly body: Dispatcher.ResponseData["body"];
@@ -194,7 +200,7 @@ export class Relay {
             }
             const { statusCode: status, headers, body } = answer;
             this.note(verdict, request, headers, began);
-            return { status, headers, body, began, verdict };
+            return { method: request.method, status, headers, body, began, verdict };
         } catch (error) {
             if (request.signal?.aborted) throw error;
             if (!isAnswerTimeout(error) || !(await this.isThere())) throw this.failed(error, began);
@@ -210,7 +216,7 @@ export class Relay {
     /** What an answer tells by itself. */
     private note(verdict: Verdict, { scope }: RelayRequest, headers: RelayAnswer["headers"], began: number): void {
         const passage = this.passage(scope);
-        const retryAfter = headers["retry-after"]?.toString();
+        const retryAfter = singleValue(headers, "retry-after");
         switch (verdict.of) {
             case "good":
                 this.badAnswers = 0;
@@ -331,15 +337,27 @@ export class Relay {
         }
     }
 
-    /** The whole body of a small answer. Throws RelayFailure as {@link bytes} does, and when it is over `limit` bytes. */
+    /**
+     * The whole body of a small answer. Throws RelayFailure as {@link bytes} does.
+     *
+     * @throws UpstreamFault when it is over `limit` bytes: another relay would bring the same.
+     */
     async small(answer: RelayAnswer, limit: number): Promise<Buffer> {
+        const tooLong = () =>
+            new UpstreamFault(
+                502,
+                `the upstream's answer is longer than the ${limit / 1024 ** 2} MiB that are passed on; a list can be asked for in pages (?n=1000)`,
+            );
+        // What is said to be too long is not fetched.
+        if ((lengthIn(answer.headers) ?? 0) > limit && answer.method === "GET") {
+            await discard(answer.body);
+            throw tooLong();
+        }
         const chunks: Buffer[] = [];
         let size = 0;
         for await (const chunk of this.bytes(answer, () => true)) {
             size += chunk.length;
-            if (size > limit) {
-                throw this.failed(new RelayFailure("protocol", `an answer of over ${limit} bytes`), answer.began);
-            }
+            if (size > limit) throw tooLong();
             chunks.push(chunk);
         }
         return Buffer.concat(chunks);

@@ -1,18 +1,26 @@
 /** All relays together: which one is asked next, and what is said when there is none. */
 import type { RelayConfig, UplinkConfig } from "./config";
 import { RelayFailure, Unavailable, UpstreamFault } from "./failure";
+import { singleValues } from "./headers";
 import { type Scope, upstreamOf } from "./health";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
 import { imageOf } from "./passage";
 import { RefusedRedirects } from "./refused-redirects";
 import { Relay, type RelayAnswer, type RelayRequest, type RelayTimes } from "./relay";
+import { Remembered } from "./remembered";
 import { Signal } from "./signal";
 import type { Verdict } from "./verdict";
+import { within } from "./within";
 import { WrongContents } from "./wrong-contents";
 
-/** Longest small answer (manifest, tag list): the spec asks for 4 MiB of manifest at least. */
+/** Longest small answer, unless a request says otherwise: the spec asks for 4 MiB of manifest at least. */
 const SMALL_LIMIT = 8 * 1024 * 1024;
+
+/** For how long it is known whether another relay has what one relay's upstream does not. */
+const ELSEWHERE_MS = 10_000;
+/** Bounds the memory. */
+const ELSEWHERE = 1_000;
 
 /** A small answer, read whole. */
 export interface SmallAnswer {
@@ -20,6 +28,8 @@ export interface SmallAnswer {
     readonly headers: Readonly<Record<string, string>>;
     readonly body: Buffer;
     readonly relay: Relay;
+    /** Of a 404: another relay's upstream does not have it either. */
+    readonly isConfirmed?: boolean;
 }
 
 export interface SmallRequest {
@@ -29,6 +39,12 @@ export interface SmallRequest {
     readonly accept?: string;
     /** Says what is wrong with an answer of 200, such as a wrong digest; such an answer is not used. */
     readonly check?: (answer: SmallAnswer) => string | undefined;
+    /** Longest body. @default 8 MiB */
+    readonly limit?: number;
+    /** Only the headers are wanted, of this range. */
+    readonly headersOf?: string;
+    /** Whether a 404 is believed only when another relay says so too. @default false */
+    readonly confirmed?: boolean;
 }
 
 /** What one relay brought. */
@@ -47,6 +63,8 @@ export class Relays {
     private readonly retired = new Set<Relay>();
     /** Contents that are wrong through every relay. */
     readonly wrong = new WrongContents();
+    /** By path: what the relay found that was asked after another's 404. */
+    private readonly elsewhere = new Remembered<Promise<Found | undefined>>(ELSEWHERE);
     readonly redirects: RefusedRedirects;
     private readonly changes = new Signal();
 
@@ -128,6 +146,18 @@ export class Relays {
 
     /** Relays that may be asked now, best first. */
     private usable(scope: Scope): Relay[] {
+        const ranks = this.ranks(scope);
+        // Stable: among equals the configuration's order stays.
+        return [...ranks].sort(([, a], [, b]) => a - b).map(([relay]) => relay);
+    }
+
+    /** Relays that may be asked now and against which nothing speaks. */
+    private well(scope: Scope): Relay[] {
+        return [...this.ranks(scope)].filter(([, rank]) => rank === 0).map(([relay]) => relay);
+    }
+
+    /** For each relay that may be asked now, how much speaks against it. */
+    private ranks(scope: Scope): Map<Relay, number> {
         const now = performance.now();
         const ranks = new Map<Relay, number>();
         for (const relay of this.all) {
@@ -139,8 +169,7 @@ export class Relays {
             // One that lets a request wait just now may be about to be found hanging.
             ranks.set(relay, 2 * rests + (now - (health.silentSince() ?? now) >= this.times.homeMs ? 1 : 0));
         }
-        // Stable: among equals the configuration's order stays.
-        return [...ranks].sort(([, a], [, b]) => a - b).map(([relay]) => relay);
+        return ranks;
     }
 
     /** True when the upstream of `scope` is known to say nothing, or has not said anything since it let a request wait. */
@@ -200,7 +229,7 @@ export class Relays {
                 const one = await this.askOne(relay, request);
                 if (isBelieved(one)) {
                     if (one.verdict.of === "good") this.blame(found, request);
-                    return one.answer;
+                    return request.confirmed && isAbsent(one) ? await this.confirm(request, one, asked) : one.answer;
                 }
                 finished.add(relay);
                 found.push(one);
@@ -212,14 +241,45 @@ export class Relays {
         }
     }
 
-    private async askOne(relay: Relay, { method, path, scope, accept, check }: SmallRequest): Promise<Found> {
-        const headers: Record<string, string> = accept ? { accept } : {};
+    private async askOne(relay: Relay, request: SmallRequest): Promise<Found> {
+        const { method, path, scope, accept, headersOf, check, limit = SMALL_LIMIT } = request;
+        const headers = { ...(accept && { accept }), ...(headersOf && { range: headersOf }) };
         const answer = await this.watched(relay, { method, path, scope, headers });
         const { status, began, verdict } = answer;
-        const body = await relay.small(answer, SMALL_LIMIT);
+        const body = headersOf ? Buffer.alloc(0) : await relay.small(answer, limit);
+        if (headersOf) await relay.discard(answer);
         const small = { status, headers: singleValues(answer.headers), body, relay };
         const problem = status === 200 && verdict.of === "good" ? check?.(small) : undefined;
         return { relay, began, answer: small, verdict, problem };
+    }
+
+    /**
+     * A registry has copies in several regions, and one may be behind: what one relay's does not have, another's may. One
+     * more relay is asked, once for a while whatever is asked of the path, and not waited for long. Nobody is blamed.
+     */
+    private async confirm(request: SmallRequest, one: Found, asked: ReadonlySet<Relay>): Promise<SmallAnswer> {
+        const { path, scope } = request;
+        const known = this.elsewhere.get(path);
+        const other = this.well(scope).find((relay) => !asked.has(relay));
+        if (!known && !other) return one.answer;
+        const asking = known ?? this.attempt(other, request);
+        if (!known) this.elsewhere.note(path, asking, ELSEWHERE_MS);
+        const second = await within(asking, this.times.confirmMs);
+        if (second && isAbsent(second)) return { ...one.answer, isConfirmed: true };
+        if (!second || !isGood(second)) return one.answer;
+        // What was found for another request, by another method or for other types, is not the answer to this one.
+        const found = known ? await within(this.attempt(second.relay, request), this.times.confirmMs) : second;
+        return found && isGood(found) ? found.answer : one.answer;
+    }
+
+    /** Asks one relay, and only that; nothing when it fails. */
+    private async attempt(relay: Relay | undefined, request: SmallRequest): Promise<Found | undefined> {
+        try {
+            return relay && (await this.askOne(relay, request));
+        } catch (error) {
+            if (error instanceof RelayFailure || error instanceof UpstreamFault) return undefined;
+            throw error;
+        }
     }
 
     /** Another relay could: so these failures were not the image's. */
@@ -328,16 +388,16 @@ export class Relays {
 const COUNTED: readonly Verdict["of"][] = ["refused", "failing", "unreachable", "own"];
 
 /** An answer that no other relay need be asked about. */
-function isBelieved({ verdict, problem }: Found): boolean {
-    if (verdict.of === "refused") return !verdict.meansTheRelay;
+function isBelieved(found: Found): boolean {
+    const { verdict } = found;
+    return verdict.of === "refused" ? !verdict.meansTheRelay : isGood(found);
+}
+
+function isGood({ verdict, problem }: Found): boolean {
     return verdict.of === "good" && !problem;
 }
 
-/** Header values as single texts. */
-export function singleValues(headers: Record<string, string | string[] | undefined>): Record<string, string> {
-    return Object.fromEntries(
-        Object.entries(headers).flatMap(([name, value]) =>
-            value === undefined ? [] : [[name, Array.isArray(value) ? value.join(", ") : value]],
-        ),
-    );
+/** The upstream says that it does not have it. */
+function isAbsent({ verdict, answer }: Found): boolean {
+    return verdict.of === "refused" && answer.status === 404;
 }

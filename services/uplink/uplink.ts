@@ -10,6 +10,7 @@ import { Metrics } from "./metrics";
 import { Referrers } from "./referrers";
 import { RELAY_TIMES, type RelayTimes } from "./relay";
 import { Relays } from "./relays";
+import { READER_LIMITS, type ReaderLimits } from "./sending";
 import { makeServer } from "./server";
 import { Slots } from "./slots";
 import { Spool } from "./spool";
@@ -44,7 +45,7 @@ export async function startUplink(
     config: UplinkConfig,
     log: Log,
     times: Partial<RelayTimes> = {},
-    limits: Partial<DownloadLimits> = {},
+    limits: Partial<DownloadLimits & ReaderLimits> = {},
 ): Promise<Uplink> {
     const metrics = new Metrics(config.relays.map(({ name }) => name));
     const relays = new Relays(config, { ...RELAY_TIMES, ...times }, log, metrics);
@@ -74,6 +75,7 @@ export async function startUplink(
         metrics,
         log,
         status,
+        limits: { ...READER_LIMITS, ...limits },
     });
     await new Promise<void>((resolve, reject) => {
         server.once("error", reject);

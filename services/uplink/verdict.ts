@@ -1,6 +1,7 @@
 /** Whose answer an answer of a relay is, and what it says about whom. */
-import { type RelayReason, readRelayAnswer } from "../registry/relay-answer";
+import { RELAY_ANSWER, type RelayReason, readRelayAnswer } from "../registry/relay-answer";
 import { RelayFailure } from "./failure";
+import { type ReceivedHeaders, singleValue } from "./headers";
 
 /**
  * - `good`: the upstream gives what was asked for, also `416`, which tells a size
@@ -28,7 +29,7 @@ export type Verdict =
 /** An answer's status and headers. */
 export interface Judged {
     readonly status: number;
-    readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+    readonly headers: ReceivedHeaders;
 }
 
 /** Refusals that depend on who asks. */
@@ -36,15 +37,15 @@ const MEANS_THE_CALLER: readonly number[] = [401, 402, 403, 451];
 
 /** @param marks Whether this relay is known to say whose its answers are; those of 0.3.0 do not. */
 export function judge({ status, headers }: Judged, marks: boolean): Verdict {
-    const answer = readRelayAnswer(single(headers["x-relay-answer"]));
+    const answer = readRelayAnswer(singleValue(headers, RELAY_ANSWER));
     if (answer?.from === "upstream") return ofUpstream(status);
     if (answer?.from === "relay") return ofRelay(status, answer.reason, answer.host);
-    return unmarked(status, String(headers["content-type"]), marks);
+    return unmarked(status, singleValue(headers, "content-type") ?? "", marks);
 }
 
 /** True for an answer that says whose it is. */
 export function isMarked({ headers }: Judged): boolean {
-    return readRelayAnswer(single(headers["x-relay-answer"])) !== undefined;
+    return readRelayAnswer(singleValue(headers, RELAY_ANSWER)) !== undefined;
 }
 
 function ofUpstream(status: number): Verdict {
@@ -102,8 +103,4 @@ function refusesKey(status: number): Verdict {
 
 function protocol(message: string): Verdict {
     return { of: "relay", failure: new RelayFailure("protocol", message) };
-}
-
-function single(value: string | string[] | undefined): string | undefined {
-    return Array.isArray(value) ? value[0] : value;
 }

@@ -1,4 +1,5 @@
 /** Contents that are wrong wherever they come from: each time again would cost the link all their bytes. */
+import { Remembered } from "./remembered";
 
 /** How long the upstream has to put it right. */
 const REMEMBERED_MS = 60_000;
@@ -6,14 +7,11 @@ const REMEMBERED_MS = 60_000;
 const REMEMBERED = 1_000;
 
 export class WrongContents {
-    private readonly known = new Map<string, { readonly message: string; readonly until: number }>();
+    private readonly known = new Remembered<string>(REMEMBERED);
 
     /** @param path On a relay: another repository with the same digest may have the right contents. */
     note(path: string, message: string): void {
-        this.known.delete(path);
-        this.known.set(path, { message, until: performance.now() + REMEMBERED_MS });
-        const [oldest] = this.known.keys();
-        if (this.known.size > REMEMBERED && oldest !== undefined) this.known.delete(oldest);
+        this.known.note(path, message, REMEMBERED_MS);
     }
 
     /** Forgets everything: there are other relays now. */
@@ -23,7 +21,6 @@ export class WrongContents {
 
     /** What was wrong, while that is remembered. */
     get(path: string): string | undefined {
-        const found = this.known.get(path);
-        return found && performance.now() < found.until ? found.message : undefined;
+        return this.known.get(path);
     }
 }

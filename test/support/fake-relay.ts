@@ -21,6 +21,8 @@ export class FakeContent {
     readonly referrers = new Map<string, readonly object[] | string>();
     /** Entries on one page of the referrers API. */
     referrersPage = 100;
+    /** Repository → its tags, and the form of the link to the next page of 100. */
+    readonly tagLists = new Map<string, TagList>();
 
     blob(bytes: Buffer): string {
         const digest = digestOf(bytes);
@@ -57,6 +59,14 @@ export class FakeContent {
     }
 }
 
+export interface TagList {
+    readonly tags: readonly string[];
+    /** @param next Path and query of the next page. */
+    readonly link?: (next: string) => string | string[];
+    /** Registries that begin at the start unless `n` is there. */
+    readonly needsCount?: boolean;
+}
+
 export interface FakeImage {
     readonly digest: string;
     readonly config: string;
@@ -75,11 +85,16 @@ export type Fault =
     | { readonly do: "lie"; readonly bytes?: Buffer }
     | { readonly do: "silence" }
     | { readonly do: "wait"; readonly ms: number }
+    /** The whole blob in chunks, without saying how long it is. */
+    | { readonly do: "no-length"; readonly cutAfter?: number }
+    /** Anything else: the answer is made here, from the blob if there is one. */
+    | { readonly do: "give"; readonly give: (request: IncomingMessage, response: ServerResponse, blob: Buffer) => void }
     | {
           readonly do: "status";
           readonly status: number;
-          readonly headers?: Record<string, string>;
-          readonly body?: string;
+          /** A line for each value. */
+          readonly headers?: Record<string, string | string[]>;
+          readonly body?: string | Buffer;
           /** The value of X-Relay-Answer; no header when absent, as of something before the relay. */
           readonly answer?: string;
       };
@@ -87,6 +102,9 @@ export type Fault =
 export interface FaultRule {
     /** On the path; every request when absent. */
     readonly path?: RegExp;
+    readonly method?: "GET" | "HEAD";
+    /** Only requests with a Range, or only those without one. */
+    readonly ranged?: boolean;
     /** How many requests it catches; all when absent. */
     times?: number;
     readonly fault: Fault;
@@ -221,7 +239,7 @@ export class FakeRelay {
         this.requests.push(seen);
         response.on("error", () => response.destroy());
         if (this.dark) return;
-        const fault = this.faultFor(path);
+        const fault = this.faultFor(request);
         if (fault?.do === "silence") return;
         if (fault?.do === "status") {
             if (fault.answer !== undefined) response.setHeader("X-Relay-Answer", fault.answer);
@@ -243,8 +261,14 @@ export class FakeRelay {
         else this.give(request, response, seen, fault);
     }
 
-    private faultFor(path: string): Fault | undefined {
-        const rule = this.faults.find((each) => (each.path ?? /./).test(path) && (each.times ?? 1) > 0);
+    private faultFor({ url = "", method, headers }: IncomingMessage): Fault | undefined {
+        const rule = this.faults.find(
+            (each) =>
+                (each.path ?? /./).test(url) &&
+                (each.method ?? method) === method &&
+                (each.ranged === undefined || each.ranged === (headers.range !== undefined)) &&
+                (each.times ?? 1) > 0,
+        );
         if (rule?.times !== undefined) rule.times -= 1;
         return rule?.fault;
     }
@@ -258,6 +282,11 @@ export class FakeRelay {
         const { pathname, search } = new URL(seen.path, "http://relay");
         const [, repository = "", kind = "", reference = ""] =
             /^\/v2\/(.+)\/(manifests|blobs|tags|referrers)\/([^/]+)$/.exec(pathname) ?? [];
+        const list = kind === "tags" ? this.content.tagLists.get(repository) : undefined;
+        if (list) {
+            this.giveTags(response, repository, list, new URLSearchParams(search));
+            return;
+        }
         if (kind === "tags") {
             response.writeHead(200, {
                 "Content-Type": "application/json",
@@ -278,16 +307,22 @@ export class FakeRelay {
             response.end(JSON.stringify({ errors: [{ code }] }));
             return;
         }
+        if (fault?.do === "give") {
+            fault.give(request, response, found);
+            return;
+        }
         const bytes = fault?.do === "lie" ? (fault.bytes ?? wrong(found)) : found;
         const headers = {
             "Content-Type": this.content.types.get(digest) ?? "application/octet-stream",
             "Docker-Content-Digest": digest,
             ETag: this.etag === "steady" ? `"${digest}"` : `"${this.requests.length}"`,
         };
-        const wanted = fault?.do === "ignore-range" || kind === "manifests" ? undefined : seen.range;
+        const ignores = fault?.do === "ignore-range" || fault?.do === "no-length";
+        const wanted = ignores || kind === "manifests" ? undefined : seen.range;
         const [, first, last] = /^bytes=(\d+)-(\d+)$/.exec(wanted ?? "") ?? [];
         if (first === undefined || last === undefined) {
-            response.writeHead(200, { ...headers, "Content-Length": bytes.length });
+            const length = fault?.do === "no-length" ? {} : { "Content-Length": bytes.length };
+            response.writeHead(200, { ...headers, ...length });
             void this.send(request.method === "HEAD" ? Buffer.alloc(0) : bytes, response, seen, fault);
             return;
         }
@@ -303,6 +338,22 @@ export class FakeRelay {
             "Content-Range": `bytes ${start}-${end - 1}/${bytes.length}`,
         });
         void this.send(bytes.subarray(start, end), response, seen, fault);
+    }
+
+    private giveTags(
+        response: ServerResponse,
+        repository: string,
+        { tags, link, needsCount }: TagList,
+        query: URLSearchParams,
+    ): void {
+        const last = needsCount && !query.has("n") ? null : query.get("last");
+        const rest = last === null ? tags : tags.filter((tag) => tag > last);
+        const page = rest.slice(0, link ? Number(query.get("n") ?? 100) : rest.length);
+        const next = `/v2/${repository}/tags/list?n=${page.length}&last=${page.at(-1)}`;
+        if (link && page.length < rest.length) response.setHeader("Link", link(next));
+        const body = JSON.stringify({ name: repository, tags: page });
+        response.writeHead(200, { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) });
+        response.end(body);
     }
 
     /** In pages by number, as `last`: a relay hands on no parameter of an upstream's own. Applies no filter. */
@@ -321,7 +372,9 @@ export class FakeRelay {
 
     private async send(body: Buffer, response: ServerResponse, seen: SeenRequest, fault: Fault | undefined) {
         const step = fault?.do === "crawl" ? fault.bytes : 64 * 1024;
-        const stop = fault?.do === "cut" || fault?.do === "stall" ? Math.min(fault.after, body.length) : body.length;
+        const cuts = fault?.do === "cut" || fault?.do === "stall" ? fault.after : undefined;
+        const cutAfter = fault?.do === "no-length" ? fault.cutAfter : cuts;
+        const stop = Math.min(cutAfter ?? body.length, body.length);
         for (let at = 0; at < stop && !response.destroyed && !this.dark; ) {
             const chunk = body.subarray(at, Math.min(at + step, stop));
             await new Promise<void>((resolve) => {
@@ -336,7 +389,7 @@ export class FakeRelay {
             if (fault?.do === "crawl") await new Promise((resolve) => setTimeout(resolve, fault.everyMs));
         }
         if (this.dark || fault?.do === "stall") return;
-        if (fault?.do === "cut") response.destroy();
+        if (fault?.do === "cut" || stop < body.length) response.destroy();
         else response.end();
     }
 }

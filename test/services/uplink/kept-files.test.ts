@@ -55,10 +55,21 @@ describe("KeptFiles", () => {
         assert.deepEqual(await names(), ["new", "newest"]);
     });
 
+    it("says when it could not keep a file, and keeps the next one", async () => {
+        const kept = await open(2, 1000);
+        await rm(folder, { recursive: true });
+        await writeFile(folder, "");
+        assert.equal(await kept.write("a", Buffer.from("a")), false);
+        await rm(folder);
+        assert.equal(await kept.write("a", Buffer.from("a")), true);
+        assert.deepEqual(await names(), ["a"]);
+    });
+
     it("goes on when the folder is gone", async () => {
         const kept = await open(2, 1000);
         await rm(folder, { recursive: true });
-        assert.equal(await kept.write("a", Buffer.from("a")), false);
         assert.equal(await kept.read("a"), undefined);
+        assert.equal(await kept.write("a", Buffer.from("a")), true);
+        assert.equal((await kept.read("a"))?.toString(), "a");
     });
 });

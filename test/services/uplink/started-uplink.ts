@@ -8,6 +8,7 @@ import { parseConfig, type RelayConfig } from "../../../services/uplink/config";
 import type { DownloadLimits } from "../../../services/uplink/download";
 import { jsonLog } from "../../../services/uplink/log";
 import type { RelayTimes } from "../../../services/uplink/relay";
+import type { ReaderLimits } from "../../../services/uplink/sending";
 import { startUplink, type Uplink } from "../../../services/uplink/uplink";
 import { type FakeContent, FakeRelay } from "../../support/fake-relay";
 
@@ -22,6 +23,7 @@ const TIMES: Partial<RelayTimes> = {
     probeMs: 800,
     upstreamProbeMs: 800,
     homeMs: 600,
+    confirmMs: 500,
     suspectMs: 100,
     stallMs: 400,
     crawlMs: 500,
@@ -51,7 +53,7 @@ export interface StartOptions {
     /** Relays of this release, which say whose their answers are. @default as those of 0.3.0 */
     readonly marks?: boolean;
     readonly times?: Partial<RelayTimes>;
-    readonly limits?: Partial<DownloadLimits>;
+    readonly limits?: Partial<DownloadLimits & ReaderLimits>;
     /** Replace fields of the configuration. */
     readonly config?: Record<string, unknown>;
     /** Replace fields of each relay's configuration. */

@@ -1,0 +1,58 @@
+/** Digests of manifests: what bytes have, and what a registry says that they have. */
+import { createHash } from "node:crypto";
+
+/** SHA-256 alone: the one algorithm that every registry and the engine know (OCI image spec, "Registered algorithms"). */
+const KNOWN = /^sha256:[a-f0-9]{64}$/;
+
+/** OCI image spec, "Digests". */
+const ANY = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):[a-zA-Z0-9=_-]+$/;
+
+/** What `Docker-Content-Digest` says; nothing where it is missing, or holds what is no digest. */
+export type SaidDigest =
+    | { readonly digest: string }
+    | { readonly unknownAlgorithm: string }
+    /** Several, which differ. */
+    | { readonly problem: string }
+    | undefined;
+
+/** @param value As {@link singleValues} has it. */
+export function readSaidDigest(value: string | undefined): SaidDigest {
+    const said = (value ?? "").split(/\s*,\s*/);
+    const known = new Set(said.map((each) => each.toLowerCase()).filter((each) => KNOWN.test(each)));
+    const [digest] = known;
+    if (known.size > 1) return { problem: `says several digests: ${[...known].join(", ")}` };
+    if (digest !== undefined) return { digest };
+    const other = said.map((each) => ANY.exec(each)?.[1]).find((name) => name !== undefined && name !== "sha256");
+    return other === undefined ? undefined : { unknownAlgorithm: other };
+}
+
+/**
+ * The digests that a manifest may be known by, the right one first. That of a signed one of schema 1 is its payload's: the
+ * bytes without the signatures (https://github.com/distribution/distribution/blob/v2.8.3/docs/spec/manifest-v2-1.md).
+ */
+export function digestsOf(manifest: Buffer): readonly [string, ...string[]] {
+    const payload = signedPayload(manifest);
+    return payload ? [digestOf(payload), digestOf(manifest)] : [digestOf(manifest)];
+}
+
+export function digestOf(bytes: Buffer): string {
+    return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
+}
+
+/** What the signatures of a manifest of schema 1 are for; `undefined` for any other. */
+function signedPayload(manifest: Buffer): Buffer | undefined {
+    if (!manifest.includes('"signatures"')) return undefined;
+    try {
+        const { signatures } = JSON.parse(manifest.toString("utf8"));
+        const { formatLength, formatTail } = JSON.parse(
+            Buffer.from(signatures[0].protected, "base64url").toString("utf8"),
+        );
+        if (!Number.isSafeInteger(formatLength) || formatLength < 0 || formatLength > manifest.length) return undefined;
+        const payload = Buffer.concat([manifest.subarray(0, formatLength), Buffer.from(formatTail, "base64url")]);
+        // Of the payload, not of the whole: or something that nobody signed could be hung on to any manifest.
+        return JSON.parse(payload.toString("utf8")).schemaVersion === 1 ? payload : undefined;
+    } catch {
+        // Not signed, or not JSON.
+        return undefined;
+    }
+}
