@@ -1,7 +1,8 @@
 /** The closed table, keys and names as lines of nginx `map`s: what the relay's and the front's templates leave open. */
 import { createHash } from "node:crypto";
 import { type Account, type PrivateAccount, repositoryPattern } from "../services/registry/accounts";
-import { DIGEST, NAME, NAME_MAX, TAG } from "../services/registry/names";
+import { COLON, DIGEST, NAME, NAME_MAX, TAG } from "../services/registry/names";
+import { BAD_QUERIES, LAST, N, NS, TYPES } from "../services/registry/query";
 import { DEFAULT_UPSTREAM, hostPattern, type Upstream } from "../services/registry/upstreams";
 import type { View } from "../templates/render";
 
@@ -12,7 +13,14 @@ export function namesView(upstreams: readonly Upstream[]): View {
         tag: TAG,
         digest: DIGEST,
         tooLongName: `[^?]{${NAME_MAX + 1},}`,
-        upstreams: lines(upstreams, ({ name }) => [`"~${nsAndPrefix(name)}"`, name]),
+        colon: COLON,
+        badQueries: BAD_QUERIES.map((pattern) => `    "~${pattern}"  badquery;`).join("\n"),
+        ns: NS,
+        pageSize: N,
+        last: LAST,
+        types: TYPES,
+        registryNames: upstreams.flatMap(registryNames).map(exact).join("|"),
+        upstreams: lines(upstreams, (upstream) => [`"~${nsAndPrefix(upstream)}"`, upstream.name]),
         officialNamespaces: lines(upstreams, ({ name, officialNamespace }) =>
             officialNamespace === undefined
                 ? undefined
@@ -21,7 +29,7 @@ export function namesView(upstreams: readonly Upstream[]): View {
                       `${officialNamespace}/$of_${identifier(name)}`,
                   ],
         ),
-        defaultUpstream: DEFAULT_UPSTREAM,
+        defaultUpstream: exact(DEFAULT_UPSTREAM),
     };
 }
 
@@ -69,11 +77,14 @@ function authorization({ username, token }: Account): string {
 }
 
 /** `?ns=` and prefix (`"=<ns> <prefix>"`) that stand for one upstream; they may not differ. */
-function nsAndPrefix(name: string): string {
-    const itself = exact(name);
-    return name === DEFAULT_UPSTREAM
-        ? `^(?:=${itself})? (?:${itself})?$`
-        : `^(?:=${itself} (?:${itself})?| ${itself})$`;
+function nsAndPrefix(upstream: Upstream): string {
+    const prefix = `(?:${registryNames(upstream).map(exact).join("|")})`;
+    const ns = `=(?i:${prefix})(?:${COLON}443)?`;
+    return upstream.name === DEFAULT_UPSTREAM ? `^(?:${ns})? ${prefix}?$` : `^(?:${ns} ${prefix}?| ${prefix})$`;
+}
+
+function registryNames({ name, aliases = [] }: Upstream): string[] {
+    return [name, ...aliases];
 }
 
 function lines(upstreams: readonly Upstream[], line: (upstream: Upstream) => [string, string] | undefined): string {

@@ -7,5 +7,5 @@ import { bundle, FOR_NJS } from "../bundle";
  * @throws Error of esbuild when the code uses what njs does not know.
  */
 export function njsModule(): string {
-    return bundle("services/registry/final-answers.ts", FOR_NJS).replace(/\nexport \{/, "\nexport default {");
+    return bundle("services/registry/njs.ts", FOR_NJS).replace(/\nexport \{/, "\nexport default {");
 }

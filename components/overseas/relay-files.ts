@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { version } from "../../package.json";
 import type { Account, PrivateAccount } from "../../services/registry/accounts";
 import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
+import { BAD_QUERY_MESSAGE } from "../../services/registry/names";
 import { aboutPage, REQUESTS_PER_MINUTE, ROBOTS } from "../../services/registry/public-access";
 import { type RedirectHosts, withRedirectHosts } from "../../services/registry/redirect-hosts";
 import { ownAnswerValue, type RelayReason, UPSTREAM_ANSWER } from "../../services/registry/relay-answer";
@@ -53,6 +54,11 @@ const OWN_ANSWERS: Readonly<Record<string, RelayReason | undefined>> = {
     "/_answer/method-not-allowed": "method",
     "/_answer/not-found": "table",
     "/_answer/not-a-pull": "table",
+    "/_answer/bad-query": "table",
+    "/_answer/bad-request": "table",
+    "/_answer/too-long": "table",
+    "/_answer/unknown-coding": "table",
+    "/_answer/unknown-version": "table",
     "/_answer/unknown-upstream": "table",
     "/_answer/failed": "fault",
     "/_answer/no-redirect": undefined,
@@ -152,6 +158,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             requestsPerMinute,
             publicPages: strangers === "yes" ? "    include relay/public.conf;" : "",
             upstreamList: upstreams.map(({ name }) => name).join(", "),
+            badQueryMessage: BAD_QUERY_MESSAGE,
             ownAnswers: ownAnswerLines(),
             indexType: OCI_INDEX,
             emptyIndex: EMPTY_INDEX,

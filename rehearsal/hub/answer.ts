@@ -1,7 +1,7 @@
 /** An answer of the Hub double as a value, and how it goes out: streamed, at the speed of the reader, faults included. */
 import { once } from "node:events";
 import { createReadStream } from "node:fs";
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { setTimeout as wait } from "node:timers/promises";
 import type { FaultAction } from "./faults";
 
@@ -15,9 +15,11 @@ export interface FilePart {
 /** What a request is answered with. `content-length` is added when it goes out. */
 export interface Answer {
     readonly status: number;
-    readonly headers: Readonly<Record<string, string>>;
+    readonly headers: Readonly<Record<string, string | readonly string[]>>;
     /** Absent: an answer that has no body for any method, such as 304. */
     readonly body?: Buffer | FilePart;
+    /** How its end is known where `content-length` does not say it. */
+    readonly length?: "chunked" | "close";
 }
 
 const CHUNK_BYTES = 256 * 1024;
@@ -41,12 +43,13 @@ export function text(content: string): Buffer {
 export async function send(
     response: ServerResponse,
     method: string,
-    { status, headers, body }: Answer,
+    { status, headers, body, length: end }: Answer,
     fault: FaultAction | undefined,
     count: (bytes: number) => void,
 ): Promise<void> {
-    const length = body === undefined ? undefined : { "content-length": body.length };
-    response.writeHead(status, { ...headers, ...length });
+    const length = body === undefined || end !== undefined ? undefined : { "content-length": body.length };
+    if (end === "close") response.useChunkedEncodingByDefault = false;
+    response.writeHead(status, { ...(headers as OutgoingHttpHeaders), ...length });
     if (body === undefined || method === "HEAD") {
         response.end();
         return;

@@ -12,14 +12,22 @@ export interface FaultMatch {
     readonly times?: number;
 }
 
+/** https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1 */
+export type Encoding = "gzip" | "x-gzip" | "deflate" | "br";
+
 /** What happens instead of, or to, the right answer. */
 export type FaultAction =
     /** Another answer. */
     | {
           readonly kind: "status";
           readonly status: number;
-          readonly headers?: Readonly<Record<string, string>>;
+          /** A list is as many lines. */
+          readonly headers?: Readonly<Record<string, string | readonly string[]>>;
           readonly body?: string;
+          /** The body goes out so, with the header that says it, whatever was accepted. @default as it is */
+          readonly encoding?: Encoding;
+          /** Without `Content-Length`: in chunks, or ended by the connection. @default with it */
+          readonly length?: "chunked" | "close";
       }
     /** The connection stays open and nothing is ever sent. */
     | { readonly kind: "hang" }
@@ -33,6 +41,10 @@ export type FaultAction =
     | { readonly kind: "wrong-bytes" }
     /** A redirect to a URL of the test's choice. */
     | { readonly kind: "redirect"; readonly location: string; readonly status?: number }
+    /** The right answer, so encoded, whatever was accepted. */
+    | { readonly kind: "encode"; readonly encoding: Encoding }
+    /** The right answer without `Content-Length`. */
+    | { readonly kind: "no-length"; readonly by: "chunked" | "close" }
     /** The right answer, slowly. */
     | { readonly kind: "throttle"; readonly bytesPerSecond: number }
     /** The right answer to the same request without its `Range` header. */

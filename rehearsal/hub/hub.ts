@@ -6,14 +6,16 @@
  * User-Agent, Accept, server name) so is this.
  */
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
+import { brotliCompressSync, deflateSync, gzipSync } from "node:zlib";
 import { UPSTREAMS } from "../../services/registry/upstreams";
-import { type Answer, send, text } from "./answer";
+import { type Answer, type FilePart, send, text } from "./answer";
 import { cdnAnswer } from "./cdn";
-import { type Fault, type FaultAction, Faults } from "./faults";
+import { type Encoding, type Fault, type FaultAction, Faults } from "./faults";
 import { PullCounts } from "./pull-counts";
 import { registryAnswer } from "./registry";
 import type { HubRequest, Setup } from "./setup";
@@ -132,7 +134,7 @@ export async function startHub(options: HubOptions): Promise<Hub> {
             request.socket.destroy();
             return;
         }
-        const answer = faultAnswer(fault) ?? answerOf(setup, request, place, fault);
+        const answer = changed(faultAnswer(fault) ?? answerOf(setup, request, place, fault), fault);
         record.status = answer.status;
         send(response, record.method, answer, fault, (bytes) => {
             record.bytes += bytes;
@@ -200,12 +202,37 @@ function answerOf(
 
 function faultAnswer(fault: FaultAction | undefined): Answer | undefined {
     if (fault?.kind === "status") {
-        return { status: fault.status, headers: fault.headers ?? {}, body: text(fault.body ?? "") };
+        const { status, headers = {}, body = "", length } = fault;
+        return { status, headers, body: text(body), length };
     }
     if (fault?.kind === "redirect") {
         return { status: fault.status ?? 307, headers: { location: fault.location }, body: text("") };
     }
     return undefined;
+}
+
+/** The same answer in another form. */
+function changed(answer: Answer, fault: FaultAction | undefined): Answer {
+    if (fault?.kind === "no-length") return { ...answer, length: fault.by };
+    const encoding = fault?.kind === "encode" || fault?.kind === "status" ? fault.encoding : undefined;
+    if (encoding === undefined || answer.body === undefined) return answer;
+    const plain = "file" in answer.body ? readPart(answer.body) : answer.body;
+    return {
+        ...answer,
+        headers: { ...answer.headers, "content-encoding": encoding },
+        body: ENCODERS[encoding](plain),
+    };
+}
+
+const ENCODERS: Readonly<Record<Encoding, (plain: Buffer) => Buffer>> = {
+    gzip: gzipSync,
+    "x-gzip": gzipSync,
+    deflate: deflateSync,
+    br: brotliCompressSync,
+};
+
+function readPart({ file, start, length }: FilePart): Buffer {
+    return readFileSync(file).subarray(start, start + length);
 }
 
 /** https://www.rfc-editor.org/rfc/rfc9110#section-15.5.20: what a front end says that has no such host. */

@@ -3,6 +3,7 @@
  * Grammar of names, tags and digests: OCI distribution spec, "Pulling manifests".
  */
 import type { Refusal } from "./errors";
+import { hasBadQuery, nsOf } from "./query";
 import { DEFAULT_UPSTREAM, type Upstream } from "./upstreams";
 
 /** What a request asks for. */
@@ -25,13 +26,30 @@ const COMPONENT = "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*";
 /** One path component of a repository name (PCRE and JavaScript alike). */
 export const NAME = `${COMPONENT}(?:/${COMPONENT})*`;
 export const TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}";
-export const DIGEST = "sha256:[a-f0-9]{64}";
+/**
+ * A colon as it may stand in a path or query: URL libraries encode it (encodeURIComponent, Go's url.Values). Of all else
+ * in a name nothing may be encoded: a name that can be written in two ways slips past what looks for it in one.
+ */
+export const COLON = "(?::|%3[Aa])";
+export const DIGEST = `sha256${COLON}[a-f0-9]{64}`;
 /** Longest repository name, with the registry's: what Docker's own reference grammar allows. */
 export const NAME_MAX = 255;
 
 const PATH = new RegExp(
     `^/v2/(${NAME})/(?:(manifests)/(${TAG}|${DIGEST})|(blobs)/(${DIGEST})|(tags)/(list)|(referrers)/(${DIGEST}))$`,
 );
+
+/** Reads a request-target, path and query, as it came. */
+export function parseTarget(target: string, upstreams: readonly Upstream[]): ParsedPath {
+    const [pathname = ""] = target.split("?", 1);
+    if (pathname !== "/v2/" && pathname !== "/v2" && hasBadQuery(target)) {
+        return { refusal: { status: 400, code: "UNSUPPORTED", message: BAD_QUERY_MESSAGE } };
+    }
+    return parsePath(pathname, nsOf(target), upstreams);
+}
+
+export const BAD_QUERY_MESSAGE =
+    "not a query of the pull API: n is a number of at most 9 digits; ns, n and last come once; no name is encoded";
 
 /**
  * Reads the path of a request.
@@ -55,7 +73,7 @@ export function parsePath(pathname: string, ns: string | undefined, upstreams: r
         };
     }
     const place = locate(name, ns, upstreams);
-    return "refusal" in place ? place : { request: { ...place, kind, reference } };
+    return "refusal" in place ? place : { request: { ...place, kind, reference: reference.replace(/%3a/i, ":") } };
 }
 
 /** The upstream and the repository that a name and an `ns` stand for. */
@@ -66,25 +84,39 @@ export function locate(
 ): { readonly upstream: Upstream; readonly repository: string } | { readonly refusal: Refusal } {
     const [first = "", ...rest] = name.split("/");
     // A first component with a dot is a registry's name: Docker Hub's own namespaces have none.
-    const prefix = rest.length > 0 && first.includes(".") ? first : undefined;
-    if (ns !== undefined && prefix !== undefined && ns !== prefix) {
-        return unknownName(`ns=${ns} and the name's own registry ${prefix} differ`);
+    const isDotted = rest.length > 0 && first.includes(".");
+    const byPrefix = isDotted ? upstreamNamed(first, upstreams) : undefined;
+    const byNs = ns === undefined ? undefined : upstreamOfNs(ns, upstreams);
+    if (byNs !== undefined && byPrefix !== undefined && byNs !== byPrefix) {
+        return unknownName(`ns=${ns} and the name's own registry ${first} differ`);
     }
-    const wanted = ns ?? prefix ?? DEFAULT_UPSTREAM;
-    const upstream = upstreams.find((candidate) => candidate.name === wanted);
+    const byName = isDotted ? byPrefix : upstreamNamed(DEFAULT_UPSTREAM, upstreams);
+    const upstream = ns === undefined ? byName : byNs;
     if (!upstream) {
+        const wanted = ns ?? (isDotted ? first : DEFAULT_UPSTREAM);
         const served = upstreams.map((candidate) => candidate.name).join(", ");
         return unknownName(`${wanted} is not relayed here; relayed are ${served}`);
     }
-    const repository = prefix === undefined ? name : rest.join("/");
+    // With an ns, a component with a dot that is no registry's name is the upstream's own: quay.io has my.org/app.
+    const repository = byPrefix === undefined ? name : rest.join("/");
     const official = upstream.officialNamespace !== undefined && !repository.includes("/");
     return { upstream, repository: official ? `${upstream.officialNamespace}/${repository}` : repository };
 }
 
 /** The path of a canonical request on a relay of ours: Docker Hub's names bare, all others by prefix. */
 export function relayPath({ upstream, repository, kind, reference }: RegistryRequest): string {
-    const prefix = upstream.name === DEFAULT_UPSTREAM ? "" : `${upstream.name}/`;
+    const isBare = upstream.name === DEFAULT_UPSTREAM && !/^[^/]*\./.test(repository);
+    const prefix = isBare ? "" : `${upstream.name}/`;
     return `/v2/${prefix}${repository}/${kind}/${reference}`;
+}
+
+function upstreamNamed(name: string, upstreams: readonly Upstream[]): Upstream | undefined {
+    return upstreams.find((upstream) => upstream.name === name || upstream.aliases?.includes(name));
+}
+
+/** containerd sends the host as the image reference has it: host names know no case, and 443 is their port anyway. */
+function upstreamOfNs(ns: string, upstreams: readonly Upstream[]): Upstream | undefined {
+    return upstreamNamed(ns.replace(new RegExp(`${COLON}443$`), "").toLowerCase(), upstreams);
 }
 
 function unknownName(message: string): { readonly refusal: Refusal } {

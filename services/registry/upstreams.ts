@@ -13,6 +13,8 @@ export interface Upstream {
     readonly tokenService?: { readonly realm: string; readonly service: string };
     /** Hosts that the registry may redirect to, beside itself. */
     readonly redirectHosts: readonly RedirectHost[];
+    /** Other names of the same registry that image references use. @default none */
+    readonly aliases?: readonly string[];
     /** One-segment names get this prefix (`node` is `library/node` on Docker Hub). */
     readonly officialNamespace?: string;
 }
@@ -52,6 +54,8 @@ export const UPSTREAMS: readonly Upstream[] = [
             { host: "docker-images-prod.*.r2.cloudflarestorage.com", confirmed: "2026-11" },
             ...bucket("docker-images-prod", "2026-11"),
         ],
+        // What Docker calls itself in old references (distribution/reference, normalize.go) and in its own API.
+        aliases: ["index.docker.io", "registry-1.docker.io"],
         officialNamespace: "library",
     },
     {

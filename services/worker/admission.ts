@@ -1,5 +1,7 @@
 /** Who may use the relay: callers with one of its keys, in a header of its own or as the password of HTTP Basic. */
 
+import { presentedKey } from "../registry/credentials";
+
 /** The header that the uplink sends. */
 const KEY_HEADER = "x-relay-key";
 
@@ -12,8 +14,8 @@ export class KeyRing {
 
     /** Id of the key that a request carries; `undefined` when it carries none or a wrong one. */
     async idOf(headers: Headers): Promise<string | undefined> {
-        const presented = headers.get(KEY_HEADER) ?? basicPassword(headers.get("authorization"));
-        if (!presented) return undefined;
+        const presented = presentedKey(headers.get(KEY_HEADER), headers.get("authorization"), atob);
+        if (presented === "") return undefined;
         // Here and not in the constructor: a Worker may not use crypto.subtle outside of a request.
         this.digests ??= Promise.all(
             Object.entries(this.keys).map(async ([id, value]) => [id, await sha256(value)] as const),
@@ -23,15 +25,6 @@ export class KeyRing {
         const [match] = (await this.digests).filter(([, known]) => equal(known, digest));
         return match?.[0];
     }
-}
-
-/** https://www.rfc-editor.org/rfc/rfc7617: everything behind the first colon. */
-function basicPassword(authorization: string | null): string | undefined {
-    const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2})$/i.exec(authorization ?? "") ?? [];
-    if (encoded === undefined || encoded.replace(/=+$/, "").length % 4 === 1) return undefined;
-    const credentials = atob(encoded);
-    const colon = credentials.indexOf(":");
-    return colon < 0 ? undefined : credentials.slice(colon + 1);
 }
 
 async function sha256(text: string): Promise<Uint8Array> {

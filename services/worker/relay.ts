@@ -1,8 +1,9 @@
 /** The relay: admits, finds the one upstream that a request is for, fetches with a token of its own, hands back. */
 import { privateAccountFor } from "../registry/accounts";
 import { isContent } from "../registry/final-answers";
-import { type ParsedPath, parsePath, type RegistryRequest } from "../registry/names";
+import { type ParsedPath, parseTarget, type RegistryRequest } from "../registry/names";
 import { aboutPage, ROBOTS } from "../registry/public-access";
+import { pullQuery } from "../registry/query";
 import { isRedirect, MAX_HOPS, type RefusedRedirect, redirectTarget, tooManyRedirects } from "../registry/redirects";
 import { TokenSource } from "../registry/tokens";
 import { DEFAULT_UPSTREAM } from "../registry/upstreams";
@@ -21,14 +22,13 @@ import {
     tooMany,
 } from "./refusals";
 import type { Settings } from "./settings";
+import { readTarget } from "./target";
 
 /** Keeps work going after the answer has been given: https://developers.cloudflare.com/workers/runtime-apis/context/. */
 export type WaitUntil = (work: Promise<unknown>) => void;
 
 /** Headers of the caller that an upstream gets. */
 const PASSED_UP = ["accept", "range", "if-none-match"];
-/** Parameters of the query that an upstream gets. */
-const QUERY_PASSED_UP = ["n", "last", "artifactType"];
 
 /** One relay, with its tokens: it serves all requests of an isolate. */
 export class Relay {
@@ -49,15 +49,28 @@ export class Relay {
     /** Answers one request and writes its line into the log. */
     async answer(request: Request, waitUntil: WaitUntil): Promise<Response> {
         const started = Date.now();
-        const { pathname, searchParams } = new URL(request.url);
-        const path = parsePath(pathname, searchParams.get("ns") ?? undefined, this.settings.upstreams);
         const key = await this.keys.idOf(request.headers);
-        const isOfTheApi = pathname === "/v2" || pathname.startsWith("/v2/");
-        const response = isOfTheApi
-            ? await this.serve(request, path, key, waitUntil)
-            : this.outsideOfTheApi(request.method, pathname);
+        const target = readTarget(request);
+        const path = typeof target === "string" ? parseTarget(target, this.settings.upstreams) : { refusal: target };
+        const response =
+            typeof target === "string"
+                ? await this.answerTo(target, path, request, key, waitUntil)
+                : refusalAnswer(refusedHere(target, "table"));
         console.log(logLine({ started, key, path, request, response }));
         return response;
+    }
+
+    private async answerTo(
+        target: string,
+        path: ParsedPath,
+        request: Request,
+        key: string | undefined,
+        waitUntil: WaitUntil,
+    ): Promise<Response> {
+        const [pathname = ""] = target.split("?", 1);
+        const isOfTheApi = pathname === "/v2" || pathname.startsWith("/v2/");
+        if (!isOfTheApi) return this.outsideOfTheApi(request.method, pathname);
+        return await this.serve(target, path, request, key, waitUntil);
     }
 
     private outsideOfTheApi(method: string, pathname: string): Response {
@@ -68,8 +81,9 @@ export class Relay {
     }
 
     private async serve(
-        request: Request,
+        target: string,
         path: ParsedPath,
+        request: Request,
         key: string | undefined,
         waitUntil: WaitUntil,
     ): Promise<Response> {
@@ -77,7 +91,7 @@ export class Relay {
             if (key === undefined) await this.admitStranger(request, path);
             if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed(request.method);
             if ("refusal" in path) throw refusedHere(path.refusal, "table");
-            return "base" in path ? baseAnswer() : await this.pull(path.request, request, waitUntil);
+            return "base" in path ? baseAnswer() : await this.pull(path.request, target, request, waitUntil);
         } catch (error) {
             return refusalAnswer(refusedBy(error));
         }
@@ -96,8 +110,13 @@ export class Relay {
         }
     }
 
-    private async pull(wanted: RegistryRequest, request: Request, waitUntil: WaitUntil): Promise<Response> {
-        const answer = await this.followRedirects(wanted, request, waitUntil);
+    private async pull(
+        wanted: RegistryRequest,
+        target: string,
+        request: Request,
+        waitUntil: WaitUntil,
+    ): Promise<Response> {
+        const answer = await this.followRedirects(wanted, target, request, waitUntil);
         if (!(answer instanceof Response)) {
             const refused = refusedRedirect(answer);
             if (wanted.kind === "referrers" && answer.host !== undefined) return noReferrers(refused);
@@ -110,20 +129,21 @@ export class Relay {
     /** The last answer, or the redirect that is not followed. */
     private async followRedirects(
         wanted: RegistryRequest,
+        target: string,
         request: Request,
         waitUntil: WaitUntil,
     ): Promise<Response | RefusedRedirect> {
-        const { upstream } = wanted;
+        const { upstream, repository, kind, reference } = wanted;
         const { method } = request;
         const headers = passedUp(request);
-        let url = upstreamUrl(wanted, request);
+        let url = `https://${upstream.registry}/v2/${repository}/${kind}/${reference}${pullQuery(target)}`;
         let answer = await this.askRegistry(wanted, url, method, headers, waitUntil);
         for (let hop = 1; isRedirect(answer.status); hop++) {
             await answer.body?.cancel();
             if (hop > MAX_HOPS) return tooManyRedirects(upstream);
-            const target = redirectTarget(upstream, url, answer.headers.get("location"));
-            if (!(target instanceof URL)) return target;
-            url = target.href;
+            const next = redirectTarget(upstream, url, answer.headers.get("location"));
+            if (!(next instanceof URL)) return next;
+            url = next.href;
             answer = await this.outbound.fetch(url, method, headers);
         }
         return answer;
@@ -155,16 +175,6 @@ export class Relay {
         this.tokens.forget(upstream, repository, token);
         return ask(await pullToken());
     }
-}
-
-function upstreamUrl({ upstream, repository, kind, reference }: RegistryRequest, request: Request): string {
-    const url = new URL(`https://${upstream.registry}/v2/${repository}/${kind}/${reference}`);
-    const { searchParams } = new URL(request.url);
-    for (const name of QUERY_PASSED_UP) {
-        const value = searchParams.get(name);
-        if (value !== null) url.searchParams.set(name, value);
-    }
-    return url.href;
 }
 
 function passedUp({ headers }: Request): Record<string, string> {

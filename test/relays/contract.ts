@@ -377,7 +377,6 @@ export function relayContract(name: string, start: StartRelay, release = version
                 "/v2/owner/app/manifests/1.0?ns=169.254.169.254",
                 "/v2/owner/app/manifests/1.0?ns=10.0.0.1%3A5000",
                 "/v2/owner/app/manifests/1.0?ns=localhost",
-                "/v2/owner/app/manifests/1.0?ns=registry-1.docker.io",
                 "/v2/owner/app/manifests/1.0?ns=ghcr.io.example.com",
                 "/v2/owner/app/manifests/1.0?ns=user%40ghcr.io",
                 "/v2/owner/app/manifests/1.0?ns=",

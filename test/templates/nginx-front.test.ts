@@ -137,6 +137,12 @@ describe("The front's nginx", function () {
             ["ghcr.io/owner/app", "ghcr.io"],
             ["single", "ghcr.io"],
             ["pause", "registry.k8s.io"],
+            ["owner/app", "DOCKER.IO"],
+            ["owner/app", "ghcr.io:443"],
+            ["owner/app", "Ghcr.io%3A443"],
+            ["my.org/app", "ghcr.io"],
+            ["index.docker.io/node", undefined],
+            ["node", "registry-1.docker.io"],
             ["a-b_c__d/e.f", undefined],
         ] as const;
         for (const [name, ns] of names) {
@@ -228,7 +234,6 @@ describe("The front's nginx", function () {
             ["quay.io/owner/app", undefined],
             ["owner/app", "quay.io"],
             ["owner/app", "10.0.0.1"],
-            ["owner/app", "DOCKER.IO"],
             ["owner/app", ""],
             ["ghcr.io/owner/app", "docker.io"],
             ["docker.io/owner/app", "ghcr.io"],

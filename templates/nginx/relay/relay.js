@@ -30,15 +30,12 @@ const HEX = "hex:";
 
 /* SHA-256 of the key that the caller shows, as X-Relay-Key or as the password of HTTP Basic; empty without one. */
 function keyDigest(r) {
-    const key = r.headersIn["X-Relay-Key"] || basicPassword(r.headersIn["Authorization"]);
+    const key = protocol.presentedKey(r.headersIn["X-Relay-Key"], r.headersIn["Authorization"], decodeBase64);
     return key ? crypto.createHash("sha256").update(key).digest("hex") : "";
 }
 
-function basicPassword(authorization) {
-    const match = /^basic +([A-Za-z0-9+\/]+=*)$/i.exec(authorization || "");
-    if (!match) return "";
-    const credentials = Buffer.from(match[1], "base64").toString();
-    return credentials.slice(credentials.indexOf(":") + 1);
+function decodeBase64(encoded) {
+    return Buffer.from(encoded, "base64").toString();
 }
 
 /* All Accept lines of the request as one. */

@@ -15,6 +15,13 @@ describe("The path of a request", () => {
         "/v2/quay.io/single/tags/list": [undefined, "quay.io", "single tags list"],
         "/v2/owner/app/tags/list": ["ghcr.io", "ghcr.io", "owner/app tags list"],
         "/v2/single/tags/list": ["quay.io", "quay.io", "single tags list"],
+        "/v2/single/manifests/1": ["GHCR.IO:443", "ghcr.io", "single manifests 1"],
+        "/v2/double/manifests/1": ["Quay.io%3a443", "quay.io", "double manifests 1"],
+        "/v2/my.org/app/manifests/1": ["quay.io", "quay.io", "my.org/app manifests 1"],
+        "/v2/index.docker.io/node/manifests/1": ["docker.io", "docker.io", "library/node manifests 1"],
+        "/v2/registry-1.docker.io/a/b/manifests/1": [undefined, "docker.io", "a/b manifests 1"],
+        "/v2/node/manifests/1": ["index.docker.io", "docker.io", "library/node manifests 1"],
+        [`/v2/app/blobs/${DIGEST.replace(":", "%3A")}`]: [undefined, "docker.io", `library/app blobs ${DIGEST}`],
         "/v2/a/b/c/d/tags/list": [undefined, "docker.io", "a/b/c/d tags list"],
         // Words of the API are names as well.
         "/v2/manifests/blobs/manifests/tags": [undefined, "docker.io", "manifests/blobs manifests tags"],
@@ -42,6 +49,10 @@ describe("The path of a request", () => {
         "/v2/owner/app/tags/list": ["127.0.0.1", "NAME_UNKNOWN"],
         "/v2/other/app/tags/list": ["", "NAME_UNKNOWN"],
         "/v2/ghcr.io/owner/app/tags/list": ["docker.io", "NAME_UNKNOWN"],
+        "/v2/docker.io/a/b/tags/list": ["quay.io", "NAME_UNKNOWN"],
+        "/v2/my.org/app/tags/list": [undefined, "NAME_UNKNOWN"],
+        "/v2/owner/b/tags/list": ["ghcr%2eio", "NAME_UNKNOWN"],
+        "/v2/owner/c/tags/list": ["ghcr.io:80", "NAME_UNKNOWN"],
         "/v2/owner%2fapp/tags/list": [undefined, "NAME_INVALID"],
         "/v2/../owner/app/tags/list": [undefined, "NAME_INVALID"],
         "/v2/Owner/app/tags/list": [undefined, "NAME_INVALID"],
@@ -66,6 +77,12 @@ describe("The path of a request", () => {
         // A grammar that can match one text in many ways would not come back from this.
         const parsed = parsePath(`/v2/${"a-".repeat(5000)}!/tags/list`, undefined, SERVED);
         assert.ok("refusal" in parsed);
+    });
+
+    it("on a relay names Docker Hub where a name there has a dot that a prefix would have", () => {
+        const parsed = parsePath("/v2/my.org/app/manifests/1", "docker.io", SERVED);
+        assert.ok("request" in parsed);
+        assert.equal(relayPath(parsed.request), "/v2/docker.io/my.org/app/manifests/1");
     });
 
     it("on a relay leads back to the same request", () => {

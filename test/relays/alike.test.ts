@@ -1,0 +1,394 @@
+/**
+ * Odd requests and odd answers of upstreams, each sent to both relays: they say the same, and the right thing. Every row
+ * is one input and what comes of it. It proves nothing about Cloudflare's edge, which reads requests before a Worker does.
+ */
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import type { Fault } from "../../rehearsal/hub/faults";
+import { type Hub, startHub } from "../../rehearsal/hub/hub";
+import { makeImage } from "../../rehearsal/hub/image";
+import { ImageStore, OCI_INDEX, OCI_MANIFEST } from "../../rehearsal/hub/store";
+import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
+import { issue, makeCa } from "../../rehearsal/pki";
+import { startNginxRelay } from "../support/nginx-relay";
+import { type Answer, type RelayUnderTest, send } from "../support/relay";
+import { startWorkerRelay } from "../support/worker-relay";
+
+const HUB_ADDRESS = `127.87.${(process.pid >> 8) & 255}.${process.pid & 255}`;
+const KEY = "B2lQr8As1tU6vWx3yZc5dEf7gHi9jKl2mNo4pQr6";
+const ACCEPT = [OCI_MANIFEST, OCI_INDEX].join(", ");
+const PULL = { "x-relay-key": KEY, accept: ACCEPT };
+const UPSTREAMS = ["docker.io", "ghcr.io", "quay.io"];
+const ZEROS = "0".repeat(64);
+/** Headers that a client goes by, beside those that are compared on their own. */
+const HEADERS = [
+    "content-length",
+    "content-range",
+    "docker-content-digest",
+    "link",
+    "etag",
+    "content-encoding",
+    "allow",
+];
+
+describe("Both relays", function () {
+    this.timeout(120_000);
+
+    let folder: string;
+    let hub: Hub;
+    let relays: RelayUnderTest[] = [];
+    let layer: { digest: string; size: number };
+
+    before(async () => {
+        folder = await mkdtemp(join(tmpdir(), "relays-alike-"));
+        const store = new ImageStore(folder);
+        for (const [upstream, repository] of [
+            ["docker.io", "library/hello"],
+            ["docker.io", "owner/app"],
+            ["ghcr.io", "owner/app"],
+            ["quay.io", "my.org/app"],
+        ] as const) {
+            const made = await makeImage(store, {
+                upstream,
+                repository,
+                tag: "1.0",
+                layers: [{ bytes: 1000, seed: "layer" }],
+            });
+            layer = made.platforms[0]!.layers[0]!;
+        }
+        const ca = makeCa("relays alike");
+        hub = await startHub({ store, ...issue(ca, HUB_HOSTS), host: HUB_ADDRESS, edges: 1 });
+        const options = { hub, hubAddress: HUB_ADDRESS, ca, keys: { "acme.1": KEY }, upstreams: UPSTREAMS };
+        relays = await Promise.all([startNginxRelay(options), startWorkerRelay(options)]);
+    });
+    after(async () => {
+        await Promise.all(relays.map((relay) => relay.stop()));
+        await hub?.close();
+        await rm(folder, { recursive: true, force: true });
+    });
+    beforeEach(() => hub.clear());
+
+    /** What both say, once it is the same, and what each asked of the upstreams for it. */
+    const ask = async (method: string, path: string, faults: readonly Fault[] = [], headers: object = PULL) => {
+        const answers: (Said & { asked: string[] })[] = [];
+        for (const relay of relays) {
+            hub.clear();
+            hub.faults.push(...faults);
+            const answer = said(relay, await send(relay, method, path, headers as Record<string, string>));
+            const asked = hub.requests.filter(({ role }) => role !== "token");
+            answers.push({
+                ...answer,
+                asked: asked.map(({ host, path }) => `${host}${path.replace(/\?Expires=.*/, "")}`),
+            });
+        }
+        assert.deepEqual(answers[0], answers[1], `${method} ${path}: nginx and the Worker differ`);
+        return answers[0]!;
+    };
+
+    describe("take a request for", () => {
+        const hello = "registry-1.docker.io/v2/library/hello/manifests/1.0";
+        const ghcr = "ghcr.io/v2/owner/app/manifests/1.0";
+        const same: Record<string, string> = {
+            "/v2/index.docker.io/library/hello/manifests/1.0": hello,
+            "/v2/index.docker.io/hello/manifests/1.0": hello,
+            "/v2/registry-1.docker.io/library/hello/manifests/1.0": hello,
+            "/v2/docker.io/library/hello/manifests/1.0?ns=index.docker.io": hello,
+            "/v2/registry-1.docker.io/hello/manifests/1.0?ns=docker.io": hello,
+            "/v2/hello/manifests/1.0?ns=index.docker.io": hello,
+            "/v2/hello/manifests/1.0?ns=registry-1.docker.io": hello,
+            "/v2/hello/manifests/1.0?ns=registry-1.docker.io:443": hello,
+            "/v2/hello/manifests/1.0?ns=DOCKER.IO": hello,
+            "/v2/hello/manifests/1.0?ns=Docker.io%3A443": hello,
+            "/v2/hello/manifests/1.0?ns=docker.io%3a443": hello,
+            "/v2/owner/app/manifests/1.0?ns=GHCR.io:443": ghcr,
+            "/v2/ghcr.io/owner/app/manifests/1.0?ns=GHCR.IO": ghcr,
+            "/v2/owner/app/manifests/1.0?unknown=%zz&ns=ghcr.io": ghcr,
+            "/v2/owner/app/manifests/1.0?NS=docker.io&ns=ghcr.io": ghcr,
+            "/v2/owner/app/manifests/1.0?&&ns=ghcr.io&": ghcr,
+            "/v2/my.org/app/manifests/1.0?ns=quay.io": "quay.io/v2/my.org/app/manifests/1.0",
+            "/v2/quay.io/my.org/app/manifests/1.0": "quay.io/v2/my.org/app/manifests/1.0",
+        };
+        for (const [path, place] of Object.entries(same)) {
+            it(`${place} where it is ${path}`, async () => {
+                const answer = await ask("GET", path);
+                assert.deepEqual([answer.status, answer.voice, answer.asked], [200, "upstream", [place]]);
+            });
+        }
+
+        it("a blob, a manifest and referrers whose digest has its colon encoded", async () => {
+            for (const colon of ["%3A", "%3a"]) {
+                const encoded = layer.digest.replace(":", colon);
+                assert.equal((await ask("GET", `/v2/library/hello/blobs/${encoded}`)).status, 200);
+                assert.equal((await ask("HEAD", `/v2/hello/blobs/${encoded}?ns=docker.io`)).length, String(layer.size));
+                const index = (await ask("HEAD", "/v2/library/hello/manifests/1.0")).headers["docker-content-digest"];
+                const manifest = await ask("GET", `/v2/library/hello/manifests/${index?.replace(":", colon)}`);
+                assert.deepEqual(manifest.asked, [`registry-1.docker.io/v2/library/hello/manifests/${index}`]);
+                assert.equal(manifest.status, 200);
+                assert.equal((await ask("GET", `/v2/library/hello/referrers/sha256${colon}${ZEROS}`)).status, 200);
+            }
+        });
+
+        const queries: Record<string, string> = {
+            "?n=5": "?n=5",
+            "?last=1.0": "?last=1.0",
+            "?last=1.0&n=5": "?n=5&last=1.0",
+            "?n=0": "?n=0",
+            "?n=007": "?n=007",
+            "?last=": "",
+            "?last=a%2Bb": "?last=a%2Bb",
+            "?N=5&Last=1.0": "",
+            "?nn=5&xlast=1.0": "",
+            "?x=1&ns=docker.io&n=5&y": "?n=5",
+        };
+        for (const [query, goesUp] of Object.entries(queries)) {
+            it(`tags with ${query} by asking for ${goesUp || "all"}`, async () => {
+                const { asked, voice } = await ask("GET", `/v2/library/hello/tags/list${query}`);
+                assert.deepEqual(
+                    [asked, voice],
+                    [[`registry-1.docker.io/v2/library/hello/tags/list${goesUp}`], "upstream"],
+                );
+            });
+        }
+
+        const types: Record<string, string> = {
+            "?artifactType=a/b&artifactType=c/d": "?artifactType=a/b&artifactType=c/d",
+            "?artifactType=a/b&n=5&artifactType=c/d": "?n=5",
+            "?artifactType=application/vnd.x%2Bjson": "?artifactType=application/vnd.x%2Bjson",
+            "?artifactType=": "",
+        };
+        for (const [query, goesUp] of Object.entries(types)) {
+            it(`referrers with ${query} by asking for ${goesUp || "all"}`, async () => {
+                const path = `/v2/library/hello/referrers/sha256:${ZEROS}`;
+                const { asked } = await ask("GET", `${path}${query}`);
+                assert.deepEqual(asked, [`registry-1.docker.io${path}${goesUp}`]);
+            });
+        }
+    });
+
+    describe("refuse a request and ask no upstream", () => {
+        const TAGS = "/v2/library/hello/tags/list";
+        const MANIFEST = "/v2/owner/app/manifests/1.0";
+        const NOT_UTF8 = "%ff";
+        const refused: Record<string, [status: number, code: string | undefined]> = {
+            // Queries.
+            [`${TAGS}?n=-1`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=abc`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=1.5`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=1e3`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=%31`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=+5`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=99999999999999999999`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?n=5&n=6`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?last=a&n=5&last=b`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?last=%00`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?last=a%0d%0aX-Evil:1`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?last=%zz`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?last=${NOT_UTF8}`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?last=${"x".repeat(300)}`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?%6e=5`]: [400, "UNSUPPORTED"],
+            [`${MANIFEST}?n=-1`]: [400, "UNSUPPORTED"],
+            [`${MANIFEST}?n%73=ghcr.io`]: [400, "UNSUPPORTED"],
+            [`${MANIFEST}?%6Es=ghcr.io`]: [400, "UNSUPPORTED"],
+            [`${MANIFEST}?x=1&n%73=ghcr.io`]: [400, "UNSUPPORTED"],
+            [`${MANIFEST}?ns=ghcr.io&ns=docker.io`]: [400, "UNSUPPORTED"],
+            [`${MANIFEST}?ns`]: [400, "UNSUPPORTED"],
+            [`${MANIFEST}?n+s=1`]: [400, "UNSUPPORTED"],
+            // Upstreams.
+            [`${MANIFEST}?ns=ghcr%2eio`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=%67hcr.io`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=ghcr.io:80`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=ghcr.io:443:443`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=ghcr.io:`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=ghcr.io.`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=https://ghcr.io`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=docker.com`]: [404, "NAME_UNKNOWN"],
+            [`${MANIFEST}?ns=docker_io`]: [404, "NAME_UNKNOWN"],
+            "/v2/index.docker.io/library/hello/manifests/1.0?ns=ghcr.io": [404, "NAME_UNKNOWN"],
+            "/v2/hub.docker.io/library/hello/manifests/1.0": [404, "NAME_UNKNOWN"],
+            "/v2/my.org/app/manifests/1.0": [404, "NAME_UNKNOWN"],
+            // Paths.
+            "/v2\\library\\hello\\manifests\\1.0": [404, undefined],
+            "/v2/library\\hello/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/library/x/../hello/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/library/./hello/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/library/x/%2e%2e/hello/manifests/1.0": [404, "NAME_INVALID"],
+            "/x/../v2/library/hello/manifests/1.0": [404, undefined],
+            "/v2/../v2/library/hello/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/..": [404, "NAME_INVALID"],
+            "//v2/library/hello/manifests/1.0": [404, undefined],
+            "/v2/library/h%65llo/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/library%2Fhello/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/library/hello/manifests/1%2E0": [404, "NAME_INVALID"],
+            "/v2/library/hello%3A1.0/manifests/1.0": [404, "NAME_INVALID"],
+            [`/v2/library/hello/blobs/sha256%253A${ZEROS}`]: [404, "NAME_INVALID"],
+            [`/v2/library/hello/blobs/sha256%3A${"A".repeat(64)}`]: [404, "NAME_INVALID"],
+            [`/v2/library/hello/blobs/sha512%3A${ZEROS}`]: [404, "NAME_INVALID"],
+            "/v2/library/hello/manifests/1.0;x=1": [404, "NAME_INVALID"],
+            "/v2/library/hello/manifests/%C3%A9": [404, "NAME_INVALID"],
+            "/v2/a%00b/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/a%zzb/manifests/1.0": [404, "NAME_INVALID"],
+            "/v2/a%": [404, "NAME_INVALID"],
+            "/../v2/": [404, "NAME_INVALID"],
+            "/%2e%2e%2fv2/": [404, "NAME_INVALID"],
+            "/v2/../../etc/passwd": [404, "NAME_INVALID"],
+            [`/v2/${"a/".repeat(6000)}`]: [414, "UNSUPPORTED"],
+        };
+        for (const [path, [status, code]] of Object.entries(refused)) {
+            it(`${path.slice(0, 80)}: ${status}`, async () => {
+                for (const method of ["GET", "HEAD"]) {
+                    const answer = await ask(method, path);
+                    assert.deepEqual([answer.status, answer.voice, answer.asked], [status, "relay; reason=table", []]);
+                    if (method === "GET") assert.equal(answer.code, code);
+                }
+                // A caller without a key learns nothing of names; what is no request at all is so for everybody.
+                const stranger = await ask("GET", path, [], {});
+                assert.equal(stranger.status, isForEverybody(path) ? status : 401);
+            });
+        }
+    });
+
+    describe("take a key", () => {
+        const basic = (text: string) => ({ authorization: `Basic ${Buffer.from(text).toString("base64")}` });
+        const shown: Record<string, [headers: object, status: number]> = {
+            "as a password": [basic(`acme:${KEY}`), 200],
+            "as a password without padding": [
+                { authorization: basic(`ac:${KEY}`).authorization.replace(/=+$/, "") },
+                200,
+            ],
+            "as a password beside an empty X-Relay-Key": [{ ...basic(`acme:${KEY}`), "x-relay-key": "" }, 200],
+            "not without a colon before it": [basic(KEY), 401],
+            "not with a second colon": [basic(`a:b:${KEY}`), 401],
+            "not as a user": [basic(`${KEY}:`), 401],
+            "not as a password beside a wrong X-Relay-Key": [{ ...basic(`acme:${KEY}`), "x-relay-key": "wrong" }, 401],
+            "not from another scheme": [{ authorization: `Bearer ${KEY}` }, 401],
+            "not where the base64 has a character too many": [{ authorization: `${basic("a:x").authorization}A` }, 401],
+            "not from a single character": [{ authorization: "Basic A" }, 401],
+            "not from base64 of other bytes than text": [{ authorization: "Basic /////w==" }, 401],
+        };
+        for (const [how, [headers, status]] of Object.entries(shown)) {
+            it(how, async () => {
+                assert.equal((await ask("GET", "/v2/", [], headers)).status, status);
+            });
+        }
+
+        it("not from two lines", async () => {
+            for (const keys of [
+                ["wrong", KEY],
+                [KEY, "wrong"],
+                [KEY, KEY],
+            ]) {
+                assert.equal((await ask("GET", "/v2/", [], { "x-relay-key": keys })).status, 401);
+            }
+        });
+    });
+
+    describe("answer bytes that are no request of HTTP/1.1", () => {
+        const key = `X-Relay-Key: ${KEY}\r\n`;
+        const [host, end] = ["Host: {host}\r\n", "Connection: close\r\n\r\n"];
+        const manifest = "/v2/library/hello/manifests/1.0";
+        const requests: Record<string, [text: string, statuses: readonly number[]]> = {
+            "HTTP/2.0 in the request line": [`GET /v2/ HTTP/2.0\r\n${host}${end}`, [400, 505]],
+            "HTTP/2.0 in the request line, with a key": [`GET ${manifest} HTTP/2.0\r\n${host}${key}${end}`, [400, 505]],
+            "HTTP/9.9": [`GET ${manifest} HTTP/9.9\r\n${host}${key}${end}`, [400, 505]],
+            "an unknown Transfer-Encoding": [
+                `GET /v2/ HTTP/1.1\r\n${host}Transfer-Encoding: foo\r\n${end}`,
+                [400, 501],
+            ],
+            "Transfer-Encoding gzip, with a key": [
+                `GET ${manifest} HTTP/1.1\r\n${host}${key}Transfer-Encoding: gzip\r\n${end}`,
+                [400, 501],
+            ],
+            "no Host": [`GET /v2/ HTTP/1.1\r\n${key}${end}`, [400]],
+            "an empty Host": [`GET /v2/ HTTP/1.1\r\nHost:\r\n${key}${end}`, [400]],
+            "two Hosts": [`GET /v2/ HTTP/1.1\r\n${host}${host}${key}${end}`, [400]],
+            "a Host with a space": [`GET /v2/ HTTP/1.1\r\nHost: a b\r\n${key}${end}`, [400]],
+            "a Host with a slash": [`GET /v2/ HTTP/1.1\r\nHost: a/b\r\n${key}${end}`, [400]],
+            "a Content-Length that is none": [`GET /v2/ HTTP/1.1\r\n${host}${key}Content-Length: -3\r\n${end}`, [400]],
+            "a space in the path": [`GET /v2/a b HTTP/1.1\r\n${host}${key}${end}`, [400]],
+            "a header without a colon": [`GET /v2/ HTTP/1.1\r\n${host}${key}X Odd: 1\r\n${end}`, [200, 400]],
+            "bytes that are no UTF-8 in the path": [
+                `GET /v2/library/hello/manifests/\xff\xfe HTTP/1.1\r\n${host}${key}${end}`,
+                [400, 404],
+            ],
+            "UTF-8 in the path": [`GET /v2/h\xc3\xa9llo/manifests/1.0 HTTP/1.1\r\n${host}${key}${end}`, [404]],
+            noise: ["\x00\x01\x02 noise\r\n\r\n", [400]],
+        };
+        for (const [what, [text, statuses]] of Object.entries(requests)) {
+            it(`with ${what} by ${statuses.join(" or ")}, without a page and without asking upstream`, async () => {
+                for (const relay of relays) {
+                    const answer = await sendRaw(relay, text.replaceAll("{host}", relay.hostname));
+                    const status = Number(/^HTTP\/1\.[01] (\d{3}) /.exec(answer)?.[1]);
+                    assert.ok(statuses.includes(status), `${relay.hostname}: ${answer.slice(0, 200)}`);
+                    assert.ok(!/<html/i.test(answer), answer);
+                }
+                assert.deepEqual(hub.requests, []);
+            });
+        }
+
+        it("and write none of it into the log that is not JSON in UTF-8", async () => {
+            const odd = "/v2/library/hello/manifests/\xff\xfe\x80?\xf0=\x9f";
+            for (const relay of relays) {
+                const text = `GET ${odd} HTTP/1.1\r\nHost: ${relay.hostname}\r\nUser-Agent: \xff\r\n${key}${end}`;
+                await sendRaw(relay, text);
+                await send(relay, "GET", "/v2/library/after-noise/manifests/1.0", PULL);
+                const lines = await relay.logLines();
+                assert.ok(lines.length > 0);
+                // Node puts U+FFFD where there was no UTF-8.
+                assert.ok(!(await relay.logText()).includes("\ufffd"));
+            }
+        });
+    });
+});
+
+/** True for a path outside of the API, or that is none: it is refused before a key is asked for. */
+function isForEverybody(path: string): boolean {
+    return !path.startsWith("/v2/") || /%00|%zz|%$|\.\.\/\.\.\/|(a\/){100}/.test(path.split("?")[0] ?? "");
+}
+
+/** What both relays have to say alike. */
+interface Said {
+    readonly status: number;
+    readonly voice: string | undefined;
+    readonly type: string | undefined;
+    readonly headers: Readonly<Record<string, string | undefined>>;
+    /** Of the answer's own header; absent where it is a body of the relay's own, whose words may differ. */
+    readonly length?: string;
+    readonly code?: string;
+    readonly body?: string;
+    readonly complete: boolean;
+}
+
+function said(relay: RelayUnderTest, { status, headers, body, complete }: Answer): Said {
+    const voice = headers["x-relay-answer"] as string | undefined;
+    const { "content-length": length, ...others } = Object.fromEntries(
+        HEADERS.map((name) => [name, headers[name] as string | undefined]),
+    );
+    const type = headers["content-type"]?.split(";")[0];
+    const both = { status, voice, type, headers: others, complete };
+    if (status < 400) return { ...both, length, body: body.toString("latin1").slice(0, 2000) };
+    assert.ok(!/<html|nginx/i.test(body.toString()), `${relay.hostname}: ${body}`);
+    const code =
+        type === "application/json" && body.length > 0 ? JSON.parse(body.toString()).errors[0].code : undefined;
+    return { ...both, code };
+}
+
+/** Sends bytes over TLS and returns all that comes, as latin1. */
+function sendRaw(relay: RelayUnderTest, text: string): Promise<string> {
+    const { port } = new URL(relay.origin);
+    return new Promise((resolve, reject) => {
+        let answer = "";
+        const socket = connect(
+            { host: "127.0.0.1", port: Number(port), servername: relay.hostname, ca: relay.ca },
+            () => socket.write(Buffer.from(text, "latin1")),
+        );
+        socket.setEncoding("latin1");
+        socket.on("data", (data) => (answer += data));
+        socket.on("error", reject);
+        socket.on("close", () => resolve(answer));
+    });
+}
