@@ -214,10 +214,11 @@ describe("The relay's nginx", function () {
 
     it("limits strangers where they are let in, and nobody with a key", async () => {
         const open = await start({ access: "public" });
-        const statuses = async (headers: Record<string, string>) => {
+        const statuses = async (headers: Record<string, string>, perCaller: number) => {
             const found = new Set<number>();
             const ask = async () => {
-                for (let request = 0; request < 20; request++) {
+                // On a busy machine a stranger's allowance grows while it is used up: as many as it takes, within bounds.
+                for (let request = 0; request < perCaller && !found.has(429); request++) {
                     const { status, headers: got } = await send(open, "HEAD", MANIFEST, {
                         accept: OCI_MANIFEST,
                         ...headers,
@@ -230,8 +231,8 @@ describe("The relay's nginx", function () {
             return [...found].sort();
         };
         try {
-            assert.deepEqual(await statuses({ "x-relay-key": KEY }), [200]);
-            assert.deepEqual(await statuses({}), [200, 429]);
+            assert.deepEqual(await statuses({ "x-relay-key": KEY }, 20), [200]);
+            assert.deepEqual(await statuses({}, 200), [200, 429]);
         } finally {
             await open.stop();
         }
