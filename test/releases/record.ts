@@ -1,6 +1,6 @@
 /**
- * Keeps the relays of a release for the releases after it: `node --require tsx/cjs test/releases/record.ts`, on the
- * commit that is the release, writes test/releases/<version>.json.gz. Clones may be shallow, so it is checked in.
+ * Keeps the relays of a release for the releases after it: `npm run record`, on the commit that is the release, writes
+ * test/releases/<version>.json.gz. Clones may be shallow, so it is checked in.
  */
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -46,4 +46,6 @@ const templates = Object.fromEntries(
 writeFileSync(
     join(__dirname, `${version}.json.gz`),
     gzipSync(JSON.stringify({ version, worker: workerBundle(), nginx: relayFiles, templates }), { level: 9 }),
+    // A release is recorded once: a later tree that still has its version is not it.
+    { flag: "wx" },
 );

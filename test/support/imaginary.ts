@@ -22,6 +22,7 @@ const OUTPUTS: Readonly<Record<string, (wanted: Wanted) => Properties>> = {
     "aws:ec2/instance:Instance": () => ({ ipv6Addresses: [] }),
     "aws:lightsail/instance:Instance": () => ({ ipv6Addresses: [] }),
     "aws:lightsail/staticIp:StaticIp": () => ({ ipAddress: ADDRESS }),
+    "cloudflare:index/zone:Zone": () => ({ nameServers: ["ns1.example.net", "ns2.example.net"], status: "active" }),
     "command:local:Command": () => ({ stdout: "", stderr: "" }),
     "command:remote:Command": () => ({ stdout: "", stderr: "" }),
     "docker:index/container:Container": () => ({ exitCode: 0, containerLogs: "" }),

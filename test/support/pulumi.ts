@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { parse } from "yaml";
 import type { Answer, Change, Operation } from "../../rehearsal/automation";
 import { answerFiles } from "../../rehearsal/operation";
 import { findPulumi, type PulumiRoot } from "../../rehearsal/pulumi";
@@ -11,6 +12,7 @@ import { attempt } from "../../rehearsal/run";
 import type { StackConfig } from "../../rehearsal/stack-file";
 import { debugProviders, type Served, serve } from "../../rehearsal/stand-ins/server";
 import type { Properties, Provider } from "../../rehearsal/stand-ins/stand-in";
+import { Workspace } from "../../rehearsal/workspace";
 
 /** What the process of an operation is given. */
 export interface TestRequest {
@@ -24,6 +26,11 @@ export interface TestRequest {
     readonly module: string;
     /** What the function is given. */
     readonly args: unknown;
+}
+
+/** A stack's state. */
+export interface Deployment {
+    readonly resources: readonly Properties[];
 }
 
 /** No settings. */
@@ -87,6 +94,25 @@ export class TestPulumi {
         if (existsSync(files.error)) throw new Error(readFileSync(files.error, "utf8"));
         if (!existsSync(files.answer)) throw new Error(stderr);
         return JSON.parse(readFileSync(files.answer, "utf8"));
+    }
+
+    /** The state of a stack with its secrets in plain, as `pulumi stack export --show-secrets` writes it. */
+    async exported(stack: string): Promise<Deployment> {
+        const text = await this.workspace.run(["stack", "export", "--stack", stack, "--show-secrets"]);
+        return JSON.parse(text).deployment;
+    }
+
+    /** Makes a stack that has this state, with its secrets encrypted by the passphrase that is used here. */
+    async restore(stack: string, state: Deployment): Promise<void> {
+        const { workspace } = this;
+        await workspace.run(["stack", "init", stack]);
+        const { encryptionsalt: salt } = parse(readFileSync(workspace.stackFile(stack), "utf8"));
+        const deployment = { ...state, secrets_providers: { type: "passphrase", state: { salt } } };
+        await workspace.run(["stack", "import", "--stack", stack], JSON.stringify({ version: 3, deployment }));
+    }
+
+    private get workspace(): Workspace {
+        return new Workspace(this.folder, this.pulumi);
     }
 
     private write(
