@@ -12,6 +12,8 @@ const CONFIG_FILE = "/etc/dockermirror/uplink.json";
 const SPOOL = "/var/spool/dockermirror";
 const STORE = "/var/lib/registry";
 const PORT = 5000;
+/** Not from the cache's component, which needs the uplink to be there first. */
+const CACHE = "http://cache:5000";
 
 const TRIAL = { command: ["node", PROGRAM, "--check", CONFIG_FILE], what: "the uplink's configuration" };
 
@@ -28,7 +30,7 @@ export interface UplinkArgs {
     readonly upstreams: readonly Upstream[];
     /** Name of the private network. */
     readonly network: pulumi.Input<string>;
-    /** Name of the cache's volume; looked into before the link, never written. */
+    /** Name of the cache's volume; looked into before the link. What is wrong there is set aside. */
     readonly storeVolume: pulumi.Input<string>;
     /** Name of the volume for downloads in flight. */
     readonly spoolVolume: pulumi.Input<string>;
@@ -74,7 +76,7 @@ function containerArgs(args: UplinkArgs): docker.ContainerArgs {
         networksAdvanced: [{ name: args.network, aliases: ["uplink"] }],
         volumes: [
             { volumeName: args.spoolVolume, containerPath: SPOOL },
-            { volumeName: args.storeVolume, containerPath: STORE, readOnly: true },
+            { volumeName: args.storeVolume, containerPath: STORE },
         ],
         uploads: [
             { file: PROGRAM, content: uplinkBundle() },
@@ -114,6 +116,7 @@ function configText(args: UplinkArgs): pulumi.Output<string> {
         ),
         spool: { path: SPOOL, budgetGiB: args.spoolBudgetGiB ?? 10 },
         store: STORE,
+        cache: CACHE,
         tagSeconds: TAG_SECONDS,
     };
     return pulumi.secret(pulumi.jsonStringify(config, undefined, 2));

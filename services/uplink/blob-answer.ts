@@ -4,6 +4,7 @@ import { relayPath } from "../registry/names";
 import { end, matches, type Noted } from "./answers";
 import type { BlobRequest, BlobSource, Blobs } from "./blobs";
 import { isDeafTo, UpstreamFault } from "./failure";
+import type { Handover } from "./handover";
 import { lengthIn, rangeIn, sizeInRefusal } from "./headers";
 import { scopeOf } from "./health";
 import type { Metrics } from "./metrics";
@@ -17,6 +18,8 @@ const READ_BYTES = 256 * 1024;
 export interface BlobKit {
     readonly relays: Relays;
     readonly blobs: Blobs;
+    /** Absent where no cache is known. */
+    readonly handover: Handover | undefined;
     readonly metrics: Metrics;
     readonly limits: ReaderLimits;
 }
@@ -42,6 +45,7 @@ export async function answerBlob(
     const source = await kit.blobs.open(request);
     try {
         noted.from = source.from;
+        if (incoming.headers["x-hand-over"] === "yes") kit.handover?.offer(request);
         if (matches(incoming.headers["if-none-match"], request.reference)) {
             response.writeHead(304, headers);
             return await end(response, noted, undefined, kit.limits);

@@ -1,12 +1,11 @@
 /** Where a blob is: in the cache's own store, in the spool, on its way, or still beyond the thin link. */
-import { type FileHandle, open } from "node:fs/promises";
-import { join } from "node:path";
+import type { FileHandle } from "node:fs/promises";
 import { type RegistryRequest, relayPath } from "../registry/names";
 import type { Descriptors, Known } from "./descriptors";
 import { Download, type DownloadKit } from "./download";
 import { UpstreamFault } from "./failure";
 import { repositoryOf } from "./manifests";
-import { isMissing } from "./spool";
+import type { Store } from "./store";
 
 /** A blob that can be read, up to where it is released. */
 export interface BlobSource {
@@ -30,11 +29,14 @@ export class Blobs {
     private aheadRunning = 0;
     private closed = false;
 
-    /** @param store Root of the cache's storage, when it is mounted here. */
+    /** Repositories whose manifests in the store have been read. */
+    private readonly readManifests = new Set<string>();
+
+    /** @param store The cache's storage, when it is mounted here. */
     constructor(
         private readonly kit: DownloadKit,
         private readonly descriptors: Descriptors,
-        private readonly store: string | undefined,
+        private readonly store: Store | undefined,
     ) {}
 
     /**
@@ -46,7 +48,7 @@ export class Blobs {
         const hex = hexOf(request);
         for (;;) {
             const running = this.downloads.get(hex);
-            const found = running ? undefined : ((await this.openStored(hex)) ?? (await this.openSpooled(hex)));
+            const found = running ? undefined : ((await this.openStored(request)) ?? (await this.openSpooled(hex)));
             if (found) return found;
             // Looking took a while: somebody else may have begun, or ended, meanwhile.
             if (!running && this.kit.spool.has(hex)) continue;
@@ -64,7 +66,7 @@ export class Blobs {
     /** The size of a blob, from wherever it is known without the link. Of what is here before what a manifest says. */
     async sizeAtHome(request: BlobRequest): Promise<number | undefined> {
         const hex = hexOf(request);
-        const found = (await this.openStored(hex)) ?? (await this.openSpooled(hex));
+        const found = (await this.openStored(request)) ?? (await this.openSpooled(hex));
         await found?.close();
         return found?.size ?? this.downloads.get(hex)?.knownSize ?? this.hint(request)?.size;
     }
@@ -73,20 +75,28 @@ export class Blobs {
         return this.descriptors.get(repositoryOf(request), request.reference);
     }
 
-    /** registry's own layout: "docker/registry/v2/blobs" below its root; written by rename, so never half there. */
-    private async openStored(hex: string): Promise<BlobSource | undefined> {
-        if (!this.store) return undefined;
-        try {
-            const path = join(this.store, "docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data");
-            const file = await open(path, "r");
-            const { size } = await file.stat();
-            return { from: "store", size, file, releasedAfter: async () => size, close: () => file.close() };
-        } catch (error) {
-            if (isMissing(error)) return undefined;
-            // The link can still bring it.
-            this.kit.log("warn", "the cache's store cannot be read", { reason: String(error) });
-            return undefined;
-        }
+    /** Whether the cache's store has the blob, as far as can be seen: what the front sends from there by itself. */
+    async isStored(request: BlobRequest): Promise<boolean> {
+        if (!this.store) return true;
+        return await this.store.has(hexOf(request), await this.sizeForStore(request));
+    }
+
+    private async openStored(request: BlobRequest): Promise<BlobSource | undefined> {
+        const found = await this.store?.open(hexOf(request), await this.sizeForStore(request));
+        if (!found) return undefined;
+        const { file, size } = found;
+        return { from: "store", size, file, releasedAfter: async () => size, close: () => file.close() };
+    }
+
+    /** What a manifest says of the size: one that passed here, else one that the cache has. */
+    private async sizeForStore(request: BlobRequest): Promise<number | undefined> {
+        const hint = this.hint(request);
+        const repository = repositoryOf(request);
+        if (hint || !this.store || this.readManifests.has(repository)) return hint?.size;
+        this.readManifests.add(repository);
+        const [, own = ""] = /^\/v2\/(.+)\/blobs\//.exec(relayPath(request)) ?? [];
+        for await (const manifest of this.store.manifests(own)) this.descriptors.learn(repository, manifest);
+        return this.hint(request)?.size;
     }
 
     private async openSpooled(hex: string): Promise<BlobSource | undefined> {
@@ -167,7 +177,7 @@ export class Blobs {
     private async fetchUnread(request: BlobRequest): Promise<void> {
         const hex = hexOf(request);
         if (this.downloads.has(hex)) return;
-        const found = (await this.openStored(hex)) ?? (await this.openSpooled(hex));
+        const found = (await this.openStored(request)) ?? (await this.openSpooled(hex));
         await found?.close();
         if (found || this.closed) return;
         const download = this.downloads.get(hex) ?? this.start(hex, request);

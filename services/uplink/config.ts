@@ -33,6 +33,8 @@ export interface UplinkConfig {
     readonly spool: { readonly path: string; readonly budgetBytes: number };
     /** Root of the cache's own filesystem storage, when it can be read from here. */
     readonly store?: string | undefined;
+    /** Origin of the cache, which is given what it does not have. */
+    readonly cache?: string | undefined;
     /** For how long one answer about a tag is shared. */
     readonly tagSeconds: number;
 }
@@ -51,7 +53,7 @@ const relay = z.strictObject({
     // https only: the key must not cross the internet in plain.
     url: z
         .string(must("an https origin"))
-        .refine(isOrigin, must("an https origin without path, such as https://vm.example.com")),
+        .refine((text) => isOrigin(text), must("an https origin without path, such as https://vm.example.com")),
     key: z.string("must be the relay's key").regex(/^[\x21-\x7e]{16,}$/, "must be 16 or more visible ASCII characters"),
     address: z
         .string(must("an IP address"))
@@ -84,6 +86,10 @@ const file = z.strictObject({
         budgetGiB: z.number(must("a size in GiB")).positive(must("a size in GiB above 0")),
     }),
     store: absolutePath.optional(),
+    cache: z
+        .string(must("an http origin"))
+        .refine(isHttpOrigin, must("an http origin without path, such as http://cache:5000"))
+        .optional(),
     tagSeconds: z
         .number(must("seconds"))
         .refine((seconds) => seconds >= 0 && seconds <= 3600, must("0 to 3600 seconds")),
@@ -126,6 +132,7 @@ export function checkSameSite(running: UplinkConfig, next: UplinkConfig): void {
         ...(running.port === next.port ? [] : ["port"]),
         ...(running.spool.path === next.spool.path ? [] : ["spool.path"]),
         ...(running.store === next.store ? [] : ["store"]),
+        ...(running.cache === next.cache ? [] : ["cache"]),
     ];
     if (differing.length === 0) return;
     throw new Error(`${next.source} cannot be taken over without a restart: it changes ${differing.join(", ")}`);
@@ -147,10 +154,15 @@ function keyOf(path: readonly PropertyKey[]): string {
     return text.replace(/^\./, "") || "(file)";
 }
 
-function isOrigin(text: string): boolean {
+function isOrigin(text: string, protocol = "https:"): boolean {
     if (!URL.canParse(text)) return false;
     const url = new URL(text);
-    return url.protocol === "https:" && `${url.origin}/` === url.href;
+    return url.protocol === protocol && `${url.origin}/` === url.href;
+}
+
+/** On the private network, where there is no TLS. */
+function isHttpOrigin(text: string): boolean {
+    return isOrigin(text, "http:");
 }
 
 function isCertificate(text: string): boolean {

@@ -47,6 +47,13 @@ export class Metrics {
         "Answers about referrers that may lack some, because the upstream could not be asked",
         ["reason", "answer"],
     );
+    /** `found`: `request` or `scrub`. */
+    readonly storeWrong = this.counter("store_wrong_blobs_total", "Blobs of the cache's store that were wrong", [
+        "found",
+    ]);
+    readonly storeScrubbed = this.counter("store_scrubbed_bytes_total", "Bytes of the cache's store checked", []);
+    /** `outcome`: `kept` or `refused`. */
+    readonly handovers = this.counter("handovers_total", "Blobs that the cache was given", ["outcome"]);
     readonly requests = this.counter("requests_total", "Requests answered", ["kind", "status"]);
     readonly servedBytes = this.counter("served_bytes_total", "Blob bytes given out, by where they were", ["source"]);
     readonly spoolBytes = this.gauge("spool_bytes", "Bytes in the spool", []);

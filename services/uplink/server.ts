@@ -11,6 +11,9 @@ import { INDEX, type Referrers } from "./referrers";
 import { badListQuery, tagPage } from "./tag-list";
 import { Turns } from "./turns";
 
+/** What the front puts before a blob's path to hear whether it may send the blob from the cache's store. */
+const STORED = "/stored";
+
 export interface ServerKit extends BlobKit {
     /** At the moment. */
     readonly upstreams: () => readonly Upstream[];
@@ -56,6 +59,7 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
         return text(response, kit.metrics.registry.contentType, await kit.metrics.registry.metrics());
     }
     const upstreams = kit.upstreams();
+    if (url.pathname.startsWith(`${STORED}/`)) return await answerStored(kit, url, response);
     const place = readPlace(upstreams, url);
     const parsed = parsePath(place.pathname, place.ns, upstreams);
     response.setHeader("Docker-Distribution-Api-Version", "registry/2.0");
@@ -78,6 +82,14 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
     }
     if (parsed.request.kind === "referrers") return await answerReferrers(kit, url, response, noted, parsed.request);
     return await answerList(kit, url, response, noted, parsed.request);
+}
+
+/** In the form that nginx' auth_request reads: 2xx is yes, 403 is no. */
+async function answerStored(kit: ServerKit, url: RequestUrl, response: ServerResponse): Promise<void> {
+    const parsed = parsePath(url.pathname.slice(STORED.length), undefined, kit.upstreams());
+    const request = "request" in parsed && parsed.request.kind === "blobs" ? parsed.request : undefined;
+    const stored = request !== undefined && (await kit.blobs.isStored({ ...request, kind: "blobs" }));
+    response.writeHead(stored ? 204 : 403, { "Content-Length": 0 }).end();
 }
 
 /** A request's path as it came, and its query. Not by `new URL`, which would resolve `..` into some other name. */
@@ -181,6 +193,8 @@ function logRequest(
 ): void {
     // Docker and Prometheus ask every few seconds; their questions are not traffic.
     if (incoming.url === "/healthz" || incoming.url === "/metrics") return;
+    // Of each blob that the front sends from the disk; what was wrong is logged by itself.
+    if (incoming.url?.startsWith(`${STORED}/`) && !failure) return;
     const status = response.statusCode;
     kit.metrics.requests.inc({ kind: request?.kind ?? "other", status });
     kit.log(failure || status >= 500 ? "warn" : "info", "request", {

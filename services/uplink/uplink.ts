@@ -4,16 +4,19 @@ import { Blobs } from "./blobs";
 import { checkSameSite, type UplinkConfig } from "./config";
 import { Descriptors } from "./descriptors";
 import { DOWNLOAD_LIMITS, type DownloadLimits } from "./download";
+import { Handover } from "./handover";
 import type { Log } from "./log";
 import { Manifests } from "./manifests";
 import { Metrics } from "./metrics";
 import { Referrers } from "./referrers";
 import { RELAY_TIMES, type RelayTimes } from "./relay";
 import { Relays } from "./relays";
+import { Scrub } from "./scrub";
 import { READER_LIMITS, type ReaderLimits } from "./sending";
 import { makeServer } from "./server";
 import { Slots } from "./slots";
 import { Spool } from "./spool";
+import { Store } from "./store";
 
 /** Ranges open at once, of all blobs together. */
 const OPEN_RANGES = 16;
@@ -58,13 +61,17 @@ export async function startUplink(
     const referrers = await Referrers.open(config.spool.path, { relays, manifests, metrics, log }, tagSeconds);
     const slots = new Slots(OPEN_RANGES);
     const kit = { relays, spool, slots, log, metrics, limits: { ...DOWNLOAD_LIMITS, ...limits } };
-    const blobs = new Blobs(kit, descriptors, config.store);
+    const cacheStore = config.store === undefined ? undefined : new Store(config.store, log, metrics);
+    const blobs = new Blobs(kit, descriptors, cacheStore);
+    const handover = config.cache === undefined ? undefined : new Handover(config.cache, blobs, log, metrics);
+    const scrub = cacheStore && new Scrub(cacheStore, config.spool.path, log, metrics);
     const status = () => ({
         configuration: current.source,
         relays: relays.state(),
         refusedRedirects: relays.redirects.state(),
         spool: spool.usage(),
         downloads: blobs.running(),
+        handovers: handover?.underWay ?? 0,
     });
     const server = makeServer({
         upstreams: () => current.upstreams,
@@ -72,6 +79,7 @@ export async function startUplink(
         manifests,
         referrers,
         blobs,
+        handover,
         metrics,
         log,
         status,
@@ -81,6 +89,7 @@ export async function startUplink(
         server.once("error", reject);
         server.listen(config.port, resolve);
     });
+    scrub?.start();
     return {
         port: (server.address() as AddressInfo).port,
         metrics,
@@ -92,7 +101,9 @@ export async function startUplink(
         },
         close: async () => {
             const closed = new Promise((resolve) => server.close(resolve));
+            const left = [handover?.stop(), scrub?.stop()];
             await blobs.close();
+            await Promise.all(left);
             server.closeAllConnections();
             await closed;
             await relays.close();

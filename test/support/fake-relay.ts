@@ -312,8 +312,9 @@ export class FakeRelay {
             return;
         }
         const bytes = fault?.do === "lie" ? (fault.bytes ?? wrong(found)) : found;
+        const type = this.content.types.get(digest) ?? "application/octet-stream";
         const headers = {
-            "Content-Type": this.content.types.get(digest) ?? "application/octet-stream",
+            ...(type === "" ? {} : { "Content-Type": type }),
             "Docker-Content-Digest": digest,
             ETag: this.etag === "steady" ? `"${digest}"` : `"${this.requests.length}"`,
         };

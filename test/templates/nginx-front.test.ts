@@ -122,7 +122,8 @@ describe("The front's nginx", function () {
         beforeEach(() => {
             for (const fake of [cache, uplink]) {
                 fake.requests.length = 0;
-                fake.answer = (_, response) => response.end("from a fake");
+                fake.answer = ({ url }, response) =>
+                    url?.startsWith("/stored/") ? response.writeHead(204).end() : response.end("from a fake");
             }
         });
 
@@ -319,12 +320,50 @@ describe("The front's nginx", function () {
             assert.deepEqual([status, headers["content-length"], body.length], [200, "0", 0]);
         });
 
-        it("asks the cache for a blob that is not on the disk, with its Range", async () => {
+        it("asks the uplink for a blob that is not on the disk, with its Range, to be given to the cache", async () => {
             const answer = await ask(`/v2/node/blobs/${ELSEWHERE}?ns=docker.io`, { headers: { range: "bytes=0-1" } });
             assert.equal(answer.body.toString(), "from a fake");
-            assert.deepEqual(cache.paths(), [`/v2/library/node/blobs/${ELSEWHERE}`]);
-            assert.equal(cache.requests[0]?.headers.range, "bytes=0-1");
+            assert.deepEqual(uplink.paths(), [`/v2/library/node/blobs/${ELSEWHERE}`]);
+            const { range, "x-hand-over": handOver } = uplink.requests.at(-1)?.headers ?? {};
+            assert.deepEqual([range, handOver], ["bytes=0-1", "yes"]);
+            assert.deepEqual(cache.paths(), []);
         });
+
+        it("asks the uplink about each blob of the disk, by its canonical name, and nobody's login goes along", async () => {
+            await ask(`/v2/owner/app/blobs/${DIGEST}?ns=ghcr.io`, { headers: { authorization: "Basic c2VjcmV0" } });
+            const asked = uplink.requests.map(({ url, headers }) => [url, headers.authorization]);
+            assert.deepEqual(asked, [[`/stored/v2/ghcr.io/owner/app/blobs/${DIGEST}`, undefined]]);
+        });
+
+        for (const method of ["GET", "HEAD"]) {
+            it(`asks the uplink for a blob of the disk that is not as it was written: ${method}`, async () => {
+                uplink.answer = ({ url }, response) =>
+                    url?.startsWith("/stored/")
+                        ? response.writeHead(403).end()
+                        : response.writeHead(200, { "content-length": BLOB.length }).end(BLOB);
+                const answer = await ask(`/v2/library/node/blobs/${DIGEST}`, { method });
+                assert.deepEqual([answer.status, answer.headers["content-length"]], [200, String(BLOB.length)]);
+                assert.deepEqual(uplink.paths(), [`/v2/library/node/blobs/${DIGEST}`]);
+            });
+        }
+
+        for (const [what, answerWith] of [
+            ["fails", (response: ServerResponse) => response.writeHead(503).end("{}")],
+            [
+                "does not know the question, as of an earlier release,",
+                (response: ServerResponse) => response.writeHead(404).end(),
+            ],
+            ["cuts the connection", (response: ServerResponse) => response.destroy()],
+            ["says nothing", () => {}],
+        ] as const) {
+            it(`sends a blob of the disk, and its ranges, while the uplink ${what}`, async () => {
+                uplink.answer = (_, response) => answerWith(response);
+                const path = `/v2/library/node/blobs/${DIGEST}`;
+                assert.deepEqual((await ask(path)).body, BLOB);
+                const part = await ask(path, { headers: { range: "bytes=4-8" } });
+                assert.deepEqual([part.status, part.body], [206, BLOB.subarray(4, 9)]);
+            });
+        }
 
         it("hands every Accept line and nobody's login on to the cache", async () => {
             const headers = {
@@ -340,9 +379,28 @@ describe("The front's nginx", function () {
             );
         });
 
-        it("hands n and last of a list on, and nothing else", async () => {
+        it("hands n and last of a list on to the uplink, and nothing else", async () => {
             await ask("/v2/owner/app/tags/list?n=2&ns=ghcr.io&last=1.0&evil=1");
-            assert.deepEqual(cache.paths(), ["/v2/ghcr.io/owner/app/tags/list?n=2&last=1.0"]);
+            assert.deepEqual(uplink.paths(), ["/v2/ghcr.io/owner/app/tags/list?n=2&last=1.0"]);
+            assert.deepEqual(cache.paths(), []);
+        });
+
+        it("lists the tags that the cache has when the uplink cannot, and says why when it has none", async () => {
+            const refusal = '{"errors":[{"code":"UNAVAILABLE","message":"both relays rest"}]}';
+            uplink.answer = (_, response) => response.writeHead(503).end(refusal);
+            cache.answer = (_, response) => response.end('{"name":"library/node","tags":["1.0"]}');
+            const answer = await ask("/v2/library/node/tags/list");
+            assert.deepEqual([answer.status, answer.body.toString()], [200, '{"name":"library/node","tags":["1.0"]}']);
+            cache.answer = (_, response) => response.writeHead(404).end("{}");
+            const none = await ask("/v2/library/node/tags/list");
+            assert.deepEqual([none.status, none.body.toString()], [503, refusal]);
+        });
+
+        it("passes on what the upstream refuses about tags", async () => {
+            uplink.answer = (_, response) => response.writeHead(404).end('{"errors":[{"code":"NAME_UNKNOWN"}]}');
+            const answer = await ask("/v2/library/node/tags/list");
+            assert.deepEqual([answer.status, errorCode(answer)], [404, "NAME_UNKNOWN"]);
+            assert.deepEqual(cache.paths(), []);
         });
 
         it("asks the cache about /v2/", async () => {
@@ -369,24 +427,47 @@ describe("The front's nginx", function () {
             });
         }
 
-        it("does not ask the uplink about blobs and tags that the cache does not have", async () => {
-            cache.answer = (_, response) => response.writeHead(404).end("{}");
-            assert.equal((await ask(`/v2/library/node/blobs/${ELSEWHERE}`)).status, 404);
-            assert.equal((await ask("/v2/library/node/tags/list")).status, 404);
-            assert.deepEqual(uplink.paths(), []);
+        for (const status of [400, 401, 403, 404, 429, 500, 502, 503, 504]) {
+            for (const method of ["GET", "HEAD"]) {
+                it(`gives the uplink's answer to ${method} of a manifest where the cache says ${status}`, async () => {
+                    cache.answer = (_, response) => response.writeHead(status).end('{"errors":[{"code":"UNKNOWN"}]}');
+                    uplink.answer = (_, response) =>
+                        response.writeHead(200, { "content-type": "text/plain" }).end("{}");
+                    const answer = await ask("/v2/node/manifests/1.0", { method, headers: { accept: "*/*" } });
+                    assert.deepEqual([answer.status, answer.headers["content-type"]], [200, "text/plain"]);
+                    assert.equal(uplink.requests.at(-1)?.headers.accept, "*/*");
+                });
+            }
+
+            it(`gives the uplink's ${status} to a manifest in its own words`, async () => {
+                const body = JSON.stringify({ errors: [{ code: "DENIED", message: "the upstream's own words" }] });
+                cache.answer = (_, response) => response.writeHead(500).end('{"errors":[{"code":"UNKNOWN"}]}');
+                uplink.answer = (_, response) => response.writeHead(status).end(body);
+                const answer = await ask("/v2/node/manifests/1.0");
+                assert.deepEqual([answer.status, answer.body.toString()], [status, body]);
+            });
+        }
+
+        it("gives the uplink's answers while the cache breaks off", async () => {
+            cache.answer = (_, response) => response.destroy();
+            for (const path of ["/v2/", "/v2/library/node/manifests/1.0", `/v2/library/node/blobs/${ELSEWHERE}`]) {
+                assert.deepEqual([(await ask(path)).body.toString(), path], ["from a fake", path]);
+            }
         });
 
-        it("hands errors of the cache on as they are", async () => {
-            cache.answer = (_, response) =>
-                response.writeHead(500, { "content-type": "application/json" }).end('{"errors":[{"code":"UNKNOWN"}]}');
-            const answer = await ask("/v2/library/node/manifests/1.0");
-            assert.equal(answer.status, 500);
-            assert.equal(errorCode(answer), "UNKNOWN");
-        });
+        for (const status of [403, 404, 429, 502, 503]) {
+            it(`passes on the uplink's ${status} to a blob in its own words`, async () => {
+                const body = JSON.stringify({ errors: [{ code: "DENIED", message: "the upstream's own words" }] });
+                uplink.answer = ({ url }, response) =>
+                    response.writeHead(url?.startsWith("/stored/") ? 403 : status).end(body);
+                const answer = await ask(`/v2/library/node/blobs/${ELSEWHERE}`);
+                assert.deepEqual([answer.status, answer.body.toString()], [status, body]);
+            });
+        }
 
-        it("breaks the connection where the cache broke it", async () => {
-            cache.answer = (_, response) => {
-                response.writeHead(200, { "content-length": 100 });
+        it("breaks the connection where the uplink broke it", async () => {
+            uplink.answer = ({ url }, response) => {
+                response.writeHead(url?.startsWith("/stored/") ? 403 : 200, { "content-length": 100 });
                 response.write("half", () => response.destroy());
             };
             await assert.rejects(ask(`/v2/library/node/blobs/${ELSEWHERE}`), /aborted/);
@@ -443,6 +524,12 @@ describe("The front's nginx", function () {
             "/v2/library/node/manifests/1.0",
             `/v2/library/node/blobs/${DIGEST}`,
             `/v2/library/node/referrers/${DIGEST}`,
+            "/v2/library/node/tags/list",
+            "/v2/_catalog",
+            "/healthz",
+            "/_answer/not-found",
+            "/_stored",
+            "/nothing",
         ]) {
             it(`refuses ${path}`, async () => {
                 const answer = await ask(path);
@@ -462,6 +549,7 @@ interface Answer {
 interface Fake {
     readonly requests: IncomingMessage[];
     answer: (request: IncomingMessage, response: ServerResponse) => void;
+    /** Without the questions whether a blob may be sent from the disk. */
     paths(): string[];
     close(): Promise<void>;
 }
@@ -475,7 +563,7 @@ async function startFake(host: string): Promise<Fake> {
     const fake: Fake = {
         requests,
         answer: (_, response) => response.end(),
-        paths: () => requests.map(({ url }) => url ?? ""),
+        paths: () => requests.map(({ url }) => url ?? "").filter((url) => !url.startsWith("/stored/")),
         close: async () => {
             server.close();
             server.closeAllConnections();

@@ -70,7 +70,10 @@ describe("Front", () => {
     it("lets in whom the settings name and nobody else", async () => {
         const uploads: { file: string; content: string }[] = reveal(realOf(await deployFront()).inputs.uploads);
         const conf = uploads.find(({ file }) => file === "/etc/nginx/front/server.conf")?.content ?? "";
-        assert.match(conf, /^ {4}allow 10\.0\.0\.0\/8;\n {4}allow 192\.168\.0\.0\/16;\n {4}deny all;$/m);
+        assert.match(
+            conf,
+            /^geo \$admission \{\n {4}default {2}refused;\n {4}10\.0\.0\.0\/8 {2}admitted;\n {4}192\.168\.0\.0\/16 {2}admitted;\n\}$/m,
+        );
     });
 
     it("has the certificate's key as a secret that only root can read", async () => {

@@ -83,7 +83,7 @@ describe("OnpremSite", () => {
                 ["dockermirror"],
                 [
                     ["dockermirror-spool", false],
-                    ["dockermirror-store", true],
+                    ["dockermirror-store", false],
                 ],
             ],
             ["sha256:onprem-images-cache", ["dockermirror"], [["dockermirror-store", false]]],

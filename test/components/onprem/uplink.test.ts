@@ -75,6 +75,7 @@ describe("Uplink component", () => {
             ],
             spool: { path: "/var/spool/dockermirror", budgetBytes: 10 * 1024 ** 3 },
             store: "/var/lib/registry",
+            cache: "http://cache:5000",
             tagSeconds: 5,
         });
     });
@@ -95,13 +96,13 @@ describe("Uplink component", () => {
         assert.deepEqual(made.inputs.command, ["node", "/opt/dockermirror/uplink.js", "/etc/dockermirror/uplink.json"]);
     });
 
-    it("is on the private network only, publishes nothing and cannot write the cache's store", async () => {
+    it("is on the private network only, publishes nothing, and can set aside what is wrong in the store", async () => {
         const { inputs } = container(await make());
         assert.deepEqual(inputs.networksAdvanced, [{ name: "home", aliases: ["uplink"] }]);
         assert.equal(inputs.ports, undefined);
         assert.deepEqual(inputs.volumes, [
             { volumeName: "spool", containerPath: "/var/spool/dockermirror" },
-            { volumeName: "store", containerPath: "/var/lib/registry", readOnly: true },
+            { volumeName: "store", containerPath: "/var/lib/registry" },
         ]);
         assert.deepEqual(inputs.capabilities, { drops: ["ALL"] });
     });
