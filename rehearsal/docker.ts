@@ -32,13 +32,21 @@ export class Docker {
     async inspect<T>(kind: "container" | "image" | "network" | "volume", name: string): Promise<T | undefined> {
         const ran = await this.attempt([kind, "inspect", name]);
         if (ran.code === 0) return (JSON.parse(ran.stdout) as T[])[0];
-        if (/no such/i.test(ran.stderr)) return undefined;
+        if (isAbsent(ran.stderr)) return undefined;
         throw new Error(`docker ${kind} inspect ${name}: ${ran.stderr.trim()}`);
     }
 
     private arguments(args: readonly string[]): string[] {
         return this.host === undefined ? [...args] : ["--host", this.host, ...args];
     }
+}
+
+/**
+ * True when the engine says that there is no such thing: "No such network: x", or "network x not found" where it went while
+ * the engine was looking at it.
+ */
+export function isAbsent(stderr: string): boolean {
+    return /no such (container|image|network|volume|object)|(container|image|network|volume) \S+ not found/i.test(stderr);
 }
 
 /** What can be made on an engine, in the order in which it is removed. */
@@ -60,7 +68,7 @@ export async function removeLabelled(docker: Docker, label: string): Promise<str
         const removed = async (line: string) => {
             const [id = "", name = id] = line.split(" ");
             const { code, stderr } = await docker.attempt([...remove, id]);
-            if (code === 0 || /no such/i.test(stderr)) return;
+            if (code === 0 || isAbsent(stderr)) return;
             left.push(`the ${kind} ${name} cannot be removed: ${stderr.trim()}\n    ${remedy(kind, name, stderr)}`);
         };
         await Promise.all(found.split("\n").filter(Boolean).map(removed));

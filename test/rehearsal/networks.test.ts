@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { Docker, removeLabelled } from "../../rehearsal/docker";
 import { createNetwork, overlap, usedRanges } from "../../rehearsal/networks";
 import { attempt, run } from "../../rehearsal/run";
+import { publicAddressProblem } from "../../stacks/addresses";
 
 const NAME = `dockermirror-test-networks-${process.pid}`;
 const LABEL = `${NAME}=1`;
@@ -46,6 +47,12 @@ describe("createNetwork", function () {
         assert.ok((await usedRanges(docker)).includes(subnet));
     });
 
+    it("takes ranges that are no private ones for what plays public addresses", async () => {
+        const { subnet } = await createNetwork(docker, NAME, [LABEL], undefined, "public");
+        assert.ok(overlap(subnet, "198.18.0.0/15"), subnet);
+        assert.equal(publicAddressProblem(subnet.replace("0/24", "1"), 4), undefined);
+    });
+
     for (const [what, bits] of [
         ["has no cable", 24],
         ["has a wider range", 20],
@@ -64,6 +71,15 @@ describe("createNetwork", function () {
         await createNetwork(docker, NAME, [LABEL]);
         await assert.rejects(createNetwork(docker, NAME, [LABEL]), /the network \S+ cannot be made: .*already exists/s);
     });
+});
+
+describe("Docker", function () {
+    this.timeout(60_000);
+    for (const kind of ["container", "image", "network", "volume"] as const) {
+        it(`says that there is no such ${kind}, in whichever words its engine does`, async () => {
+            assert.equal(await new Docker().inspect(kind, `${NAME}-never-made`), undefined);
+        });
+    }
 });
 
 describe("removeLabelled", function () {
