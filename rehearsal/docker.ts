@@ -46,7 +46,9 @@ export class Docker {
  * the engine was looking at it.
  */
 export function isAbsent(stderr: string): boolean {
-    return /no such (container|image|network|volume|object)|(container|image|network|volume) \S+ not found/i.test(stderr);
+    return /no such (container|image|network|volume|object)|(container|image|network|volume) \S+ not found/i.test(
+        stderr,
+    );
 }
 
 /** What can be made on an engine, in the order in which it is removed. */

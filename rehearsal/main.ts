@@ -18,6 +18,7 @@ import type { Properties } from "./stand-ins/stand-in";
 import { printTable } from "./table";
 import { MODERN_CLIENT, type RentedVm, RUN, removeRehearsals, Topology } from "./topology";
 import { Program } from "./up";
+import { refuseUnusable } from "./usable";
 
 /** The line between the office and the relays. */
 const THIN_LINK = { roundTripMs: 300, loseSynEvery: 20 };
@@ -42,7 +43,8 @@ async function main(): Promise<void> {
     const steps: Step[] = [];
     try {
         // Read once before anything is made: a stack that cannot be rehearsed is refused at once.
-        readStacks(flags.stack, {}, () => {});
+        const { asked, others } = readStacks(flags.stack, {}, () => {});
+        refuseUnusable([asked, ...others]);
         const lock = await theLock(flags);
         await rehearseAndRemove(flags, steps);
         await lock.release();

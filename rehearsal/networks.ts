@@ -3,7 +3,7 @@ import { BlockList } from "node:net";
 import type { Docker } from "./docker";
 import { run } from "./run";
 
-/** The addresses of a network: a private /24, of which Docker hands out the lower half by itself. */
+/** The addresses of a network: a /24, of which Docker hands out the lower half by itself. */
 export interface NetworkRange {
     readonly subnet: string;
     readonly lowerHalf: string;
@@ -11,12 +11,25 @@ export interface NetworkRange {
     readonly gateway: string;
 }
 
-/** The ranges that are tried, in this order, each written as the first two numbers and the third's first and last. */
-const CANDIDATES = [
-    ["10.213", 64, 127],
-    ["172.29", 64, 127],
-    ["192.168", 192, 254],
-] as const;
+/**
+ * The ranges that are tried, in this order, each written as the first two numbers and the third's first and last. What plays
+ * public addresses must not be private, because the program refuses these where it wants the others; RFC 2544 has set a
+ * range apart for laboratories.
+ */
+const CANDIDATES = {
+    private: [
+        ["10.213", 64, 127],
+        ["172.29", 64, 127],
+        ["192.168", 192, 254],
+    ],
+    public: [
+        ["198.18", 64, 127],
+        ["198.19", 64, 127],
+    ],
+} as const;
+
+/** What the addresses of a network play. */
+export type Space = keyof typeof CANDIDATES;
 
 /** A route to more addresses than this many bits leave is a VPN or a company's backbone: a /24 in it goes before it. */
 const WIDEST_ROUTE = 16;
@@ -25,6 +38,7 @@ const WIDEST_ROUTE = 16;
  * Makes a network with the first range that is free.
  *
  * @param flags Further ones of `docker network create`. @default an internal network, which nothing leaves
+ * @param space @default "private"
  * @throws Error that names what was tried and which ranges are in use.
  */
 export async function createNetwork(
@@ -32,10 +46,11 @@ export async function createNetwork(
     name: string,
     labels: readonly string[],
     flags: readonly string[] = ["--internal"],
+    space: Space = "private",
 ): Promise<NetworkRange> {
     const used = await usedRanges(docker);
     const refused: string[] = [];
-    for (const range of candidates()) {
+    for (const range of candidates(space)) {
         if (used.some((other) => overlap(range.subnet, other))) continue;
         const { code, stderr } = await docker.attempt([
             ...["network", "create", ...flags, ...labels.flatMap((label) => ["--label", label])],
@@ -45,7 +60,9 @@ export async function createNetwork(
         if (!/overlap|in use/i.test(stderr)) throw new Error(`the network ${name} cannot be made: ${stderr.trim()}`);
         refused.push(`${range.subnet}: ${stderr.trim()}`);
     }
-    const tried = CANDIDATES.map(([net, first, last]) => `${net}.${first}.0/24 to ${net}.${last}.0/24`).join(", ");
+    const tried = CANDIDATES[space]
+        .map(([net, first, last]) => `${net}.${first}.0/24 to ${net}.${last}.0/24`)
+        .join(", ");
     throw new Error(
         [
             `the network ${name} needs a free /24 of ${tried}, and this machine has networks in all of them:`,
@@ -56,8 +73,8 @@ export async function createNetwork(
     );
 }
 
-function* candidates(): Generator<NetworkRange> {
-    for (const [net, first, last] of CANDIDATES) {
+function* candidates(space: Space): Generator<NetworkRange> {
+    for (const [net, first, last] of CANDIDATES[space]) {
         for (let third = first; third <= last; third += 1) {
             const start = `${net}.${third}`;
             yield { subnet: `${start}.0/24`, lowerHalf: `${start}.0/25`, gateway: `${start}.1` };

@@ -56,15 +56,28 @@ export function readStack(stack: string, secrets: Readonly<Record<string, string
     if (!existsSync(file)) {
         throw new Error(`there is no stack "${stack}" in stacks/; there are ${allStacks().join(", ")}`);
     }
-    return parseStack(readFileSync(file, "utf8"), secrets);
+    try {
+        return parseStack(readFileSync(file, "utf8"), secrets);
+    } catch (error) {
+        throw new Error(`stacks/Pulumi.${stack}.yaml cannot be read: ${(error as Error).message}`, { cause: error });
+    }
 }
 
-/** The configuration that the text of a stack's file has; `secrets` as for {@link readStack}. */
+/**
+ * The configuration that the text of a stack's file has; `secrets` as for {@link readStack}.
+ *
+ * @throws Error that says where in the text it is no YAML, or no configuration.
+ */
 export function parseStack(text: string, secrets: Readonly<Record<string, string>>): StackConfig {
-    const { config = {} } = (parse(text) ?? {}) as { config?: Record<string, unknown> };
+    const file: unknown = parse(text) ?? {};
+    const config = (isObject(file) && "config" in file ? file.config : undefined) ?? {};
+    if (!isObject(file) || !isObject(config))
+        throw new Error('it must have a mapping "config:", below which the settings are, such as dockermirror:zone');
     const values: Record<string, string> = {};
     const secretKeys: string[] = [];
-    for (const [key, value] of Object.entries(config)) {
+    for (const [name, value] of Object.entries(config)) {
+        // As Pulumi does: a key without a namespace is the project's.
+        const key = name.includes(":") ? name : `${PROJECT}:${name}`;
         if (isSecure(value)) {
             secretKeys.push(key);
             const secret = key.replace(`${PROJECT}:`, "");
@@ -107,7 +120,7 @@ export function stackNames(stack: StackConfig): StackNames {
         onprem: site(stack, "onprem"),
         hub: site(stack, "hub"),
         isPublic: stack.config[`${PROJECT}:access`] === "public",
-        relays: site(stack, "relays"),
+        relays: [site<unknown[]>(stack, "relays") ?? []].flat().filter(isObject) as RelaySettings[],
     };
 }
 
@@ -183,15 +196,22 @@ export function adapted(stack: StackConfig, machine: OverseasMachine, changed: (
     return { config, secretKeys: stack.secretKeys };
 }
 
+/** A setting that has fields or entries; undefined where it has none, which the program refuses. */
 function site<T>({ config }: StackConfig, key: string): T | undefined {
     const text = config[`${PROJECT}:${key}`];
-    return text === undefined ? undefined : JSON.parse(text);
+    if (text === undefined) return undefined;
+    try {
+        const value: unknown = JSON.parse(text);
+        return typeof value === "object" && value !== null ? (value as T) : undefined;
+    } catch {
+        return undefined;
+    }
 }
 
 function isSecure(value: unknown): boolean {
     return typeof value === "object" && value !== null && "secure" in value;
 }
 
-function isObject(value: unknown): value is object {
+function isObject(value: unknown): value is Record<string, unknown> {
     return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -49,7 +49,7 @@ export function readStacks(
 ): RehearsedStacks {
     refuseCircles(asked);
     const stack = readStack(asked, secrets);
-    const makers = relaySettings(stack).map((relay) => makerOf(asked, relay));
+    const makers = relaySettings(stack).map((relay) => makerOf(asked, relay, leftOut));
     const others = [...new Set(makers)]
         .filter((name) => name !== undefined)
         .map((name) => ({ name, stackConfig: relaysFor(asked, name, readStack(name, secrets), leftOut) }));
@@ -93,11 +93,18 @@ export function newestKey(keys: Readonly<Record<string, string>>): string {
 }
 
 /** The stack that makes a relay of another one; `undefined` where none of those that there are does. */
-function makerOf(asked: string, relay: RelaySettings): string | undefined {
+function makerOf(asked: string, relay: RelaySettings, leftOut: (what: string) => void): string | undefined {
     if ("stack" in relay) return basename(relay.stack);
     const makers = allStacks().filter((name) => {
-        const { edge, overseas } = stackNames(readStack(name, {}));
-        return name !== asked && [edge, overseas].some((site) => site?.hostname === relay.hostname);
+        if (name === asked) return false;
+        try {
+            const { edge, overseas } = stackNames(readStack(name, {}));
+            return [edge, overseas].some((site) => site?.hostname === relay.hostname);
+        } catch (error) {
+            // Another company's file must not stop this one's rehearsal.
+            leftOut(`the stack ${name}, whose file was looked into for ${relay.hostname}: ${(error as Error).message}`);
+            return false;
+        }
     });
     if (makers.length <= 1) return makers[0];
     const all = makers.join(" and ");

@@ -15,7 +15,7 @@ import { Firewall } from "./firewall";
 import { HubClient } from "./hub/client";
 import { HUB_HOSTS } from "./hub/upstream-hosts";
 import { KEEP } from "./images";
-import { createNetwork, type NetworkRange } from "./networks";
+import { createNetwork, type NetworkRange, type Space } from "./networks";
 import { issue, type KeyPair, makeCa } from "./pki";
 import { eventually, run } from "./run";
 import { writeWhole } from "./whole-file";
@@ -137,9 +137,11 @@ export class Topology {
         mkdirSync(join(RUN, "bin"), { recursive: true, mode: 0o700 });
         const name = `${NAME}-${randomBytes(2).toString("hex")}`;
         const docker = new Docker();
-        const make = (network: Network) => createNetwork(docker, `${name}-${network}`, [LABEL]);
+        const make = (network: Network, space?: Space) =>
+            createNetwork(docker, `${name}-${network}`, [LABEL], undefined, space);
         // One after the other: each takes a range that the ones before have left.
-        const ranges = { lan: await make("lan"), link: await make("link"), world: await make("world") };
+        const lan = await make("lan");
+        const ranges = { lan, link: await make("link", "public"), world: await make("world", "public") };
         const topology = new Topology(images, { name, ranges });
         writeWhole(PLACE_FILE, JSON.stringify(topology.place));
         await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", join(RUN, "id")]);

@@ -29,6 +29,22 @@ export function rangeProblem(text: string): string | undefined {
     return `must have nothing but zeros behind its prefix; for the one address write /${range.width}`;
 }
 
+/** Address space that no route of the Internet leads to, beside the private one: RFC 6890. */
+const UNROUTED = ["0.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"];
+/** What IANA has handed out of IPv6 for the Internet: RFC 4291 section 2.4. */
+const GLOBAL_IPV6 = "2000::/3";
+
+/** What is wrong with an address that others are to reach by the Internet, or undefined. */
+export function publicAddressProblem(text: string, family: 4 | 6): string | undefined {
+    const must = `must be a public IPv${family} address such as ${family === 4 ? "198.51.100.7" : "2001:db8::7"}`;
+    if (text.includes("/")) return `${must}, without a prefix length`;
+    if (family === 4 ? !isIPv4(text) : !isIPv6(text) || text.includes("%")) return must;
+    const one = `${text}/${family === 4 ? 32 : 128}`;
+    if (isPrivate(one)) return `${must}: this one is private, and is reached only within its own network`;
+    const routed = family === 6 ? contains(GLOBAL_IPV6, one) : !UNROUTED.some((range) => contains(range, one));
+    return routed ? undefined : `${must}: the Internet has no way to this one`;
+}
+
 /** True when every address of the range is private. */
 export function isPrivate(text: string): boolean {
     return PRIVATE_RANGES.some((outer) => contains(outer, text));

@@ -1,16 +1,12 @@
 /** Fields that several settings have. */
 import { z } from "zod";
-import { rangeProblem } from "./addresses";
+import { publicAddressProblem, rangeProblem } from "./addresses";
+import { hostnameProblem } from "./host-names";
 
 const HOST_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?";
 
 /** A name of at least two labels. */
-export const hostname = z
-    .string()
-    .regex(
-        new RegExp(`^${HOST_LABEL}(?:\\.${HOST_LABEL})+$`),
-        "must be a host name in lower case such as hub.example.com",
-    );
+export const hostname = checked(hostnameProblem);
 
 /** A short name: of a key, and of a relay. */
 export const keyName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, "must be 1 to 32 characters of a-z, 0-9 and -");
@@ -26,9 +22,10 @@ export const contact = z
     );
 
 /** `10.0.0.0/8`, of either family. */
-export const cidr = z.string().refine((text) => rangeProblem(text) === undefined, {
-    error: ({ input }) => rangeProblem(String(input)),
-});
+export const cidr = checked(rangeProblem);
+
+/** An address that the Internet has a way to: what others can be sent to. */
+export const publicAddress = (family: 4 | 6) => checked((text) => publicAddressProblem(text, family));
 
 /** Of TCP. */
 export const port = z.int().min(1).max(65535);
@@ -40,3 +37,8 @@ export const certificate = z
 
 /** Of Cloudflare. */
 export const accountId = z.string().regex(/^[0-9a-f]{32}$/, "must be the 32 hex digits of a Cloudflare account id");
+
+/** A text for which `problem` has nothing to say. */
+export function checked(problem: (text: string) => string | undefined): z.ZodString {
+    return z.string().refine((text) => problem(text) === undefined, { error: ({ input }) => problem(String(input)) });
+}

@@ -1,9 +1,12 @@
 /** The settings of the relay overseas: the machine, made or found, and how its TLS comes about. */
-import { isIPv4, isIPv6 } from "node:net";
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { isAnywhere } from "./addresses";
-import { certificate, cidr, hostname, port } from "./fields";
+import { isAnywhere, isPrivate } from "./addresses";
+import { AWS_REGIONS } from "./aws-regions";
+import { certificate, checked, cidr, hostname, port, publicAddress } from "./fields";
+import { suggestion } from "./known-names";
+import type { Right } from "./right";
+import { publicKeyProblem } from "./ssh-key";
 
 /** https://letsencrypt.org/docs/acme-protocol-updates/ */
 const LETS_ENCRYPT = "https://acme-v02.api.letsencrypt.org/directory";
@@ -67,32 +70,24 @@ const madeFields = {
 const host = z.strictObject({
     kind: z.literal("host"),
     ...tlsFields,
-    address: z.string().refine((text) => isIPv4(text), "must be the machine's public IPv4 address"),
-    ipv6Address: z
-        .string()
-        .refine((text) => isIPv6(text), "must be the machine's public IPv6 address")
-        .optional(),
+    address: publicAddress(4),
+    ipv6Address: publicAddress(6).optional(),
     user: z
         .string()
         .regex(/^[a-z_][a-z0-9_-]*$/, "must be a user name")
         .default("root"),
     port: port.default(22),
-    hostKey: z
-        .string()
-        .regex(/^(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/=]+/, "must be a line of /etc/ssh/ssh_host_*_key.pub")
-        .optional(),
+    hostKey: checked(publicKeyProblem).optional(),
 });
 
 const ec2 = z.strictObject({
     kind: z.literal("ec2"),
     ...tlsFields,
     ...madeFields,
-    region: z
-        .string()
-        .regex(
-            /^(?!cn-)[a-z]{2}-(?:central|(?:north|south)(?:east|west)?|east|west)-[1-9]$/,
-            "must be an AWS region outside mainland China such as ap-northeast-1",
-        ),
+    region: z.string().refine((name) => AWS_REGIONS.includes(name), {
+        error: ({ input }) =>
+            `must be an AWS region outside mainland China (${AWS_REGIONS.join(", ")})${suggestion(input, AWS_REGIONS)}`,
+    }),
     instanceType: z
         .string()
         .regex(/^[a-z][a-z0-9-]*\d[a-z0-9-]*\.[a-z0-9-]+$/, "must be an EC2 instance type such as t4g.micro")
@@ -111,7 +106,10 @@ const lightsail = z
         ...tlsFields,
         ...madeFields,
         region: z.enum(LIGHTSAIL_REGIONS, {
-            error: `must be a region that Lightsail has (${LIGHTSAIL_REGIONS.join(", ")}); kind ec2 works in all`,
+            error: ({ input }) =>
+                input === undefined || typeof input === "object"
+                    ? undefined
+                    : `must be a region that Lightsail has (${LIGHTSAIL_REGIONS.join(", ")}; kind ec2 works in all)${AWS_REGIONS.includes(String(input)) ? "" : suggestion(input, LIGHTSAIL_REGIONS)}`,
         }),
         availabilityZone: z
             .string()
@@ -131,9 +129,7 @@ const lightsail = z
     });
 
 /** The shape of `overseas`. */
-export const overseas = z.discriminatedUnion("kind", [host, ec2, lightsail], {
-    error: ({ code }) => (code === "invalid_union" ? "must be host, ec2 or lightsail" : undefined),
-});
+export const overseas = z.discriminatedUnion("kind", [host, ec2, lightsail]);
 
 /** What the configuration says of the relay overseas. */
 export type PlainOverseas = z.infer<typeof overseas>;
@@ -211,38 +207,49 @@ export function overseasSettings(plain: PlainOverseas, secrets: OverseasSecrets)
 }
 
 /** What no field tells by itself: which field of `overseas`, and what is wrong with it. */
-export function overseasProblems(plain: PlainOverseas, hasZone: boolean): [string, string][] {
+export function overseasProblems(plain: Right<PlainOverseas>, isSet: (path: string) => boolean): [string, string][] {
     const problems: [string, string][] = [];
-    if (plain.kind !== "host") {
-        const anywhere = plain.sshFrom.filter(isAnywhere);
+    if (plain.kind === "ec2" || plain.kind === "lightsail") {
+        const ranges = (plain.sshFrom ?? []).filter((range) => range !== undefined);
+        const anywhere = ranges.filter(isAnywhere);
         if (anywhere.length > 0 && !plain.sshFromAnywhere)
             problems.push([
                 "sshFrom",
                 `lets the whole world try to log in (${anywhere.join(", ")}): name your own public addresses, or, if it is meant, also set overseas.sshFromAnywhere to true`,
             ]);
-        if (plain.sshFrom.every((range) => range.includes(":")))
+        const isWhole = ranges.length > 0 && ranges.length === plain.sshFrom?.length;
+        if (isWhole && ranges.every((range) => range.includes(":")))
             problems.push([
                 "sshFrom",
-                `needs an IPv4 range, because the machine is logged in to by its IPv4 address, got ${plain.sshFrom.join(", ")}`,
+                `needs an IPv4 range, because the machine is logged in to by its IPv4 address, got ${ranges.join(", ")}`,
+            ]);
+        const inside = ranges.filter(isPrivate);
+        if (inside.length > 0)
+            problems.push([
+                "sshFrom",
+                `has private addresses (${inside.join(", ")}), which no connection to a machine at AWS comes from: name the public ones that your network goes out by (npm run preflight shows this machine's)`,
             ]);
     }
-    if (plain.kind === "ec2" && plain.ipv6 && plain.subnetId === undefined)
+    if (plain.kind === "ec2" && plain.ipv6 && !isSet("overseas.subnetId"))
         problems.push(["ipv6", "needs subnetId: a default VPC has no IPv6, so name a subnet that has it"]);
-    return [...problems, ...tlsProblems(plain, hasZone)];
+    const isClear = (field: "kind" | "tls") =>
+        plain[field] !== undefined || (field !== "kind" && !isSet(`overseas.${field}`));
+    return isClear("kind") && isClear("tls") ? [...problems, ...tlsProblems(plain, isSet)] : problems;
 }
 
-function tlsProblems(plain: PlainOverseas, hasZone: boolean): [string, string][] {
+function tlsProblems(plain: Right<PlainOverseas>, isSet: (path: string) => boolean): [string, string][] {
     const problems: [string, string][] = [];
-    if (plain.certificate && plain.tls)
+    const own = isSet("overseas.certificate");
+    const hasZone = isSet("zone");
+    if (own && plain.tls)
         problems.push(["tls", `cannot be ${plain.tls} with a certificate of your own: leave one of them out`]);
-    if (!usesAcme(plain)) {
-        const { acmeServer, acmeEmail, acmeChallenge } = plain;
-        for (const [key, value] of Object.entries({ acmeServer, acmeEmail, acmeChallenge })) {
-            if (value !== undefined) problems.push([key, "is for tls: acme, which this relay does not have"]);
+    if (!usesAcme(plain, own)) {
+        for (const key of ["acmeServer", "acmeEmail", "acmeChallenge"]) {
+            if (isSet(`overseas.${key}`)) problems.push([key, "is for tls: acme, which this relay does not have"]);
         }
         return problems;
     }
-    if (PRIVATE_NAME.test(plain.hostname))
+    if (plain.hostname && PRIVATE_NAME.test(plain.hostname))
         problems.push([
             "hostname",
             `must be a name in the public DNS, or no public CA signs it, got "${plain.hostname}": use such a name, or set overseas.tls to privateCa`,
@@ -259,13 +266,13 @@ function tlsProblems(plain: PlainOverseas, hasZone: boolean): [string, string][]
 
 function tlsSettings(plain: PlainOverseas, { certificateKey, acmeDnsToken }: OverseasSecrets): OverseasSettings["tls"] {
     if (plain.certificate && certificateKey) return { certificate: plain.certificate, key: certificateKey };
-    if (!usesAcme(plain)) return "privateCa";
+    if (!usesAcme(plain, plain.certificate !== undefined)) return "privateCa";
     const { acmeServer: server = LETS_ENCRYPT, acmeEmail: email, acmeChallenge: challenge = "http-01" } = plain;
     return { acme: { server, email, challenge, dnsToken: acmeDnsToken } };
 }
 
-function usesAcme({ kind, tls, certificate: own }: PlainOverseas): boolean {
-    return (tls ?? (own === undefined && kind !== "host" ? "acme" : "privateCa")) === "acme";
+function usesAcme({ kind, tls }: Right<PlainOverseas>, hasOwnCertificate: boolean): boolean {
+    return (tls ?? (!hasOwnCertificate && kind !== "host" ? "acme" : "privateCa")) === "acme";
 }
 
 function machineSettings(

@@ -2,6 +2,8 @@
 import { isIP } from "node:net";
 import { z } from "zod";
 import { certificate, hostname, keyName } from "./fields";
+import { PARSING } from "./parsing";
+import type { Right } from "./right";
 
 const STACK_PART = "[A-Za-z0-9_.-]{1,100}";
 
@@ -33,7 +35,8 @@ export const relayForms = [reference, literal] as const;
 
 /** One of `relays`: by `stack`, or by host name. */
 export const relay = z.looseObject({}).transform((entry, { issues }): RelaySettings => {
-    const checked = ("stack" in entry ? reference : literal).safeParse(entry, { reportInput: true });
+    const isLiteral = !("stack" in entry) && ("hostname" in entry || "name" in entry);
+    const checked = (isLiteral ? literal : reference).safeParse(entry, PARSING);
     if (checked.success) return checked.data;
     issues.push(...(checked.error.issues as z.core.$ZodRawIssue[]));
     return z.NEVER;
@@ -47,18 +50,21 @@ export type RelaySettings = z.infer<typeof literal> | z.infer<typeof reference>;
  *
  * @param ownNames Names of this stack's own relays.
  */
-export function relaysProblems(relays: readonly RelaySettings[], ownNames: readonly string[]): [string, string][] {
+export function relaysProblems(relays: Right<RelaySettings[]>, ownNames: readonly string[]): [string, string][] {
     const problems: [string, string][] = [];
     const names = [...ownNames];
-    const references: z.infer<typeof reference>[] = [];
+    const references: Right<z.infer<typeof reference>>[] = [];
     for (const [index, entry] of relays.entries()) {
+        if (!entry) continue;
         if (!("stack" in entry)) {
+            if (!("name" in entry) || entry.name === undefined) continue;
             if (names.includes(entry.name))
                 problems.push(["relays", `must have one entry a name, got "${entry.name}" twice`]);
             names.push(entry.name);
             continue;
         }
         const { stack, relay: name } = entry;
+        if (stack === undefined) continue;
         const again = references.find(
             (other) => other.stack === stack && (!other.relay || !name || other.relay === name),
         );

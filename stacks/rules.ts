@@ -7,17 +7,23 @@ import { overseasProblems } from "./overseas";
 import { privateAccountsProblems, type privateTokens } from "./private-accounts";
 import { redirectHostsProblems } from "./redirect-hosts";
 import { relaysProblems } from "./relays";
+import type { Right } from "./right";
 import { DEFAULT_KEYS, type OWN_KEYS, type Plain, type SecretName } from "./schema";
 
 /** What the rules look at. */
 export interface Given {
     /** The project's name, which stands before each key. */
     readonly project: string;
-    readonly plain: Plain;
+    /** Without what is not right by itself, which has been said. */
+    readonly plain: Right<Plain>;
+    /** True when the setting has a value, right or not: by key and fields, `overseas.certificate`. */
+    readonly isSet: (path: string) => boolean;
     /** True when the secret is set. */
     readonly hasSecret: (name: SecretName) => boolean;
-    readonly relayKeys: z.infer<typeof OWN_KEYS>;
-    readonly privateTokens: z.infer<typeof privateTokens>;
+    /** Undefined where they cannot be used. */
+    readonly relayKeys?: z.infer<typeof OWN_KEYS>;
+    /** Undefined where they cannot be used. */
+    readonly privateTokens?: z.infer<typeof privateTokens>;
 }
 
 /** The key, without the project, and what is wrong with it. */
@@ -25,19 +31,27 @@ export type Problem = readonly [key: string, problem: string];
 
 /** Every problem that settings have with each other. */
 export function crossFieldProblems(given: Given): Problem[] {
-    const rules = [sites, relays, zone, hostnames, keys, access, accounts, redirects, overseasSecrets, certificates];
+    const rules = [
+        ...[sites, relays, zone, hostnames, keys, access, accounts],
+        ...[redirects, overseasSecrets, certificates, repeated],
+    ];
     return rules.flatMap((rule) => rule(given));
 }
 
-function sites({ plain: { edge, overseas, onprem, relays = [] } }: Given): Problem[] {
+function sites({ plain, isSet }: Given): Problem[] {
+    const { edge, overseas, onprem } = plain;
     const problems: Problem[] = [];
-    if (!edge && !overseas && !onprem)
-        problems.push(["edge", "or overseas or onprem must be set: this stack would make nothing"]);
-    if (onprem && !edge && !overseas && relays.length === 0)
+    if (!edge && !overseas && !onprem) {
+        const why = Object.keys(plain).some(isSet)
+            ? "this stack would make nothing"
+            : "this stack has no settings, its file in stacks/ is empty or missing; npm run new-stack writes one";
+        problems.push(["edge", `or overseas or onprem must be set: ${why}`]);
+    }
+    if (onprem && !edge && !overseas && !isSet("relays"))
         problems.push(["onprem", "needs a relay: set edge or overseas, or relays with another stack that has one"]);
-    if (!onprem && relays.length > 0)
+    if (!onprem && isSet("relays"))
         problems.push(["relays", "are what an on-prem site pulls through: set onprem, or leave them out"]);
-    const open = onprem?.allowFrom.filter((range) => !isPrivate(range)) ?? [];
+    const open = present(onprem?.allowFrom).filter((range) => !isPrivate(range));
     if (open.length > 0 && !onprem?.allowFromPublic) {
         const how = "if it is meant, also set onprem.allowFromPublic to true";
         const what = `has public addresses (${open.join(", ")}), which Docker opens past the host's firewall`;
@@ -49,32 +63,33 @@ function sites({ plain: { edge, overseas, onprem, relays = [] } }: Given): Probl
 function relays(given: Given): Problem[] {
     const { edge, overseas, relays = [] } = given.plain;
     const problems: Problem[] = [];
-    const literal = relays.filter((relay) => !("stack" in relay));
+    const literal = relays.filter((relay) => relay && "hostname" in relay);
     if (literal.length > 0 && !given.hasSecret("relayKey"))
         problems.push(["relays", `need the key that those with a hostname ask for: ${command(given, "relayKey")}`]);
-    if (literal.length === 0 && given.hasSecret("relayKey"))
+    if (literal.length === 0 && !relays.includes(undefined) && given.hasSecret("relayKey"))
         problems.push(["relayKey", "is the key of relays with a hostname, which are not set"]);
     const ownNames = [...(overseas ? ["nginx"] : []), ...(edge ? ["worker"] : [])];
     return [...problems, ...relaysProblems(relays, ownNames)];
 }
 
-function zone({ plain: { zone, createZone, zoneReady, edge, overseas } }: Given): Problem[] {
+function zone({ plain: { zone, createZone, zoneReady, edge, overseas }, isSet }: Given): Problem[] {
     const problems: Problem[] = [];
-    if (createZone && !zone) problems.push(["createZone", "needs the name of the zone to make: set zone"]);
+    if (createZone && !isSet("zone")) problems.push(["createZone", "needs the name of the zone to make: set zone"]);
     if (zoneReady && !createZone) {
         const why = "is about the zone of createZone, which is not set: a zone that is there needs neither";
         problems.push(["zoneReady", why]);
     }
-    if (createZone && edge && createZone.accountId !== edge.accountId) {
+    if (createZone?.accountId && edge?.accountId && createZone.accountId !== edge.accountId) {
         const must = `must be the account that the zone is made in, ${createZone.accountId}`;
         problems.push(["edge.accountId", `${must}, got "${edge.accountId}"`]);
     }
-    if (edge && !zone) problems.push(["edge", "needs zone: the Worker gets a custom domain in it"]);
+    if (edge && !isSet("zone")) problems.push(["edge", "needs zone: the Worker gets a custom domain in it"]);
     for (const [key, site] of Object.entries({ edge, overseas })) {
-        if (zone && site && site.hostname !== zone && !site.hostname.endsWith(`.${zone}`))
-            problems.push([`${key}.hostname`, `must be ${zone} or end with .${zone}, got "${site.hostname}"`]);
+        const name = site?.hostname;
+        if (zone && name && name !== zone && !name.endsWith(`.${zone}`))
+            problems.push([`${key}.hostname`, `must be ${zone} or end with .${zone}, got "${name}"`]);
     }
-    const ofOverseas = overseas ? overseasProblems(overseas, zone !== undefined) : [];
+    const ofOverseas = overseas ? overseasProblems(overseas, isSet) : [];
     return [...problems, ...ofOverseas.map(([field, problem]): Problem => [`overseas.${field}`, problem])];
 }
 
@@ -88,7 +103,7 @@ function hostnames({ project, plain: { edge, overseas, onprem, relays = [] } }: 
         ]),
         ...relays.map((relay, index): [string, string | undefined] => [
             `relays[${index}].hostname`,
-            "stack" in relay ? undefined : relay.hostname,
+            relay && "hostname" in relay ? relay.hostname : undefined,
         ]),
     ];
     const taken = new Map<string, string>();
@@ -102,14 +117,14 @@ function hostnames({ project, plain: { edge, overseas, onprem, relays = [] } }: 
 }
 
 function keys(given: Given): Problem[] {
-    const { project, plain, relayKeys } = given;
-    const { onprem, hub, access, keys = DEFAULT_KEYS } = plain;
-    const problems = duplicates(keys.map(({ name }) => name)).map(
+    const { project, plain, isSet, relayKeys = {} } = given;
+    const { onprem, hub, access } = plain;
+    const problems = duplicates(present(plain.keys).flatMap(({ name }) => name ?? [])).map(
         (repeated): Problem => ["keys", `must have one entry a name, got "${repeated}" twice`],
     );
     if (onprem && !hasRelay(plain)) {
         const dead = {
-            keys: plain.keys !== undefined,
+            keys: isSet("keys"),
             hub: hub !== undefined,
             access: access === "public",
             relayKeys: given.hasSecret("relayKeys"),
@@ -120,7 +135,8 @@ function keys(given: Given): Problem[] {
         }
         if (onprem.key) problems.push(["onprem.key", "is for relays of this stack, which has none: set key in relays"]);
     }
-    if (!hasRelay(plain)) return problems;
+    const keys = isSet("keys") ? wholeKeys(plain.keys) : DEFAULT_KEYS;
+    if (!hasRelay(plain) || !keys) return problems;
     for (const id of Object.keys(relayKeys).filter((each) => !isKeyId(each, keys))) {
         const known = keys.map(({ name, generation }) => `${name}.${generation}`).join(", ");
         problems.push(["relayKeys", `has "${id}", which ${project}:keys does not (${known}, and lower numbers)`]);
@@ -132,21 +148,22 @@ function keys(given: Given): Problem[] {
     return problems;
 }
 
-function access({ plain: { access, abuseContact, publicLimit } }: Given): Problem[] {
+function access({ plain: { access }, isSet }: Given): Problem[] {
     const problems: Problem[] = [];
-    if (access === "public" && !abuseContact) {
+    if (access === "public" && !isSet("abuseContact")) {
         const why = "because who runs a service for everybody must be reachable";
         problems.push(["access", `public needs abuseContact, ${why}: set it to such as mailto:abuse@example.org`]);
     }
-    for (const [key, value] of Object.entries({ abuseContact, publicLimit })) {
-        if (value !== undefined && access !== "public") problems.push([key, "is for access: public, which is not set"]);
+    const isWrong = isSet("access") && access === undefined;
+    for (const key of ["abuseContact", "publicLimit"].filter(isSet)) {
+        if (access !== "public" && !isWrong) problems.push([key, "is for access: public, which is not set"]);
     }
     return problems;
 }
 
 function accounts(given: Given): Problem[] {
-    const { hub, edge, privateAccounts = [], upstreams = UPSTREAMS.map(({ name }) => name) } = given.plain;
-    const context = { upstreams, hasRelay: hasRelay(given.plain), hasWorker: edge !== undefined };
+    const { hub, edge, privateAccounts = [] } = given.plain;
+    const context = { upstreams: relayed(given), hasRelay: hasRelay(given.plain), hasWorker: edge !== undefined };
     const problems: Problem[] = privateAccountsProblems(privateAccounts, given.privateTokens, context);
     if (hub && !given.hasSecret("hubToken"))
         problems.push(["hub", `needs the account's access token: ${command(given, "hubToken")}`]);
@@ -154,22 +171,30 @@ function accounts(given: Given): Problem[] {
     return problems;
 }
 
-function redirects({ plain }: Given): Problem[] {
-    const { redirectHosts = {}, upstreams = UPSTREAMS.map(({ name }) => name) } = plain;
-    return redirectHostsProblems(redirectHosts as RedirectHosts, { upstreams, hasRelay: hasRelay(plain) });
+function redirects(given: Given): Problem[] {
+    const { redirectHosts = {} } = given.plain;
+    const context = { upstreams: relayed(given), hasRelay: hasRelay(given.plain) };
+    return redirectHostsProblems(redirectHosts as RedirectHosts, context);
+}
+
+/** Names of the upstreams that the stack relays; all that there are where its own list is not right. */
+function relayed({ plain: { upstreams = [] } }: Given): readonly string[] {
+    const names = present(upstreams);
+    return names.length > 0 && names.length === upstreams.length ? names : UPSTREAMS.map(({ name }) => name);
 }
 
 function overseasSecrets(given: Given): Problem[] {
     const { overseas } = given.plain;
     const problems: Problem[] = [];
     const dns01 = overseas?.acmeChallenge === "dns-01";
+    const isWrong = given.isSet("overseas.acmeChallenge") && overseas?.acmeChallenge === undefined;
     if (dns01 && !given.hasSecret("acmeDnsToken")) {
         const what = "dns-01 needs a Cloudflare token that may edit the DNS of the zone";
         problems.push(["overseas.acmeChallenge", `${what}: ${command(given, "acmeDnsToken")}`]);
     }
-    if (!dns01 && given.hasSecret("acmeDnsToken"))
+    if (!dns01 && !isWrong && given.hasSecret("acmeDnsToken"))
         problems.push(["acmeDnsToken", "is for overseas.acmeChallenge dns-01, which is not set"]);
-    if (overseas && overseas.kind !== "host" && given.hasSecret("sshPrivateKey")) {
+    if (overseas?.kind && overseas.kind !== "host" && given.hasSecret("sshPrivateKey")) {
         const why = "is for overseas.kind host: a machine that is made here gets a key of its own";
         problems.push(["sshPrivateKey", why]);
     }
@@ -177,22 +202,55 @@ function overseasSecrets(given: Given): Problem[] {
 }
 
 function certificates(given: Given): Problem[] {
-    const { overseas, onprem } = given.plain;
     const owners = [
-        ["overseas", overseas, "overseasCertificateKey"],
-        ["onprem", onprem, "onpremCertificateKey"],
+        ["overseas.certificate", "overseasCertificateKey"],
+        ["onprem.certificate", "onpremCertificateKey"],
     ] as const;
-    return owners.flatMap(([key, site, name]): Problem[] => {
-        if (site?.certificate && !given.hasSecret(name))
-            return [[`${key}.certificate`, `needs its private key: ${command(given, name)}`]];
-        if (!site?.certificate && given.hasSecret(name))
-            return [[name, `needs its certificate: set ${key}.certificate`]];
+    return owners.flatMap(([key, name]): Problem[] => {
+        if (given.isSet(key) && !given.hasSecret(name))
+            return [[key, `needs its private key: ${command(given, name)}`]];
+        if (!given.isSet(key) && given.hasSecret(name)) return [[name, `needs its certificate: set ${key}`]];
         return [];
     });
 }
 
-function hasRelay({ edge, overseas }: Plain): boolean {
+/** Lists in which a second time means a mistake. */
+function repeated({ plain: { onprem, overseas, upstreams, redirectHosts, privateAccounts } }: Given): Problem[] {
+    const lists: [string, readonly (string | undefined)[] | undefined][] = [
+        ["onprem.allowFrom", onprem?.allowFrom],
+        ["overseas.sshFrom", overseas && "sshFrom" in overseas ? overseas.sshFrom : undefined],
+        ["upstreams", upstreams],
+        ...Object.entries(redirectHosts ?? {}).map(
+            ([name, hosts]): [string, readonly (string | undefined)[] | undefined] => [
+                `redirectHosts["${name}"]`,
+                hosts,
+            ],
+        ),
+        ...(privateAccounts ?? []).map((account, index): [string, readonly (string | undefined)[] | undefined] => [
+            `privateAccounts[${index}].repositories`,
+            account?.repositories,
+        ]),
+    ];
+    return lists.flatMap(([key, entries]) =>
+        duplicates(present(entries)).map((entry): Problem => [key, `must have each entry once, got "${entry}" twice`]),
+    );
+}
+
+function hasRelay({ edge, overseas }: Right<Plain>): boolean {
     return edge !== undefined || overseas !== undefined;
+}
+
+/** The keys, where each is right. */
+function wholeKeys(keys: Right<Plain["keys"]>): NonNullable<Plain["keys"]> | undefined {
+    const whole = present(keys).flatMap(({ name, generation = 1 }) =>
+        name === undefined ? [] : [{ name, generation }],
+    );
+    return whole.length > 0 && whole.length === keys?.length ? whole : undefined;
+}
+
+/** The entries of a list that are right. */
+function present<Entry>(list: readonly (Entry | undefined)[] = []): Entry[] {
+    return list.filter((entry) => entry !== undefined);
 }
 
 /** True for a key id of a name among `keys`, of its current generation or one before. */

@@ -1,16 +1,30 @@
 /** Reads one stack's configuration: checked, typed, every problem told at once. Imports nothing of the components. */
+import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
-import type { z } from "zod";
+import { z } from "zod";
 import type { RedirectHosts } from "../services/registry/redirect-hosts";
 import { selectUpstreams, UPSTREAMS, type Upstream } from "../services/registry/upstreams";
+import { nearest, suggestion } from "./known-names";
 import { type OverseasSettings, overseasSettings, type TlsSettings } from "./overseas";
+import { PARSING } from "./parsing";
 import { type PrivateAccountSettings, privateTokens, tokenName } from "./private-accounts";
+import { type PlaceProblem, problemLines } from "./problem-text";
 import type { RelaySettings } from "./relays";
+import { type Right, rightOf } from "./right";
 import { crossFieldProblems } from "./rules";
 import { DEFAULT_KEYS, OWN_KEYS, type Plain, SECRETS, type SecretName, schemas } from "./schema";
 
 // Public in the SDK's JavaScript, marked internal in its types.
 const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
+
+/** What Pulumi.yaml has as the default of a list for which an empty one would mean something else. */
+const FULL_DEFAULTS: Readonly<Record<string, unknown>> = {
+    keys: DEFAULT_KEYS,
+    upstreams: UPSTREAMS.map(({ name }) => name),
+};
+
+/** Namespaces of the configuration that belong to the providers and to Pulumi: https://www.pulumi.com/docs/concepts/config/ */
+const PROVIDERS = ["aws", "cloudflare", "command", "docker", "pulumi", "random", "tls"];
 
 type Site<Key extends keyof Plain> = Omit<NonNullable<Plain[Key]>, "certificate">;
 
@@ -92,14 +106,20 @@ export function settingsProblems(config: pulumi.Config): readonly string[] {
 function checkValues(config: pulumi.Config): { readonly plain: Plain; readonly problems: readonly string[] } {
     const problems: string[] = [...unknownKeys(config), ...plainSecrets(config), ...unusableSecrets(config)];
     const plain: Record<string, unknown> = {};
+    const right: Record<string, unknown> = {};
+    const given: Record<string, unknown> = {};
     for (const [key, schema] of Object.entries(schemas)) {
-        const value = readValue(config, key);
+        const value = readPlain(config, key);
         if (value === undefined) continue;
-        const result = schema.safeParse(value, { reportInput: true });
-        if (result.success) plain[key] = result.data;
-        else problems.push(...result.error.issues.map((issue) => `${path(config, key, issue.path)}  ${told(issue)}`));
+        given[key] = value;
+        const { success, data, error } = schema.safeParse(value, PARSING);
+        if (success) plain[key] = right[key] = data;
+        else {
+            right[key] = rightOf(value, error.issues);
+            problems.push(...problemLines(key, value, error.issues).map((problem) => line(config, problem)));
+        }
     }
-    if (problems.length === 0) problems.push(...contradictions(config, plain));
+    problems.push(...contradictions(config, right, given));
     return { plain, problems };
 }
 
@@ -128,24 +148,39 @@ export function warnings(settings: Settings): string[] {
 }
 
 /** The rules' problems, each with its key in full. */
-function contradictions(config: pulumi.Config, plain: Plain): string[] {
-    const given = {
+function contradictions(
+    config: pulumi.Config,
+    plain: Right<Plain>,
+    given: Readonly<Record<string, unknown>>,
+): string[] {
+    const isSet = (path: string) =>
+        path.split(".").reduce<unknown>((at, step) => (at as Record<string, unknown> | undefined)?.[step], given) !==
+        undefined;
+    const looked = {
         project: config.name,
         plain,
+        isSet,
         hasSecret: (name: SecretName) => config.get(name) !== undefined,
-        relayKeys: OWN_KEYS.parse(readValue(config, "relayKeys") ?? {}),
-        privateTokens: privateTokens.parse(readValue(config, "privateTokens") ?? {}),
+        relayKeys: OWN_KEYS.safeParse(readValue(config, "relayKeys") ?? {}).data,
+        privateTokens: privateTokens.safeParse(readValue(config, "privateTokens") ?? {}).data,
     };
-    return crossFieldProblems(given).map(([key, problem]) => `${config.name}:${key}  ${problem}`);
+    return crossFieldProblems(looked).map(([key, problem]) => `${config.name}:${key}  ${problem}`);
 }
 
+/** Settings that are none, and settings of this program under a name of another: nothing would read them. */
 function unknownKeys(config: pulumi.Config): string[] {
     const known = [...Object.keys(schemas), ...SECRETS];
-    return Object.keys(pulumi.runtime.allConfig())
-        .filter((key) => key.startsWith(`${config.name}:`))
-        .map((key) => key.slice(config.name.length + 1))
-        .filter((key) => !known.includes(key))
-        .map((key) => `${config.name}:${key}  is not a setting; settings are ${known.join(", ")}`);
+    return Object.keys(pulumi.runtime.allConfig()).flatMap((key) => {
+        const [namespace = "", name = ""] = key.split(/:(.*)/s);
+        if (namespace !== config.name) {
+            const isOurs =
+                nearest(namespace, [config.name]) !== undefined ||
+                (known.includes(name) && !PROVIDERS.includes(namespace));
+            return isOurs ? [`${key}  is not read: write ${config.name}:${name}`] : [];
+        }
+        if (known.includes(name)) return [];
+        return [`${key}  is not a setting${suggestion(name, known)}; settings are ${known.join(", ")}`];
+    });
 }
 
 function plainSecrets(config: pulumi.Config): string[] {
@@ -187,10 +222,22 @@ function unusableSecrets(config: pulumi.Config): string[] {
     return problems;
 }
 
-/** The value of a key as JSON has it; `""`, `{}` and `[]` are the "not set" of Pulumi.yaml's defaults. */
+/**
+ * The value of a setting that is no secret. What Pulumi.yaml has as its default is the same as "not set": Pulumi takes a key
+ * that is declared without a default for required.
+ */
+function readPlain(config: pulumi.Config, key: string): unknown {
+    const isText = schemas[key as keyof typeof schemas] instanceof z.ZodString;
+    const value = isText ? config.get(key) : readValue(config, key);
+    const unset: readonly unknown[] = ["", ...(key in FULL_DEFAULTS ? [] : ["{}", "[]"])];
+    if (value === undefined || unset.includes(config.get(key))) return undefined;
+    return isDeepStrictEqual(value, FULL_DEFAULTS[key]) ? undefined : value;
+}
+
+/** A value as JSON has it, or the text that it is. */
 function readValue(config: pulumi.Config, key: string): unknown {
     const text = config.get(key);
-    if (text === undefined || text === "" || text === "{}" || text === "[]") return undefined;
+    if (text === undefined || text === "") return undefined;
     try {
         return JSON.parse(text);
     } catch {
@@ -198,19 +245,13 @@ function readValue(config: pulumi.Config, key: string): unknown {
     }
 }
 
-function path(config: pulumi.Config, key: string, parts: PropertyKey[]): string {
+function line(config: pulumi.Config, { place, text }: PlaceProblem): string {
+    const [key, ...rest] = place;
     // As `pulumi config set --path` takes it: a key with dots in it, the name of an upstream, stands in quotes.
     const step = (part: PropertyKey) =>
         /^[A-Za-z0-9_]+$/.test(String(part)) ? `.${String(part)}` : `["${String(part)}"]`;
-    const rest = parts.map((part) => (typeof part === "number" ? `[${part}]` : step(part))).join("");
-    return `${config.name}:${key}${rest}`;
-}
-
-function told(issue: z.core.$ZodIssue): string {
-    if (issue.code === "unrecognized_keys") return issue.message;
-    const { input, discriminator } = issue as { input?: unknown; discriminator?: string };
-    const got = discriminator === undefined ? input : (input as Record<string, unknown>)[discriminator];
-    return `${issue.message}, got ${got === undefined ? "nothing" : JSON.stringify(got)}`;
+    const path = rest.map((part) => (typeof part === "number" ? `[${part}]` : step(part))).join("");
+    return `${config.name}:${String(key)}${path}  ${text}`;
 }
 
 function refusal(config: pulumi.Config, problems: readonly string[]): string {

@@ -261,6 +261,7 @@ describe("npm run new-stack", () => {
                             "--edge-hostname  is missing:",
                             "--overseas-region  must be",
                             "--overseas-hostname  is missing:",
+                            "--overseas-tls  acme needs",
                             "--overseas-ssh-from  is missing:",
                             "--onprem-hostname  is for",
                         ],
@@ -271,7 +272,7 @@ describe("npm run new-stack", () => {
             assert.deepEqual(readdirSync(folder), []);
         });
 
-        it("names a rule that no flag could mend by the setting", async () => {
+        it("names the flag of what another kind of machine has", async () => {
             const without = { ...OFFICE, "overseas-port": "22" };
             await assert.rejects(run([...flags(without), "--yes"], []), /--overseas-port {2}is for overseas/);
             const foreign = { ...OFFICE, kinds: "onprem,overseas", "overseas-kind": "host", "overseas-region": "x" };
@@ -280,7 +281,7 @@ describe("npm run new-stack", () => {
                     [...flags({ ...foreign, "overseas-address": "198.51.100.7", "overseas-hostname": "a.b" }), "--yes"],
                     [],
                 ),
-                /dockermirror:overseas {2}Unrecognized key: "region"/,
+                /--overseas-region {2}is only for kind: ec2 or kind: lightsail/,
             );
         });
 

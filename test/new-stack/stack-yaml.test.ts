@@ -13,6 +13,8 @@ import { readSettings, settingsProblems } from "../../stacks/settings";
 import { type Deployed, type OtherStack, PROJECT } from "../support/deploy";
 import { OUTPUTS, runProgram } from "../support/program";
 
+const HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIExampleExampleExampleExampleExampleExampleE";
+const OTHER_HOST_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIAnotherAnotherAnotherAnotherAnotherAnotherA";
 const NAME = { company: "acme", region: "shanghai" };
 const EDGE = { "edge-account-id": "0123456789abcdef0123456789abcdef", "edge-hostname": "hub.example.com" };
 const MADE = {
@@ -28,7 +30,7 @@ const MACHINES = {
         "overseas-address": "198.51.100.9",
         "overseas-user": "admin",
         "overseas-port": "2222",
-        "overseas-host-key": `ssh-ed25519 ${"A".repeat(68)}`,
+        "overseas-host-key": `ssh-ed25519 ${HOST_KEY}`,
         "overseas-hostname": "vm.example.com",
     },
 };
@@ -120,7 +122,7 @@ describe("A new stack's file", () => {
             const machine = {
                 sshFrom: "203.0.113.9",
                 address: "198.51.100.20",
-                hostKey: `ssh-ed25519 ${"B".repeat(68)}`,
+                hostKey: `ssh-ed25519 ${OTHER_HOST_KEY}`,
             };
             const { outputs } = await run(adapted(whole, machine, () => {}));
             assert.equal(outputs.relayUrls.length, [edge, overseas].filter(Boolean).length);
@@ -151,7 +153,7 @@ describe("A new stack's file", () => {
             "    address: 198.51.100.9 # the machine's public IPv4 address",
             "    user: admin # who logs in there",
             "    port: 2222 # port of its SSH",
-            `    hostKey: ssh-ed25519 ${"A".repeat(68)} # its SSH host key`,
+            `    hostKey: ssh-ed25519 ${HOST_KEY} # its SSH host key`,
             "    hostname: vm.example.com # host name of the relay on the machine",
             "",
             "  # Names of the relays' keys, one an office.",

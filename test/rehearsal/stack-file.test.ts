@@ -53,6 +53,33 @@ describe("readStack", () => {
         });
     });
 
+    it("takes a key without a namespace for the project's, as Pulumi does", () => {
+        const text = stringify({ config: { zone: "example.com", "aws:region": "ap-northeast-1" } });
+        writeFileSync(join(project, "stacks/Pulumi.acme-shanghai.yaml"), text);
+        assert.deepEqual(read().config, { "dockermirror:zone": "example.com", "aws:region": "ap-northeast-1" });
+    });
+
+    for (const [what, text, reason] of [
+        ["is no YAML", "config:\n  dockermirror:zone: [a\n", /at line \d+, column \d+/],
+        ["is a text", "hello", /must have a mapping "config:"/],
+        ["has a list for its configuration", "config: [a, b]", /must have a mapping "config:"/],
+    ] as const) {
+        it(`names the file that ${what}, and what is wrong`, () => {
+            writeFileSync(join(project, "stacks/Pulumi.acme-shanghai.yaml"), text);
+            assert.throws(read, (error: Error) => {
+                assert.match(error.message, /^stacks\/Pulumi\.acme-shanghai\.yaml cannot be read: /);
+                assert.match(error.message, reason);
+                return true;
+            });
+        });
+    }
+
+    it("has no names of sites that are no mappings", () => {
+        stack({ edge: "hub.example.com", overseas: 7, onprem: ["a"], relays: "acme-tokyo" });
+        const { edge, overseas, relays } = rehearsal.stackNames(read());
+        assert.deepEqual([edge, overseas, relays], [undefined, undefined, []]);
+    });
+
     it("makes values up for what is encrypted, tells which, and never hands out what is in the file", () => {
         stack({ overseas: OVERSEAS, hub: { username: "acme" }, hubToken: SECURE, relayKey: SECURE });
         const { config, secretKeys } = read();

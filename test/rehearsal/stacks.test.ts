@@ -73,6 +73,17 @@ describe("The stacks of a rehearsal", () => {
         assert.equal(read("acme-berlin").asked.name, "acme-berlin");
     });
 
+    it("do not end with the broken file of a stack that none of them names", () => {
+        writeFileSync(join(project, "stacks/Pulumi.globex.yaml"), "config: [");
+        const relays = [{ name: "tokyo", hostname: TOKYO.hostname }];
+        stack("acme-berlin", { onprem: ONPREM, relays, relayKey: SECURE });
+        assert.deepEqual(otherNames("acme-berlin"), ["acme-tokyo"]);
+        assert.match(
+            leftOut[0] ?? "",
+            /^the stack globex, whose file .* tokyo\.example\.com: stacks\/Pulumi\.globex\.yaml/,
+        );
+    });
+
     it("need one new file for a new office, and no other change", () => {
         const before = read("acme-shanghai");
         stack("acme-chengdu", { onprem: ONPREM, relays: [{ stack: "acme-tokyo", key: "chengdu" }] });

@@ -1,0 +1,20 @@
+/** Whether the program takes a stack's settings, before anything is made for it. */
+import * as pulumi from "@pulumi/pulumi";
+import { settingsProblems } from "../stacks/settings";
+import type { NamedStack } from "./stacks";
+import { PROJECT } from "./workspace";
+
+/**
+ * Reads the settings of each stack as the program will.
+ *
+ * @throws Error with every problem of every one, by file.
+ */
+export function refuseUnusable(stacks: readonly NamedStack[]): void {
+    const refused = stacks.flatMap(({ name, stackConfig: { config, secretKeys } }) => {
+        pulumi.runtime.setAllConfig(config, secretKeys);
+        const problems = settingsProblems(new pulumi.Config(PROJECT));
+        const lines = problems.map((problem) => `  ${problem}`);
+        return problems.length > 0 ? [`stacks/Pulumi.${name}.yaml cannot be used:`, ...lines] : [];
+    });
+    if (refused.length > 0) throw new Error(refused.join("\n"));
+}

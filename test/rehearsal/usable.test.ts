@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { readStack } from "../../rehearsal/stack-file";
+import { refuseUnusable } from "../../rehearsal/usable";
+
+describe("refuseUnusable", () => {
+    const { config } = readStack("local", {});
+    const named = (name: string, more: Record<string, string>) => ({
+        name,
+        stackConfig: { config: { ...config, ...more }, secretKeys: [] },
+    });
+
+    it("takes what the program takes", () => {
+        refuseUnusable([named("local", {})]);
+    });
+
+    it("names every problem of every stack, by file", () => {
+        const wrong = [
+            named("acme", { "dockermirror:zone": "Example.com", "dockermirror:colour": "red" }),
+            named("local", {}),
+            named("globex", { "dockermirror:edge": "hub.example.com" }),
+        ];
+        assert.throws(
+            () => refuseUnusable(wrong),
+            (error: Error) => {
+                const lines = error.message.split("\n").map((line) => line.slice(0, 40));
+                assert.deepEqual(lines, [
+                    "stacks/Pulumi.acme.yaml cannot be used:",
+                    "  dockermirror:colour  is not a setting; s",
+                    "  dockermirror:zone  must be a host name w",
+                    "stacks/Pulumi.globex.yaml cannot be used",
+                    "  dockermirror:edge  must be a mapping wit",
+                ]);
+                return true;
+            },
+        );
+    });
+});
