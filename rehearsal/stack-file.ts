@@ -120,7 +120,7 @@ export function stackNames(stack: StackConfig): StackNames {
         onprem: site(stack, "onprem"),
         hub: site(stack, "hub"),
         isPublic: stack.config[`${PROJECT}:access`] === "public",
-        relays: [site<unknown[]>(stack, "relays") ?? []].flat().filter(isObject) as RelaySettings[],
+        relays: entries(site(stack, "relays")),
     };
 }
 
@@ -206,6 +206,10 @@ function site<T>({ config }: StackConfig, key: string): T | undefined {
     } catch {
         return undefined;
     }
+}
+
+function entries(list: unknown): RelaySettings[] | undefined {
+    return Array.isArray(list) ? (list.filter(isObject) as unknown as RelaySettings[]) : undefined;
 }
 
 function isSecure(value: unknown): boolean {

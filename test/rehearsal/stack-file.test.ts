@@ -75,7 +75,7 @@ describe("readStack", () => {
     }
 
     it("has no names of sites that are no mappings", () => {
-        stack({ edge: "hub.example.com", overseas: 7, onprem: ["a"], relays: "acme-tokyo" });
+        stack({ edge: "hub.example.com", overseas: 7, relays: ["acme-tokyo"] });
         const { edge, overseas, relays } = rehearsal.stackNames(read());
         assert.deepEqual([edge, overseas, relays], [undefined, undefined, []]);
     });

@@ -25,10 +25,10 @@ describe("refuseUnusable", () => {
                 const lines = error.message.split("\n").map((line) => line.slice(0, 40));
                 assert.deepEqual(lines, [
                     "stacks/Pulumi.acme.yaml cannot be used:",
-                    "  dockermirror:colour  is not a setting; s",
-                    "  dockermirror:zone  must be a host name w",
+                    "  dockermirror:colour  is not a setting;",
+                    "  dockermirror:zone  must be a host name",
                     "stacks/Pulumi.globex.yaml cannot be used",
-                    "  dockermirror:edge  must be a mapping wit",
+                    "  dockermirror:edge  must be a mapping w",
                 ]);
                 return true;
             },
