@@ -161,7 +161,15 @@ describe("The documentation", () => {
     });
 
     it("keeps the README a front door", () => {
-        for (const page of ["README.md", "README.zh-CN.md"]) assert.ok(read(page).split("\n").length < 450, page);
+        // The list of changes, its last section, grows with each release.
+        for (const [page, changes] of Object.entries({
+            "README.md": "\n## Changes\n",
+            "README.zh-CN.md": "\n## 变更记录\n",
+        })) {
+            const [door = "", ...lists] = read(page).split(changes);
+            assert.equal(lists.length, 1, page);
+            assert.ok(door.split("\n").length < 400, page);
+        }
     });
 });
 

@@ -22,7 +22,10 @@ const FOLDERS = [
 /** What each layer may import, by the start of its path: of the project, and of packages and Node. First match counts. */
 const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly packages: RegExp }>> = {
     "index.ts": { project: /^(components|stacks)\//, packages: /^@pulumi\// },
-    "stacks/": { project: /^(stacks\/|services\/registry\/)/, packages: /^(@pulumi\/pulumi|zod|node:net)$/ },
+    "stacks/": {
+        project: /^(stacks\/|services\/registry\/)/,
+        packages: /^(@pulumi\/pulumi|zod|fastest-levenshtein|node:(net|url|util))$/,
+    },
     "components/": {
         project: /^(components\/|services\/registry\/|templates\/render\.ts$|package\.json$)/,
         packages: /^(@pulumi\/\w+|esbuild|node:(crypto|path|zlib))$/,
