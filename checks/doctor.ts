@@ -3,7 +3,7 @@ import { parseArgs } from "node:util";
 import { mirrorCheck, relayCheck } from "./answers";
 import { containerChecks, dockerCheck } from "./docker-host";
 import { type Check, type Finding, lookAll } from "./finding";
-import { examineMachine } from "./machine";
+import { APPLY_AGAIN, examineMachine } from "./machine";
 import { pulumi } from "./pulumi-cli";
 import { relayFindings } from "./relays";
 import { report, runProgram } from "./report";
@@ -61,7 +61,7 @@ function relays({ seconds }: Surroundings, outputs: Outputs, access: "keys" | "p
     const key = Object.values(relayKeys).at(-1);
     // A file for each host with a private CA, below a folder of its name.
     const ca = (url: string) => relayClients[`/etc/docker/certs.d/${new URL(url).host}/ca.crt`];
-    const keyTodo = "run pulumi up again: the relay has other keys than the stack";
+    const keyTodo = `the relay has other keys than the stack: ${APPLY_AGAIN}; the Worker: pulumi up --refresh`;
     return relayUrls.map((url) => relayCheck({ url, ca: ca(url), access, key, keyTodo, seconds }));
 }
 

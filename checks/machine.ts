@@ -5,6 +5,14 @@ import { overSsh, type SshTarget } from "./ssh";
 
 const DOCTOR = "/etc/nginx/relay/doctor.sh";
 
+/** What replaces whatever lies there by the stack's release: `up` alone does nothing where the stack has not changed. */
+export const APPLY_AGAIN = "pulumi up --replace '**nginx-apply'";
+
+/** What to do about a line that is wrong, where the line does not say it itself. */
+const TODO: Readonly<Record<string, string>> = Object.fromEntries(
+    ["files", "links", "nginx"].map((subject) => [subject, `apply the stack's files again: ${APPLY_AGAIN}`]),
+);
+
 const STATES: Readonly<Record<string, State>> = { ok: "ok", note: "warning", wrong: "failed" };
 
 /**
@@ -18,7 +26,8 @@ export async function examineMachine(target: SshTarget, env: NodeJS.ProcessEnv):
     const findings = stdout.split("\n").flatMap((line): Finding[] => {
         const [, word = "", subject = "", note = ""] = /^(\w+) +(\S+) +(.*)$/.exec(line) ?? [];
         const state = STATES[word];
-        return state ? [{ what: `machine: ${subject}`, where, state, note }] : [];
+        const todo = state === "failed" ? TODO[subject] : undefined;
+        return state ? [{ what: `machine: ${subject}`, where, state, note, ...(todo && { todo }) }] : [];
     });
     // Ended before it came to its verdict, or did not begin.
     if (code === 0 ? findings.length > 0 : findings.some(({ state }) => state === "failed")) return findings;
@@ -30,6 +39,6 @@ export async function examineMachine(target: SshTarget, env: NodeJS.ProcessEnv):
     const todo =
         code === 255
             ? "is the machine up, and this one's address in sshFrom? A host key that changed is not taken: find out why first"
-            : "run pulumi up again, which lays the release anew";
+            : `apply the stack's files again: ${APPLY_AGAIN}`;
     return [...findings, { what: "machine", where, state: "failed", note: said, todo }];
 }

@@ -37,7 +37,9 @@ export interface Job {
 
 /** What is done with it. */
 export type Operation =
-    | { readonly kind: "up" | "refresh" | "destroy" | "export" | "cancel" }
+    | { readonly kind: "refresh" | "destroy" | "export" | "cancel" }
+    /** `replace`: resources that are replaced although nothing has changed, by URN or `**name`. */
+    | { readonly kind: "up"; readonly replace?: readonly string[] }
     /** `importFile` is written: what would be made, in the form in which an import takes it. */
     | { readonly kind: "preview"; readonly importFile?: string }
     | ({ readonly kind: "import" } & ImportList);
@@ -122,7 +124,7 @@ async function work(
 ): Promise<Partial<Answer>> {
     switch (operation.kind) {
         case "up": {
-            const { outputs } = await stack.up(options);
+            const { outputs } = await stack.up({ ...options, replace: [...(operation.replace ?? [])] });
             return { outputs: Object.fromEntries(Object.entries(outputs).map(([name, { value }]) => [name, value])) };
         }
         case "preview":

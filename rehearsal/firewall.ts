@@ -32,7 +32,7 @@ export class Firewall {
             ]),
             `add chain bridge ${this.table} ${group}`,
             `flush chain bridge ${this.table} ${group}`,
-            // What belongs to a connection that the machine made or took already. By what the packets say of themselves:
+            // ALWAYS of them. What belongs to a connection that the machine made or took already. By what the packets say of themselves:
             // not every kernel follows connections on bridges.
             `add rule bridge ${this.table} ${group} tcp flags & (syn | ack) != syn accept`,
             `add rule bridge ${this.table} ${group} udp sport 53 accept`,
@@ -47,6 +47,16 @@ export class Firewall {
     /** True while there is such a group. */
     async has(group: string): Promise<boolean> {
         return (await attempt("nft", ["list", "chain", "bridge", this.table, group])).code === 0;
+    }
+
+    /** What a group lets in; `undefined` where there is no such group. */
+    async openings(group: string): Promise<Opening[] | undefined> {
+        const { code, stdout } = await attempt("nft", ["--json", "list", "chain", "bridge", this.table, group]);
+        if (code !== 0) return undefined;
+        const { nftables } = JSON.parse(stdout) as { nftables: { rule?: Rule }[] };
+        const rules = nftables.flatMap(({ rule }) => (rule ? [rule.expr] : []));
+        // Around them are the rules that every group has.
+        return rules.slice(ALWAYS, -1).map(openingOf);
     }
 
     /** @throws Error when an address is in it, as the cloud does. */
@@ -89,6 +99,49 @@ export class Firewall {
     private async change(lines: readonly string[]): Promise<void> {
         await run("nft", ["-f", "-"], { input: `${lines.join("\n")}\n` });
     }
+}
+
+/** Rules before a group's own. */
+const ALWAYS = 3;
+
+/** A rule in nft's JSON: https://manpages.debian.org/bookworm/libnftables1/libnftables-json.5.en.html */
+interface Rule {
+    readonly expr: readonly { readonly match?: { readonly left: { payload?: Payload }; readonly right: unknown } }[];
+}
+interface Payload {
+    readonly protocol: string;
+    readonly field: string;
+}
+
+/** The opening that a rule was made of by {@link ipFrom} and {@link matching}. */
+function openingOf(expressions: Rule["expr"]): Opening {
+    const matches = expressions.flatMap(({ match }) => (match ? [match] : []));
+    const right = (field: string) => matches.find(({ left }) => left.payload?.field === field)?.right;
+    const ports = matches.find(({ left }) => left.payload?.field === "dport");
+    const [fromPort = 0, toPort = 0] = ports ? ends(ports.right) : [];
+    const protocol = ports?.left.payload?.protocol ?? right("protocol") ?? "-1";
+    const from = right("saddr");
+    return {
+        protocol: protocol as Opening["protocol"],
+        fromPort,
+        toPort,
+        from: from === undefined ? ["0.0.0.0/0"] : elements(from).map(range),
+    };
+}
+
+function ends(right: unknown): readonly number[] {
+    if (typeof right === "number") return [right, right];
+    return (right as { range: number[] }).range;
+}
+
+function elements(right: unknown): unknown[] {
+    return typeof right === "object" && right !== null && "set" in right ? (right.set as unknown[]) : [right];
+}
+
+function range(address: unknown): string {
+    if (typeof address === "string") return `${address}/32`;
+    const { addr, len } = (address as { prefix: { addr: string; len: number } }).prefix;
+    return `${addr}/${len}`;
 }
 
 type Element = [string, { jump: { target: string } }];

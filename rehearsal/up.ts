@@ -51,9 +51,9 @@ export class Program {
         return outputs;
     }
 
-    /** `pulumi up` as it is. Returns what that made, changed or removed. */
-    async again(): Promise<readonly Change[]> {
-        const { changes } = await inProcess({ kind: "up" }, this.request, this.tell);
+    /** `pulumi up` as it is, with `--replace` of these. Returns what that made, changed or removed. */
+    async again(replace: readonly string[] = []): Promise<readonly Change[]> {
+        const { changes } = await inProcess({ kind: "up", replace }, this.request, this.tell);
         return changes;
     }
 

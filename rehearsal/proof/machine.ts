@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import { examineMachine } from "../../checks/machine";
 import { eventually } from "../run";
 import { reference } from "../scene";
+import { withoutCanary } from "./drift";
 import { keyIdOf, keySettings } from "./keys";
 import { Load } from "./load";
 import type { Finding, ProofInputs, StepOf } from "./step";
@@ -145,7 +146,7 @@ export function machineSteps({ scene, catalogue }: ProofInputs): Record<string, 
                 return { relay: name, seconds: (Date.now() - started) / 1000 };
             },
         },
-        "a file edited by hand is noticed by npm run doctor": {
+        "a file edited by hand: named by npm run doctor, repaired by the command that it names": {
             needs: ["a VM"],
             step: async () => {
                 const examine = async () =>
@@ -153,14 +154,23 @@ export function machineSteps({ scene, catalogue }: ProofInputs): Record<string, 
                         ({ state }) => state === "failed",
                     );
                 assert.deepEqual(await examine(), [], "before the edit");
-                await onMachine("echo '# by hand' >>/etc/nginx/relay/server.conf");
-                const notes = (await examine()).map(({ note }) => note ?? "");
-                assert.ok(
-                    notes.some((note) => note.includes("server.conf")),
-                    `the doctor says: ${notes.join(" | ")}`,
+                const file = "/etc/nginx/relay/server.conf";
+                const before = await onMachine(`sha256sum <${file}`);
+                await onMachine(`echo '# by hand' >>${file}`);
+                const [found, ...others] = await examine();
+                assert.ok(found?.note.includes("server.conf"), `the doctor says: ${found?.note}`);
+                assert.deepEqual(others, [], "what else the doctor says");
+                const [, replace = ""] = /pulumi up --replace '([^']+)'$/.exec(found?.todo ?? "") ?? [];
+                const changes = await program.again([replace]);
+                assert.deepEqual(
+                    [...new Set(withoutCanary(changes).map((change) => change.name))],
+                    ["nginx-apply"],
+                    found?.todo,
                 );
-                await onMachine("sed -i '/^# by hand$/d' /etc/nginx/relay/server.conf");
-                return { relay: name, note: notes[0] };
+                assert.deepEqual(await examine(), [], "after the repair");
+                assert.equal(await onMachine(`sha256sum <${file}`), before, "the file");
+                assert.equal(await status(relayKey), "200", hostname);
+                return { relay: name, note: found?.todo };
             },
         },
         "nginx killed on the VM": {

@@ -2,9 +2,10 @@
  * @pulumi/aws, EC2 and Lightsail: machines of the rehearsal's cloud. Network and first boot are real; a machine's type and
  * architecture are noted, not played. Which inputs change in place is the provider's doing: `ForceNew` in
  * https://github.com/hashicorp/terraform-provider-aws, internal/service/ec2 and internal/service/lightsail. Of what was changed
- * by hand a refresh sees here what is gone: a machine, an address, an association, a group.
+ * by hand a refresh sees here what is gone (a machine, an address, an association, a group), and what a group lets in.
  */
 import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
 import type { Cloud } from "../cloud";
 import type { Opening } from "../firewall";
 import type { Properties, Provider, StandIn } from "./stand-in";
@@ -48,7 +49,14 @@ function ec2(cloud: Cloud): Record<string, StandIn> {
             await cloud.firewall.setGroup(id, ec2Openings(name, inputs));
             return { id, outputs };
         },
-        read: async ({ id }) => ((await cloud.firewall.has(id)) ? {} : undefined),
+        read: async ({ id, name, inputs }) => {
+            const openings = await cloud.firewall.openings(id);
+            if (!openings) return undefined;
+            // Descriptions and IPv6 ranges are not the firewall's: what lets the same in is as it was.
+            if (isDeepStrictEqual(openings, ec2Openings(name, inputs))) return {};
+            const ingress = openings.map(({ from, ...opening }) => ({ ...opening, cidrBlocks: from }));
+            return { inputs: { ingress } };
+        },
         remove: ({ id }) => cloud.firewall.removeGroup(id),
         autonamed: "name",
     };
@@ -128,7 +136,17 @@ function lightsail(cloud: Cloud): Record<string, StandIn> {
             await cloud.firewall.setGroup(instanceName, portInfos.map(lightsailOpening));
             return { id: newId(instanceName), outputs: {} };
         },
-        read: async ({ inputs: { instanceName } }) => ((await cloud.firewall.has(instanceName)) ? {} : undefined),
+        read: async ({ inputs: { instanceName, portInfos } }) => {
+            const openings = await cloud.firewall.openings(instanceName);
+            if (!openings) return undefined;
+            if (isDeepStrictEqual(openings, portInfos.map(lightsailOpening))) return {};
+            const found = openings.map(({ from, protocol, ...ports }) => ({
+                ...ports,
+                protocol: protocol === "-1" ? "all" : protocol,
+                cidrs: from,
+            }));
+            return { inputs: { portInfos: found } };
+        },
         // It closes the ports by their numbers: also those that a successor has opened on the same machine.
         remove: ({ inputs }) => cloud.firewall.setGroup(inputs.instanceName, []),
     };

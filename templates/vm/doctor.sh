@@ -69,16 +69,16 @@ tell_edits() {
 look_at_files() {
     edits=$(edited_files | tr '\n' ' ')
     if [ -n "$edits" ]; then
-        say wrong files "edited by hand, which the next update replaces: ${edits% } (doctor.sh --edits shows how)"
+        say wrong files "edited by hand, which the next change of the stack's files replaces: ${edits% } (doctor.sh --edits shows how)"
     elif [ -e "$running/sums" ]; then
         say ok files "as they were laid"
     else
-        say wrong files "$running/sums is not there: run the update again"
+        say wrong files "$running/sums is not there"
     fi
     if links_are_whole; then
         say ok links "$nginx/nginx.conf leads to the release"
     else
-        say wrong links "$nginx/nginx.conf or $running does not lead to a release: run the update again"
+        say wrong links "$nginx/nginx.conf or $running does not lead to a release"
     fi
 }
 
@@ -101,7 +101,7 @@ look_at_nginx() {
     if printf %s "$headers" | grep -qi "^x-dockermirror-release: $release\$"; then
         say ok nginx "answers with release $release"
     else
-        say wrong nginx "does not answer with the release that lies here: nginx -s reload, or run the update again"
+        say wrong nginx "does not answer with the release that lies here"
     fi
 }
 

@@ -32,6 +32,13 @@ describe("The machine from within", () => {
         ]);
     });
 
+    it("names the command that replaces what somebody edited", async () => {
+        const programs = new Programs({ ssh: "echo 'wrong  files         edited by hand: server.conf'; exit 1" });
+        const [found] = await examineMachine(TARGET, programs.env);
+        programs.remove();
+        assert.equal(found?.todo, "apply the stack's files again: pulumi up --replace '**nginx-apply'");
+    });
+
     it("is asked as root, on its own terms", async () => {
         const [row] = await examined(
             `for last; do :; done; echo "$last" | tr '\\n' ' ' >&2; echo " of $4 $6" >&2; exit 1`,

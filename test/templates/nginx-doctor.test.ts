@@ -72,7 +72,8 @@ describe("doctor.sh", function () {
         const { status, out } = await machine.run("doctor.sh");
         assert.equal(status, 1);
         const [, names = ""] =
-            /^wrong +files +edited by hand, which the next update replaces: (.*) \(/m.exec(out) ?? [];
+            /^wrong +files +edited by hand, which the next change of the stack's files replaces: (.*) \(/m.exec(out) ??
+            [];
         assert.deepEqual(names.split(" ").sort(), ["logrotate", "mine.conf", "server.conf"]);
         assert.match(readFileSync(inRelease("server.conf"), "utf8"), /# by hand\n$/);
         const { out: edits } = await machine.run("doctor.sh", ["--edits"]);

@@ -16,6 +16,12 @@ const EC2 = { kind: "ec2", ...MADE, instanceType: "t4g.micro", diskGiB: 8 } as c
 const LIGHTSAIL = { kind: "lightsail", ...MADE, availabilityZone: "ap-northeast-1a", bundle: "micro_3_0" } as const;
 const KINDS = { ec2: EC2, lightsail: LIGHTSAIL } as const;
 
+/** Steps with what decides which ports are open. */
+const PORTS: Readonly<Record<string, RegExp>> = {
+    ec2: /^update vm-security-group ingress$/,
+    lightsail: /^[a-z-]+ vm-(public-)?ports\S*( portInfos( → portInfos)?)?$/,
+};
+
 for (const [kind, args] of Object.entries(KINDS)) {
     describe(`A rehearsed VM at ${kind}`, function () {
         this.timeout(300_000);
@@ -53,6 +59,27 @@ for (const [kind, args] of Object.entries(KINDS)) {
         it("is the same when the program runs again, whatever image is the newest by then", async () => {
             assert.deepEqual(summary((await operate("up", 1)).changes), []);
             assert.deepEqual(summary((await operate("refresh", 1)).changes), []);
+        });
+
+        it("has its ports closed again that somebody opened by hand: found by a refresh, repaired by the next update", async () => {
+            const { firewall } = test.cloud;
+            const ports = PORTS[kind] ?? assert.fail();
+            const group = (await firewall.groupOf(test.firstElastic)) ?? "";
+            const before = await firewall.openings(group);
+            assert.deepEqual(before?.map(({ fromPort }) => fromPort).sort(), [22, 443]);
+            for (const by of [
+                { protocol: "tcp", fromPort: 22, toPort: 22, from: ["0.0.0.0/0"] },
+                { protocol: "udp", fromPort: 100, toPort: 200, from: ["192.0.2.0/24", "198.51.100.7/32"] },
+                { protocol: "-1", fromPort: 0, toPort: 0, from: ["192.0.2.7/32"] },
+            ] as const) {
+                await firewall.setGroup(group, [...(before ?? []), by]);
+                const [found, ...others] = summary((await operate("refresh", 1)).changes);
+                assert.match(String(found), ports);
+                assert.deepEqual(others, []);
+                const repaired = summary((await operate("up", 1)).changes);
+                assert.ok(repaired.length > 0 && repaired.every((step) => ports.test(step)), repaired.join("\n"));
+                assert.deepEqual(await firewall.openings(group), before);
+            }
         });
 
         it("is replaced by its next generation, which has the address before the old one goes", async () => {
