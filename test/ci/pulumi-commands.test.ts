@@ -62,7 +62,7 @@ describe("The pipelines' commands, by Pulumi's command line", function () {
     };
 
     before(async () => {
-        cli = await PulumiCli.open(imaginaryProviders(edited));
+        cli = await PulumiCli.open(imaginaryProviders({ edited }));
         const local = changed(readStack("local", {}), { hub: { username: "acme" } });
         config = {
             config: { ...local.config, "dockermirror:hubToken": SENTINEL },

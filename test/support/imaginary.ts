@@ -46,12 +46,16 @@ const FOUND: Readonly<Record<string, Properties>> = {
     "aws:ec2/eip:Eip": { domain: "vpc" },
 };
 
-/**
- * All providers of the program.
- *
- * @param edited What somebody has changed by hand: inputs by type, as they are found from then on.
- */
-export function imaginaryProviders(edited: Readonly<Record<string, Properties>> = {}): Provider[] {
+/** What happens to what is made, besides what the program does. Read at each step, so that a test can change it. */
+export interface Fate {
+    /** What somebody has changed by hand: inputs by type, as they are found from then on. */
+    readonly edited?: Readonly<Record<string, Properties>>;
+    /** Before a resource is made: it may take a while, or fail. */
+    readonly before?: (wanted: Wanted) => Promise<unknown>;
+}
+
+/** All providers of the program. */
+export function imaginaryProviders(fate: Fate = {}): Provider[] {
     const nowhere = { nameServer: `${ADDRESS}:53` } as Topology;
     const worldly = [
         awsProvider({} as Cloud),
@@ -59,28 +63,29 @@ export function imaginaryProviders(edited: Readonly<Record<string, Properties>> 
         commandProvider({}),
         dockerProvider({}, () => {}),
     ];
-    return [randomProvider, tlsProvider, ...worldly.map((provider) => withoutWorld(provider, edited))];
+    return [randomProvider, tlsProvider, ...worldly.map((provider) => withoutWorld(provider, fate))];
 }
 
-function withoutWorld(provider: Provider, edited: Readonly<Record<string, Properties>>): Provider {
+function withoutWorld(provider: Provider, fate: Fate): Provider {
     const standIns = Object.entries(provider.standIns).map(
-        ([type, standIn]) => [type, imagined(type, standIn, edited)] as const,
+        ([type, standIn]) => [type, imagined(type, standIn, fate)] as const,
     );
     return { ...provider, standIns: Object.fromEntries(standIns) };
 }
 
-function imagined(type: string, standIn: StandIn, edited: Readonly<Record<string, Properties>>): StandIn {
+function imagined(type: string, standIn: StandIn, fate: Fate): StandIn {
     let made = 0;
     const outputs = OUTPUTS[type] ?? (() => ({}));
     return {
         ...standIn,
         create: async (wanted) => {
+            await fate.before?.(wanted);
             made += 1;
             return { id: `${wanted.name}-${made}`, outputs: outputs(wanted) };
         },
         update: async (wanted, old) => ({ id: old.id, outputs: { ...old.outputs, ...outputs(wanted) } }),
         // An import knows no inputs.
-        read: async ({ inputs }) => ({ inputs: Object.keys(inputs).length > 0 ? edited[type] : FOUND[type] }),
+        read: async ({ inputs }) => ({ inputs: Object.keys(inputs).length > 0 ? fate.edited?.[type] : FOUND[type] }),
         remove: async () => {},
     };
 }

@@ -2,6 +2,8 @@
  * The program as a pipeline has checked it out, run by Pulumi's own command line over providers that the test serves.
  * In a checkout of its own, because Pulumi writes into stack files.
  */
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -65,6 +67,19 @@ export class PulumiCli {
     async bash(script: string, env: Readonly<Record<string, string>> = {}): Promise<Printed> {
         const options = { cwd: this.folder, env: { ...process.env, ...this.env, ...env } };
         return this.note(await attempt("bash", ["-e", "-c", script], options));
+    }
+
+    /** Starts lines of a script and kills them, with Pulumi and the program, as soon as `when` resolves. */
+    async kill(script: string, when: Promise<unknown>): Promise<void> {
+        const env = { ...process.env, ...this.env };
+        const child = spawn("bash", ["-c", script], { cwd: this.folder, env, detached: true, stdio: "ignore" });
+        const closed = once(child, "close").then(() => {
+            throw new Error("it ended before it was killed");
+        });
+        await Promise.race([when, closed]);
+        closed.catch(() => {});
+        process.kill(-(child.pid ?? 0), "SIGKILL");
+        await closed.catch(() => {});
     }
 
     /**
