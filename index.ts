@@ -25,7 +25,7 @@ const sites = [nginx, worker].filter((component) => component !== undefined);
 const own = relayOffers({ nginx, worker });
 const key = keys.current[onprem?.key ?? settings.keys[0]?.name ?? ""] ?? "";
 const pulled = inOrder(withKey(own, key), sharedEndpoints("relays", settings));
-const site = onprem && new OnpremSite("onprem", { ...onprem, relays: pulled, upstreams }, { dependsOn: sites });
+const site = onprem && new OnpremSite("onprem", { ...onprem, relays: pulled, upstreams, sites }, { dependsOn: sites });
 
 export const zoneNameServers = zone?.nameServers;
 export const relayUrls = sites.map(({ url }) => url);

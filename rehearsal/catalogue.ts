@@ -51,7 +51,7 @@ export interface Catalogue {
 
 /** Fills the store, or takes the one of an earlier rehearsal when it was made of the same parts. */
 export async function makeCatalogue(slim: BaseImage, tell: (line: string) => void): Promise<Catalogue> {
-    const own = ownImages(slim);
+    const own = [...ownImages(slim), canary()];
     const proof = proofImages();
     const sources = [slim.tar, process.execPath, goProgram("registry"), "/bin/busybox"].map((path) => [
         path,
@@ -129,6 +129,18 @@ function ownImages(slim: BaseImage): ImageArgs[] {
             entrypoint: ["/usr/local/bin/registry"],
         },
     ];
+}
+
+/** What each `up` ends by asking for: components/onprem/canary.ts. */
+function canary(): ImageArgs {
+    const hello: Layer = { files: { "/hello": "Hello from Docker!\n" } };
+    return {
+        upstream: "docker.io",
+        repository: "library/hello-world",
+        tag: "latest",
+        layers: [hello],
+        cmd: ["/hello"],
+    };
 }
 
 function proofImages(): Record<ProofImage, ImageArgs> {

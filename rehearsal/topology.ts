@@ -25,6 +25,8 @@ import { Zone } from "./zone";
 export const RUN = join(KEEP, "run");
 const NAME = "dockermirror-rehearsal";
 /** The CAs that this rehearsal takes for public ones, PEM. */
+/** Comes before Debian's own. */
+const DOCKER_RUN = "/usr/local/bin/docker";
 const CAS_FILE = join(RUN, "ca.pem");
 const ADDRESSES_FILE = join(RUN, "addresses.json");
 /** What a run of the program, in a process of its own, must know of the rehearsal. */
@@ -257,6 +259,9 @@ export class Topology {
             await this.lay(role, `/usr/local/share/ca-certificates/rehearsal-${index}.crt`, ca);
         await this.lay(role, "/root/.ssh/authorized_keys", readFileSync(join(RUN, "id.pub"), "utf8"));
         await this.docker.exec(name, ["update-ca-certificates", "--fresh"]);
+        if (role !== "onprem") return;
+        await this.lay(role, DOCKER_RUN, readFileSync(join(__dirname, "docker-run.sh"), "utf8"));
+        await this.docker.exec(name, ["chmod", "755", DOCKER_RUN]);
     }
 
     /** A container with programs of this machine laid in, such as node or workerd. */

@@ -137,6 +137,14 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
         en: "must be `true` when `allowFrom` has public addresses",
         zh: "`allowFrom` 里有公网地址时必须设为 `true`",
     },
+    "onprem.canary": {
+        en: "small public image that each changed `up` ends by asking for, through the mirror and every relay",
+        zh: "小的公共镜像：每次有改动的 `up` 最后都会经镜像服务和每个中继请求它",
+        otherwise: {
+            en: "`docker.io/library/hello-world:latest`, or one of another upstream",
+            zh: "`docker.io/library/hello-world:latest`，或另一个上游的镜像",
+        },
+    },
     "onprem.spoolBudgetGiB": {
         en: "disk for downloads in flight, GiB; the cache comes on top",
         zh: "正在下载的数据占用的磁盘，GiB；缓存本身另算",

@@ -33,7 +33,7 @@ export type Problem = readonly [key: string, problem: string];
 export function crossFieldProblems(given: Given): Problem[] {
     const rules = [
         ...[sites, relays, zone, hostnames, keys, access, accounts],
-        ...[redirects, overseasSecrets, certificates, repeated],
+        ...[redirects, overseasSecrets, certificates, repeated, canary],
     ];
     return rules.flatMap((rule) => rule(given));
 }
@@ -58,6 +58,13 @@ function sites({ plain, isSet }: Given): Problem[] {
         problems.push(["onprem.allowFrom", `${what}: ${how}`]);
     }
     return problems;
+}
+
+function canary({ plain: { onprem, upstreams }, isSet }: Given): Problem[] {
+    const asked = onprem?.canary?.split("/")[0];
+    const relayed: readonly string[] = isSet("upstreams") ? present(upstreams) : UPSTREAMS.map(({ name }) => name);
+    if (asked === undefined || relayed.length === 0 || relayed.includes(asked)) return [];
+    return [["onprem.canary", `must be an image of one of upstreams (${relayed.join(", ")}), got "${asked}"`]];
 }
 
 function relays(given: Given): Problem[] {

@@ -43,6 +43,13 @@ export const schemas = {
             .default("3.1.2"),
         allowFrom: z.array(cidr).min(1).default(PRIVATE_RANGES),
         allowFromPublic: z.boolean().default(false),
+        canary: z
+            .string()
+            .regex(
+                /^[a-z0-9.-]+\.[a-z]+(\/[a-z0-9]+([._-]+[a-z0-9]+)*)+:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/,
+                "must be an image with its registry and tag, such as docker.io/library/hello-world:latest",
+            )
+            .optional(),
         spoolBudgetGiB: z.int().min(1).default(10),
         key: keyName.optional(),
         certificate: certificate.optional(),

@@ -35,9 +35,12 @@ const FRONT_TRIED = [
 ];
 const FRONT_REPLACED = [...FRONT_TRIED, "replace onprem-front-container labels,uploads → labels,uploads"];
 
+/** The site is asked for an image again; without an input where it goes with a container that is replaced. */
+const ASKED = "replace onprem-canary-command";
+
 /** What a preview shows of a change to `local`, besides {@link isMeant}. */
 const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; steps: readonly string[] }>> = {
-    allowFrom: { settings: { onprem: { allowFrom: ["10.0.0.0/8"] } }, steps: FRONT_REPLACED },
+    allowFrom: { settings: { onprem: { allowFrom: ["10.0.0.0/8"] } }, steps: [...FRONT_REPLACED, ASKED] },
     "a key's generation": {
         settings: { keys: [{ name: "acme", generation: 2 }] },
         steps: [
@@ -48,6 +51,7 @@ const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; step
             "replace onprem-trust-file stdin,triggers → triggers",
             "replace onprem-front-container-verdict environment,triggers → triggers",
             "replace onprem-uplink-container-verdict environment,triggers → triggers",
+            "replace onprem-canary-command create,stdin,triggers → triggers",
         ],
     },
     registryVersion: {
@@ -55,15 +59,16 @@ const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; step
         steps: [
             "replace onprem-images-cache name → name",
             "replace onprem-cache-container image,uploads → image,uploads",
+            ASKED,
         ],
     },
     upstreams: {
         settings: { upstreams: ["docker.io"] },
-        steps: ["update worker-script bindings", ...RELAY_FILLED_AGAIN, ...UPLINK_REPLACED, ...FRONT_REPLACED],
+        steps: ["update worker-script bindings", ...RELAY_FILLED_AGAIN, ...UPLINK_REPLACED, ...FRONT_REPLACED, ASKED],
     },
     "a port": {
         settings: { onprem: { port: 8443 } },
-        steps: [...FRONT_TRIED, "replace onprem-front-container labels,ports,uploads → labels,ports,uploads"],
+        steps: [...FRONT_TRIED, "replace onprem-front-container labels,ports,uploads → labels,ports,uploads", ASKED],
     },
     "edge.hostname": {
         settings: { edge: { hostname: "hub2.example.com" } },
@@ -73,6 +78,7 @@ const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; step
             "replace worker-domain hostname,service → hostname,service",
             "replace worker-gate-command",
             ...UPLINK_REPLACED,
+            ASKED,
         ],
     },
 };

@@ -35,6 +35,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "services/worker/": { project: /^services\/(registry|worker)\//, packages: /^$/ },
     // Node's and undici's only: shared by the uplink and the checks.
     "services/connection/": { project: /^services\/connection\//, packages: /^(undici|node:[\w/]+)$/ },
+    "services/canary/": { project: /^services\/(registry|canary)\//, packages: /^node:[\w/]+$/ },
     "services/gate/": { project: /^services\/gate\//, packages: /^node:[\w/]+$/ },
     "services/uplink/": {
         project: /^(services\/(registry|connection|uplink)\/|package\.json$)/,

@@ -63,6 +63,8 @@ export class WorkerRelay extends pulumi.ComponentResource {
     readonly hostname: pulumi.Output<string>;
     /** Where the uplink and people pull from. */
     readonly url: pulumi.Output<string>;
+    /** Another one when the Worker's code or settings changed. */
+    readonly changes: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
     readonly nodes: {
         readonly script: cloudflare.WorkersScript;
@@ -124,6 +126,7 @@ export class WorkerRelay extends pulumi.ComponentResource {
             },
             own,
         );
+        this.changes = pulumi.unsecret(pulumi.output([workerBundle(), bindings(args)]).apply(hashOf));
         this.nodes = { script, subdomain, domain, gate };
         this.registerOutputs({ hostname: this.hostname, url: this.url });
     }
@@ -163,6 +166,10 @@ function bindings(args: WorkerRelayArgs): pulumi.Input<cloudflare.types.input.Wo
         ...(access === "public" ? [rateLimit(args)] : []),
         ...(abuseContact === undefined ? [] : [plain("ABUSE_CONTACT", abuseContact)]),
     ];
+}
+
+function hashOf(all: unknown): string {
+    return createHash("sha256").update(JSON.stringify(all)).digest("hex").slice(0, 32);
 }
 
 /** The text of the keys, which is one variable. */

@@ -2,6 +2,7 @@ import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import { type Endpoint, type RelayEndpoint, withoutKeys } from "../relay-endpoint";
+import { Canary, type CanaryArgs, canaryImage, idsOf, withCanary } from "./canary";
 import { clientFiles } from "./client-files";
 import { Front, type FrontArgs } from "./front";
 import { type ImageSource, OnpremImages } from "./onprem-images";
@@ -29,6 +30,10 @@ export interface OnpremSiteArgs {
     /** `relay`: through the first relay of the list. */
     readonly images: { readonly from: "relay" } | Exclude<ImageSource, { readonly from: "relay" }>;
     readonly tls: FrontArgs["tls"];
+    /** Image that each update ends by asking for. @default a small one of the upstreams, where one is known */
+    readonly canary?: string;
+    /** Relays of this stack: when one of them changed, the canary is asked for again. @default none */
+    readonly sites?: readonly { readonly changes: pulumi.Input<string> }[];
 }
 
 /** The cache at home: front, cache and uplink on one Docker host, wired to the relays. */
@@ -79,12 +84,31 @@ export class OnpremSite extends pulumi.ComponentResource {
             { ...placed, remoteUrl: uplink.remoteUrl, version: registryVersion, image: images.cache },
             { ...inside, dependsOn: uplink },
         );
-        const { hostname, port, allowFrom, tls } = args;
+        const { hostname, port, tls } = args;
+        const allowFrom = withCanary(args.allowFrom);
         const front = new Front(
             `${name}-front`,
             { ...placed, hostname, port, upstreams, allowFrom, tls, image: images.front },
             { ...inside, dependsOn: cache },
         );
+
+        const reference = canaryImage(args.canary, upstreams);
+        if (reference !== undefined)
+            new Canary(
+                `${name}-canary`,
+                {
+                    docker: host,
+                    reference,
+                    hostname,
+                    trust: canaryTrust(front, tls),
+                    front: front.nodes.container.name,
+                    uplink: uplink.remoteUrl,
+                    relays,
+                    image: images.uplink,
+                    triggers: [...idsOf(uplink, cache, front), ...(args.sites ?? []).map(({ changes }) => changes)],
+                },
+                { parent: this, dependsOn: [front, cache, uplink] },
+            );
 
         this.nodes = { uplink, cache, front };
         this.mirrorUrl = front.mirrorUrl;
@@ -94,6 +118,10 @@ export class OnpremSite extends pulumi.ComponentResource {
             .apply(([url, ca]) => clientFiles({ url, ca, upstreams }));
         this.registerOutputs({ mirrorUrl: this.mirrorUrl, ca: this.ca, clients: this.clients });
     }
+}
+
+function canaryTrust({ ca }: Front, tls: FrontArgs["tls"]): CanaryArgs["trust"] {
+    return tls === "privateCa" ? { ca: ca ?? "" } : { certificate: tls.certificate };
 }
 
 function providerArgs({ docker: host, images, relays }: OnpremSiteArgs): docker.ProviderArgs {

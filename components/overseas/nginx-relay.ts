@@ -93,6 +93,8 @@ export class NginxRelay extends pulumi.ComponentResource {
     readonly address: pulumi.Output<string>;
     /** PEM of the private CA; absent with any other certificate. */
     readonly ca?: pulumi.Output<string>;
+    /** Another one when the relay's files or its machine changed. */
+    readonly changes: pulumi.Output<string>;
     /** The DNS records that the relay needs, as lines of a zone file. */
     readonly dnsRecord: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
@@ -178,6 +180,7 @@ export class NginxRelay extends pulumi.ComponentResource {
         this.url = apply.id.apply(() => `https://${hostname}`);
         this.address = pulumi.output(host.address);
         this.ca = privateCa?.ca;
+        this.changes = apply.id;
         this.dnsRecord = pulumi
             .all([host.address, host.ipv6Address])
             .apply((addresses) => zoneLines(hostname, addresses));

@@ -274,6 +274,14 @@ describe("Settings", () => {
             { ...WHOLE, onprem: { ...ONPREM, allowFrom: ["10.0.0.0/33"] } },
             /^dockermirror:onprem\.allowFrom\[0\] .*got "10\.0\.0\.0\/33"/,
         ],
+        "a canary that is no image with its registry and tag": [
+            { ...WHOLE, onprem: { ...ONPREM, canary: "hello-world" } },
+            /^dockermirror:onprem\.canary {2}must be an image with its registry and tag, such as docker\.io\//,
+        ],
+        "a canary of a registry that is not relayed": [
+            { ...WHOLE, onprem: { ...ONPREM, canary: "registry.acme.lan/tools/hello:1" } },
+            /^dockermirror:onprem\.canary {2}must be an image of one of upstreams \(docker\.io, .*got "registry\.acme\.lan"/,
+        ],
         "public addresses said once": [
             { ...WHOLE, onprem: { ...ONPREM, allowFrom: ["0.0.0.0/0"] } },
             /^dockermirror:onprem\.allowFrom {2}has public addresses \(0\.0\.0\.0\/0\)/,
