@@ -37,8 +37,6 @@ const MESSAGES: Readonly<Record<number, string>> = {
 /** Answers what never becomes a request. */
 export function answerBadRequests(server: Server, turns: Turns, log: Log): void {
     const end = (socket: Duplex, status: number, reason: string) => {
-        // Not into the middle of an answer.
-        if (!socket.writable || turns.isTaken(socket)) return socket.destroy();
         const { code, message } = refusal(status);
         const body = errorBody(code, message);
         const head = [
@@ -48,13 +46,27 @@ export function answerBadRequests(server: Server, turns: Turns, log: Log): void 
             "Connection: close",
         ];
         log("info", "bad request", { status, reason });
-        return socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+        // Not into the middle of an answer. One that Node has handed out before it found the mistake is refused there.
+        turns.afterThem(socket, () => {
+            if (socket.writable) socket.end(`${head.join("\r\n")}\r\n\r\n${body}`);
+        });
     };
-    server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    server.on("clientError", (error: ParseError, socket) => {
         if (error.code === "ECONNRESET") socket.destroy();
-        else end(socket, STATUSES[error.code ?? ""] ?? 400, error.code ?? error.message);
+        else end(socket, statusOf(error), error.code ?? error.message);
     });
     server.on("connect", (_, socket: Duplex) => end(socket, 405, "CONNECT"));
+}
+
+function statusOf({ code = "", rawPacket }: ParseError): number {
+    // What is no HTTP at all has no method either.
+    if (code === "HPE_INVALID_METHOD" && !/^[\w.-]+ \S+ HTTP\//.test(rawPacket?.toString("latin1") ?? "")) return 400;
+    return STATUSES[code] ?? 400;
+}
+
+/** As Node's parser throws it. */
+interface ParseError extends NodeJS.ErrnoException {
+    readonly rawPacket?: Buffer;
 }
 
 function refusal(status: number): Refusal {

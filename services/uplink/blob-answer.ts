@@ -2,7 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { relayPath } from "../registry/names";
 import { end, matches, type Noted } from "./answers";
-import type { BlobRequest, BlobSource, Blobs } from "./blobs";
+import { type BlobRequest, type BlobSource, type Blobs, sizeAtEnd } from "./blobs";
 import { isDeafTo, UpstreamFault } from "./failure";
 import type { Handover } from "./handover";
 import { lengthIn, rangeIn, sizeInRefusal } from "./headers";
@@ -50,14 +50,16 @@ export async function answerBlob(
             response.writeHead(304, headers);
             return await end(response, noted, undefined, kit.limits);
         }
-        const range = wantedRange(incoming, request.reference, source.size);
+        // A range of what nobody knows the end of is the whole (RFC 9110 14.2: a server may ignore Range).
+        const range = source.size === undefined ? undefined : wantedRange(incoming, request.reference, source.size);
         if (range === "unsatisfiable") {
             response.writeHead(416, { ...headers, "Content-Range": `bytes */${source.size}`, "Content-Length": 0 });
             return await end(response, noted, undefined, kit.limits);
         }
         const { start, end: stop } = range ?? { start: 0, end: source.size };
-        const partial = range && { "Content-Range": `bytes ${start}-${stop - 1}/${source.size}` };
-        response.writeHead(range ? 206 : 200, { ...headers, ...partial, "Content-Length": stop - start });
+        const partial = range && { "Content-Range": `bytes ${start}-${range.end - 1}/${source.size}` };
+        const length = stop !== undefined && { "Content-Length": stop - start };
+        response.writeHead(range ? 206 : 200, { ...headers, ...partial, ...length });
         await send(source, { start, end: stop }, response, noted, kit.limits);
         kit.metrics.servedBytes.inc({ source: source.from }, noted.bytes);
         response.end();
@@ -76,16 +78,19 @@ function wantedRange(incoming: IncomingMessage, digest: string, size: number): B
 /** Copies `range` as it is released. */
 async function send(
     source: BlobSource,
-    range: ByteRange,
+    range: { readonly start: number; readonly end: number | undefined },
     response: ServerResponse,
     noted: Noted,
     limits: ReaderLimits,
 ): Promise<void> {
-    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, range.end - range.start));
-    for (let at = range.start; at < range.end && !response.destroyed; ) {
-        const released = Math.min(await source.releasedAfter(at), range.end);
+    const { start, end: stop = Number.POSITIVE_INFINITY } = range;
+    const buffer = Buffer.allocUnsafe(Math.min(READ_BYTES, stop - start));
+    for (let at = start; at < stop && !response.destroyed; ) {
+        const released = Math.min(await source.releasedAfter(at), stop);
+        if (released <= at && range.end === undefined) return;
+        if (released <= at) throw new Error("the blob ended early");
         while (at < released && !response.destroyed) {
-            const { bytesRead } = await source.file.read(buffer, 0, Math.min(buffer.length, released - at), at);
+            const bytesRead = await source.read(buffer, Math.min(buffer.length, released - at), at);
             if (bytesRead === 0) throw new Error("a file of the spool or of the cache's store became shorter");
             await write(response, buffer.subarray(0, bytesRead), limits);
             at += bytesRead;
@@ -115,8 +120,11 @@ async function askBlobSize(kit: BlobKit, request: BlobRequest): Promise<number> 
     if (part.status === 404 || part.status === 429) throw refusal(request, part.status);
     // The bytes themselves tell, all of them.
     const source = await kit.blobs.open(request);
-    await source.close();
-    return source.size;
+    try {
+        return source.size ?? (await sizeAtEnd(source));
+    } finally {
+        await source.close();
+    }
 }
 
 function refusal({ upstream, reference }: BlobRequest, status: number): UpstreamFault {

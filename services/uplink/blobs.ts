@@ -4,14 +4,19 @@ import { type RegistryRequest, relayPath } from "../registry/names";
 import type { Descriptors, Known } from "./descriptors";
 import { Download, type DownloadKit } from "./download";
 import { UpstreamFault } from "./failure";
+import { SpoolUnusable, Window } from "./landing";
 import { repositoryOf } from "./manifests";
+import { Slots } from "./slots";
+import type { SpoolUse } from "./spool";
 import type { Store } from "./store";
 
 /** A blob that can be read, up to where it is released. */
 export interface BlobSource {
     readonly from: "store" | "spool" | "link";
-    readonly size: number;
-    readonly file: FileHandle;
+    /** Missing while nobody knows it: then it is at its end when nothing after a position is released. */
+    readonly size: number | undefined;
+    /** Reads up to `length` bytes that are released. Returns how many. */
+    read(buffer: Buffer, length: number, position: number): Promise<number>;
     /** Waits until bytes after `position` may be given out; says up to where. Throws when they never will be. */
     releasedAfter(position: number): Promise<number>;
     close(): Promise<void>;
@@ -19,6 +24,12 @@ export interface BlobSource {
 
 /** Blobs fetched ahead at once: enough to keep the link busy behind the ones that a reader waits for. */
 const AHEAD_AT_ONCE = 2;
+
+/** Blobs that pass the spool by at once: each holds a request to a relay, and some MiB, for as long as its reader takes. */
+const PASSING = 32;
+
+/** What lies in memory for such a reader beside what is held back. */
+const WINDOW_BYTES = 1024 * 1024;
 
 /** A request for one blob. */
 export type BlobRequest = RegistryRequest & { readonly kind: "blobs" };
@@ -28,6 +39,8 @@ export class Blobs {
     private readonly ahead = new Map<string, BlobRequest>();
     private aheadRunning = 0;
     private closed = false;
+    private readonly passing = new Set<Download>();
+    private readonly passingKit: DownloadKit;
 
     /** Repositories whose manifests in the store have been read. */
     private readonly readManifests = new Set<string>();
@@ -37,7 +50,10 @@ export class Blobs {
         private readonly kit: DownloadKit,
         private readonly descriptors: Descriptors,
         private readonly store: Store | undefined,
-    ) {}
+    ) {
+        const limits = { ...kit.limits, ranges: 1 };
+        this.passingKit = { ...kit, slots: new Slots(PASSING), limits };
+    }
 
     /**
      * Opens a blob for reading. The caller closes it.
@@ -52,10 +68,13 @@ export class Blobs {
             if (found) return found;
             // Looking took a while: somebody else may have begun, or ended, meanwhile.
             if (!running && this.kit.spool.has(hex)) continue;
+            if (!running && !this.downloads.has(hex) && !(await this.canSpool(request)))
+                return await this.passBy(request);
             const download = running ?? this.downloads.get(hex) ?? this.startWanted(hex, request);
             try {
-                return await this.follow(hex, download);
+                return await this.follow(request, download);
             } catch (error) {
+                if (error instanceof SpoolUnusable) return await this.passBy(request);
                 // What the upstream says to another repository is nothing to this one.
                 if (!(error instanceof UpstreamFault) || download.path === relayPath(request)) throw error;
                 await download.ended;
@@ -85,7 +104,7 @@ export class Blobs {
         const found = await this.store?.open(hexOf(request), await this.sizeForStore(request));
         if (!found) return undefined;
         const { file, size } = found;
-        return { from: "store", size, file, releasedAfter: async () => size, close: () => file.close() };
+        return fileSource("store", size, file, () => file.close());
     }
 
     /** What a manifest says of the size: one that passed here, else one that the cache has. */
@@ -101,13 +120,14 @@ export class Blobs {
 
     private async openSpooled(hex: string): Promise<BlobSource | undefined> {
         const found = await this.kit.spool.read(hex);
-        if (!found) return undefined;
-        const { file, size } = found;
-        const close = async () => {
-            await file.close();
-            await this.kit.spool.leave(hex);
-        };
-        return { from: "spool", size, file, releasedAfter: async () => size, close };
+        return found && fileSource("spool", found.size, found.file, found.leave);
+    }
+
+    /** What is known not to fit is not asked for in vain. */
+    async canSpool(request: BlobRequest): Promise<boolean> {
+        const size = this.hint(request)?.size;
+        const { spool } = this.kit;
+        return spool.isUsable && (size === undefined || (await spool.fits(hexOf(request), size)));
     }
 
     private startWanted(hex: string, request: BlobRequest): Download {
@@ -123,30 +143,97 @@ export class Blobs {
         return download;
     }
 
-    private async follow(hex: string, download: Download): Promise<BlobSource> {
+    private async follow(request: BlobRequest, download: Download): Promise<BlobSource> {
         download.readers += 1;
-        let file: FileHandle | undefined;
+        let use: SpoolUse | undefined;
+        let past: BlobSource | undefined;
+        let isOver = false;
         const close = async () => {
+            if (isOver) return;
+            isOver = true;
             download.readers -= 1;
-            await file?.close();
-            if (file) await this.kit.spool.leave(hex);
+            await use?.leave();
+            await past?.close();
         };
         try {
             await download.opened();
             // Opened before there is anything to read: a whole blob may be evicted as soon as nobody has it open.
-            file = await this.kit.spool.readPart(hex);
+            use = await this.kit.spool.readPart(hexOf(request)).catch((error) => {
+                throw new SpoolUnusable(String(error));
+            });
+            const { file } = use;
             // Nothing is promised to the engine before there is a byte to give: until then a failure has a status.
             let { round, end } = await download.releasedAfter(0, undefined);
-            const releasedAfter = async (position: number) => {
-                ({ round, end } = await download.releasedAfter(position, round));
-                return end;
+            let from = Number.POSITIVE_INFINITY;
+            const releasedAfter = async (position: number): Promise<number> => {
+                if (past) return await past.releasedAfter(position);
+                try {
+                    ({ round, end } = await download.releasedAfter(position, round));
+                    return end;
+                } catch (error) {
+                    if (!(error instanceof SpoolUnusable)) throw error;
+                    // What is in the file was released, or is part of what the rest is checked with.
+                    ({ source: past, from } = this.passFrom(request, download));
+                    return await past.releasedAfter(position);
+                }
+            };
+            const read = async (buffer: Buffer, length: number, position: number) => {
+                if (past && position >= from) return await past.read(buffer, length, position);
+                return (await file.read(buffer, 0, Math.min(length, from - position), position)).bytesRead;
             };
             // Asked for now: a round with wrong bytes may have had another size.
-            return { from: "link", size: download.knownSize ?? end, file, releasedAfter, close };
+            const size = download.knownSize ?? (download.isWhole ? end : undefined);
+            return { from: "link", size, read, releasedAfter, close };
         } catch (error) {
             await close();
             throw error;
         }
+    }
+
+    /** A blob that the spool cannot take. */
+    private async passBy(request: BlobRequest): Promise<BlobSource> {
+        const { source, download } = this.passFrom(request, undefined);
+        try {
+            await download.opened();
+            await source.releasedAfter(0);
+            return { ...source, size: download.knownSize };
+        } catch (error) {
+            await source.close();
+            throw error;
+        }
+    }
+
+    /** @param failed The download whose file the reader has open. */
+    private passFrom(request: BlobRequest, failed: Download | undefined) {
+        const { checkedFirstBytes, heldBackBytes } = this.kit.limits;
+        const rest = failed?.rest();
+        const window = new Window(checkedFirstBytes + heldBackBytes + WINDOW_BYTES, rest);
+        const hint = failed?.knownSize ?? this.hint(request)?.size;
+        const download = new Download(hexOf(request), request, hint, this.passingKit, window, rest?.hash);
+        this.kit.metrics.spoolPassed.inc();
+        download.readers += 1;
+        this.passing.add(download);
+        void download.ended.then(() => this.passing.delete(download));
+        // What the reader has of the file is of the first round.
+        let round = rest && 0;
+        const releasedAfter = async (position: number) => {
+            window.passed(position);
+            const released = await download.releasedAfter(position, round);
+            ({ round } = released);
+            return released.end;
+        };
+        const source: BlobSource = {
+            from: "link",
+            size: download.knownSize,
+            read: (buffer, length, position) => window.read(buffer, length, position),
+            releasedAfter,
+            close: async () => {
+                // Or the next reader would get the wrong bytes of the same relay.
+                if (download.isInDoubt) window.passed(Number.POSITIVE_INFINITY);
+                else await download.stop("its only reader has left");
+            },
+        };
+        return { source, download, from: rest?.from ?? 0 };
     }
 
     /**
@@ -176,7 +263,7 @@ export class Blobs {
 
     private async fetchUnread(request: BlobRequest): Promise<void> {
         const hex = hexOf(request);
-        if (this.downloads.has(hex)) return;
+        if (this.downloads.has(hex) || !(await this.canSpool(request))) return;
         const found = (await this.openStored(request)) ?? (await this.openSpooled(hex));
         await found?.close();
         if (found || this.closed) return;
@@ -186,17 +273,42 @@ export class Blobs {
 
     /** For `/status`. */
     running(): ReturnType<Download["state"]>[] {
-        return [...this.downloads.values()].map((download) => download.state());
+        return [...this.downloads.values(), ...this.passing].map((download) => download.state());
     }
 
     /** Stops what is on its way and keeps what is there of it. */
     async close(): Promise<void> {
         this.closed = true;
         this.ahead.clear();
-        await Promise.all([...this.downloads.values()].map((download) => download.stop()));
+        await Promise.all([...this.downloads.values(), ...this.passing].map((download) => download.stop()));
     }
 }
 
 function hexOf(request: BlobRequest): string {
     return request.reference.slice("sha256:".length);
+}
+
+/** Waits until all of a blob may be given out. Returns its size; throws when that will never be. */
+export async function sizeAtEnd(source: BlobSource): Promise<number> {
+    const { size } = source;
+    if (size !== undefined) {
+        const end = await source.releasedAfter(Math.max(0, size - 1));
+        if (end < size) throw new Error("the blob ended early");
+        return size;
+    }
+    for (let at = 0; ; ) {
+        const end = await source.releasedAfter(at);
+        if (end <= at) return at;
+        at = end;
+    }
+}
+
+function fileSource(from: "store" | "spool", size: number, file: FileHandle, leave: () => Promise<void>): BlobSource {
+    return {
+        from,
+        size,
+        read: async (buffer, length, position) => (await file.read(buffer, 0, length, position)).bytesRead,
+        releasedAfter: async () => size,
+        close: leave,
+    };
 }

@@ -1,5 +1,6 @@
-/** Digests of manifests: what bytes have, and what a registry says that they have. */
+/** Digests: what bytes have, and what a registry says that they have. */
 import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
 
 /** SHA-256 alone: the one algorithm that every registry and the engine know (OCI image spec, "Registered algorithms"). */
 const KNOWN = /^sha256:[a-f0-9]{64}$/;
@@ -34,6 +35,20 @@ export function digestsOf(manifest: Buffer): readonly [string, ...string[]] {
     const payload = signedPayload(manifest);
     return payload ? [digestOf(payload), digestOf(manifest)] : [digestOf(manifest)];
 }
+
+/** Whether a file's SHA-256 is `hex`. */
+export async function hasDigest(file: FileHandle, hex: string): Promise<boolean> {
+    const hash = createHash("sha256");
+    const buffer = Buffer.allocUnsafe(STEP_BYTES);
+    for (let at = 0; ; ) {
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, at);
+        if (bytesRead === 0) return hash.digest("hex") === hex;
+        hash.update(buffer.subarray(0, bytesRead));
+        at += bytesRead;
+    }
+}
+
+const STEP_BYTES = 1024 * 1024;
 
 export function digestOf(bytes: Buffer): string {
     return `sha256:${createHash("sha256").update(bytes).digest("hex")}`;

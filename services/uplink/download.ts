@@ -3,10 +3,11 @@
  * to a spool file in any order, hashed and released in order.
  */
 import { createHash, type Hash } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
 import { type RegistryRequest, relayPath } from "../registry/names";
-import { RelayFailure, Unavailable, UpstreamFault } from "./failure";
+import { isDeafTo, RelayFailure, Unavailable, UpstreamFault } from "./failure";
+import { lengthIn, rangeIn, singleValue, sizeInRefusal } from "./headers";
 import { type Scope, scopeOf, upstreamOf } from "./health";
+import { type Landing, SpoolLanding, SpoolUnusable } from "./landing";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
 import { imageOf } from "./passage";
@@ -15,7 +16,7 @@ import type { Relay, RelayAnswer } from "./relay";
 import type { Relays } from "./relays";
 import { Signal } from "./signal";
 import type { Slots } from "./slots";
-import type { Spool } from "./spool";
+import type { Progress, Spool } from "./spool";
 import { Suspicion } from "./suspicion";
 
 /** Sizes in bytes, times in milliseconds. */
@@ -65,6 +66,13 @@ class SizeOverruled extends Error {
     }
 }
 
+/** A relay, or the upstream through it, does not give ranges of this blob: the same relay may give the whole. */
+class RangeRefused extends RelayFailure {
+    constructor(message: string) {
+        super("protocol", message);
+    }
+}
+
 export class Download {
     /** On a relay. */
     readonly path: string;
@@ -82,7 +90,7 @@ export class Download {
     private released = 0;
     private readonly progressed = new Signal();
 
-    private handle: FileHandle | undefined;
+    private isOpen = false;
     private pieces: Pieces;
     private hash: Hash = createHash("sha256");
     private hashed = 0;
@@ -91,6 +99,8 @@ export class Download {
 
     private workers = 0;
     private useRanges = false;
+    /** An answer without a length is arriving. */
+    private isUnmeasured = false;
     private readonly rangesSeen = new Signal();
     /** Bytes that came over the link in this process. */
     private fetched = 0;
@@ -120,16 +130,40 @@ export class Download {
         request: RegistryRequest,
         private hint: number | undefined,
         private readonly kit: DownloadKit,
+        private readonly landing: Landing = new SpoolLanding(hex, kit.spool),
+        /** The state of the hash after what is there already, when that was hashed. */
+        before?: Hash,
     ) {
         this.path = relayPath(request);
         this.scope = scopeOf(request);
         this.pieces = new Pieces(hint || undefined, kit.limits.pieceBytes);
-        this.ended = this.run();
+        if (before) this.hash = before;
+        this.ended = this.run(before !== undefined);
     }
 
-    /** Waits until the size is known and the file can be opened. Throws what the download failed with. */
+    /**
+     * What is needed to go on past the spool where this download had to give up, for a reader that has its file open.
+     * Nothing when no byte was given out: the little that there is can as well be fetched again.
+     */
+    rest(): { readonly from: number; readonly progress: Progress; readonly hash: Hash } | undefined {
+        if (this.released === 0 || this.size === undefined) return undefined;
+        const progress = progressTo(this.hashed, this.size, this.kit.limits.pieceBytes);
+        return { from: this.hashed, progress, hash: this.hash.copy() };
+    }
+
+    /** Waits until the file can be opened and the size is known, or there is something to give. Throws what it failed with. */
     async opened(): Promise<void> {
-        while (this.size === undefined || !this.handle) await this.next();
+        while (!this.isOpen || (this.size === undefined && this.released === 0)) await this.next();
+    }
+
+    /** True when it is all here, and right. */
+    get isWhole(): boolean {
+        return this.whole;
+    }
+
+    /** True while it is looked for who has the right bytes, after wrong ones. */
+    get isInDoubt(): boolean {
+        return this.round > 0 && !this.whole && !this.failure;
     }
 
     /** The size, once a relay has said it. */
@@ -153,11 +187,6 @@ export class Download {
         }
     }
 
-    private get file(): FileHandle {
-        if (!this.handle) throw new Error("the spool's file is not open yet");
-        return this.handle;
-    }
-
     private async next(): Promise<void> {
         if (this.failure) throw this.failure;
         await this.progressed.wait();
@@ -165,47 +194,50 @@ export class Download {
     }
 
     /** Stops and keeps what is there. */
-    async stop(): Promise<void> {
-        this.stopped.abort(new Unavailable(503, "the uplink is being stopped", 1));
+    async stop(reason = "the uplink is being stopped"): Promise<void> {
+        this.stopped.abort(new Unavailable(503, reason, 1));
         await this.ended;
     }
 
-    private async run(): Promise<void> {
-        const { spool, log, relays } = this.kit;
+    private async run(isHashed: boolean): Promise<void> {
+        const { log, relays } = this.kit;
         try {
-            await this.open();
+            await this.open(isHashed);
             try {
                 const wrong = relays.wrong.get(this.path);
                 if (wrong) throw new UpstreamFault(502, wrong);
                 while (!(await this.attempt())) await this.startAgain();
             } finally {
                 await this.saveProgress();
-                await this.file.close();
+                await this.landing.end();
             }
             for (const relay of this.suspicion.right()) relay.liedAbout(`sha256:${this.hex}`, "wrong digest");
-            await spool.complete(this.hex);
+            await this.landing.complete();
             this.released = this.size ?? 0;
             this.whole = true;
         } catch (error) {
             this.failure = error;
-            log("warn", "blob not fetched", { digest: `sha256:${this.hex}`, reason: String(error) });
+            // That one says itself, once, what is the matter.
+            if (!(error instanceof SpoolUnusable)) {
+                log("warn", "blob not fetched", { digest: `sha256:${this.hex}`, reason: String(error) });
+            }
         }
-        if (this.failure && this.pieces.bytes === 0) spool.discard(this.hex);
-        await spool.leave(this.hex);
+        await this.landing.close(this.failure === undefined || this.pieces.bytes > 0);
         this.progressed.notify();
     }
 
-    private async open(): Promise<void> {
-        const { spool, limits } = this.kit;
-        const { file, progress } = await spool.openPart(this.hex);
-        this.handle = file;
-        if (progress?.pieceBytes === limits.pieceBytes && progress.have.some((bytes) => bytes > 0)) {
+    /** @param isHashed Whether the state of the hash is that after what is there. */
+    private async open(isHashed: boolean): Promise<void> {
+        const progress = await this.landing.open();
+        this.isOpen = true;
+        if (progress?.pieceBytes === this.kit.limits.pieceBytes && progress.have.some((bytes) => bytes > 0)) {
             // Of another run, and of whichever relay it had asked first: a hint as well, until a relay says it again.
             this.hint = progress.size;
-            this.pieces = new Pieces(progress.size, limits.pieceBytes, progress.have);
+            this.pieces = new Pieces(progress.size, progress.pieceBytes, progress.have);
             this.suspicion = new Suspicion(true);
+            if (isHashed) this.hashed = this.pieces.contiguous();
             if (this.pieces.contiguous() === progress.size) this.size = progress.size;
-            await spool.reserve(this.hex, progress.size);
+            await this.landing.reserve(progress.size);
         }
         this.progressed.notify();
     }
@@ -235,9 +267,9 @@ export class Download {
         this.hashed = 0;
         this.released = 0;
         this.useRanges = false;
-        // In place: readers that have no byte yet keep the file open and stay.
-        await this.file.truncate(0);
-        if (size !== undefined) await this.kit.spool.reserve(this.hex, size);
+        this.isUnmeasured = false;
+        await this.landing.empty();
+        if (size !== undefined) await this.landing.reserve(size);
         this.progressed.notify();
     }
 
@@ -296,7 +328,7 @@ export class Download {
                 await this.receive(relay, piece, signal);
             } catch (error) {
                 if (!(error instanceof RelayFailure)) throw error;
-                failed = relay;
+                failed = error instanceof RangeRefused ? undefined : relay;
                 fruitless = this.fetched > before ? 0 : fruitless + 1;
                 if (error.kind === "hang" && this.fetched === 0) this.hanging.add(relay);
                 if (fruitless >= FRUITLESS_LIMIT) {
@@ -317,7 +349,9 @@ export class Download {
         const { relays, limits } = this.kit;
         const { sole, wrongAlone } = this.suspicion;
         const others = sole && sole !== failed ? relays.all.filter((relay) => relay !== sole) : [];
-        const avoid = new Set([...(failed ? [failed] : []), ...others]);
+        // One that sends the whole would repeat what ranges of another have brought.
+        const whole = this.useRanges ? this.rangeless : [];
+        const avoid = new Set([...(failed ? [failed] : []), ...others, ...whole]);
         const deadline = performance.now() + limits.patienceMs;
         for (;;) {
             signal.throwIfAborted();
@@ -359,17 +393,22 @@ export class Download {
     }
 
     private async receive(relay: Relay, piece: Piece, signal: AbortSignal): Promise<void> {
-        const from = piece.start + piece.have;
+        // Before the size is known there may be more than the first piece: of an answer without a length, that was cut.
+        const isMeasured = this.expectedSize !== undefined;
+        const from = isMeasured ? piece.start + piece.have : this.pieces.contiguous();
+        const end = isMeasured ? piece.end : this.pieces.endOfPieceAt(from);
         const plain =
             this.rangeless.has(relay) || (from === 0 && this.expectedSize !== undefined && this.pieces.count <= 1);
-        const headers: Record<string, string> = plain ? {} : { range: `bytes=${from}-${piece.end - 1}` };
+        const headers: Record<string, string> = plain ? {} : { range: `bytes=${from}-${end - 1}` };
         const release = await this.kit.slots.take(() => this.readers > 0);
         try {
             signal.throwIfAborted();
             const { path, scope } = this;
             const answer = await this.kit.relays.watched(relay, { method: "GET", path, scope, headers, signal });
-            if (answer.verdict.of !== "good") await this.takeRefusal(relay, answer);
-            else if (answer.status === 206) await this.takeRange(relay, piece, from, answer, signal);
+            const isRefused = answer.verdict.of === "refused" || answer.verdict.of === "failing";
+            if (!plain && isRefused && isDeafTo("range", answer.status)) await this.refuseRanges(relay, answer);
+            else if (answer.verdict.of !== "good") await this.takeRefusal(relay, answer);
+            else if (answer.status === 206) await this.takeRange(relay, { start: from, end }, answer, signal);
             else if (answer.status === 200) await this.takeWhole(relay, plain, answer, signal);
             else if (answer.status === 416) await this.takeNoRange(relay, from, plain, answer);
             else {
@@ -391,20 +430,32 @@ export class Download {
         this.failing.clear();
     }
 
+    /** Asks this relay for the whole blob from now on. Always throws. */
+    private async refuseRanges(relay: Relay, answer: RelayAnswer): Promise<never> {
+        await relay.discard(answer);
+        this.rangeless.add(relay);
+        throw new RangeRefused(`answers ${answer.status} to a range`);
+    }
+
     /** An answer to a range. ETags are not compared: they differ between a CDN's edges, and the digest decides. */
-    private async takeRange(relay: Relay, piece: Piece, from: number, answer: RelayAnswer, signal: AbortSignal) {
-        const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(String(answer.headers["content-range"]));
-        const [start, last, total] = (range ?? []).slice(1).map(Number);
-        if (start !== from || last === undefined || total === undefined) {
-            await relay.discard(answer);
-            const got = String(answer.headers["content-range"]);
-            throw relay.failed(new RelayFailure("protocol", `asked from byte ${from}, got "${got}"`), answer.began);
-        }
+    private async takeRange(
+        relay: Relay,
+        asked: { readonly start: number; readonly end: number },
+        answer: RelayAnswer,
+        signal: AbortSignal,
+    ): Promise<void> {
+        const range = rangeIn(answer.headers);
+        // Another part, several parts, or one that nobody knows where it belongs.
+        if (range?.start !== asked.start) return await this.refuseRanges(relay, answer);
+        const total = range.total ?? this.size;
+        if (total === undefined) return await this.refuseRanges(relay, answer);
         await this.learnSize(relay, total, answer);
         relay.ranges = true;
+        // Not always the piece that was asked for: of a blob of unknown size what is next was.
+        const release = this.pieces.claim(asked.start);
         this.useRanges = true;
         this.rangesSeen.notify();
-        await this.write(relay, answer, from, Math.min(last + 1, piece.end), signal);
+        await this.write(relay, answer, asked.start, Math.min(range.end, asked.end), signal).finally(release);
     }
 
     /** The whole blob from its first byte: asked for so, or from a relay that ignores Range. */
@@ -418,23 +469,30 @@ export class Download {
             await relay.discard(answer);
             throw new RelayFailure("protocol", "ignores Range");
         }
-        const length = answer.headers["content-length"];
-        const total = length === undefined ? this.size : Number(length);
-        if (total === undefined || !Number.isSafeInteger(total)) {
-            await relay.discard(answer);
-            throw relay.failed(new RelayFailure("protocol", "a blob without a length"), answer.began);
-        }
+        const total = lengthIn(answer.headers) ?? this.size;
+        if (total === undefined) return await this.takeUnmeasured(relay, answer, signal);
         await this.learnSize(relay, total, answer);
         await this.write(relay, answer, 0, total, signal);
+    }
+
+    /** The whole blob, and its size when it has come to its end. */
+    private async takeUnmeasured(relay: Relay, answer: RelayAnswer, signal: AbortSignal): Promise<void> {
+        this.isUnmeasured = true;
+        const isEndSure = singleValue(answer.headers, "transfer-encoding") !== undefined;
+        const total = await this.write(relay, answer, 0, Number.POSITIVE_INFINITY, signal);
+        // It ended with its connection, which may as well have been cut: nobody is blamed if this is not all.
+        if (!isEndSure) this.suspicion = new Suspicion(true);
+        await this.learnSize(relay, total, answer);
     }
 
     /** The range is not within the blob: it has no bytes at all, or the size that was expected is wrong. */
     private async takeNoRange(relay: Relay, from: number, plain: boolean, answer: RelayAnswer): Promise<void> {
         await relay.discard(answer);
-        const said = /^bytes \*\/(\d+)$/.exec(String(answer.headers["content-range"]))?.[1];
-        const total = said === undefined ? undefined : Number(said);
+        const total = sizeInRefusal(answer.headers);
         // The only range of nothing is no range (RFC 9110 15.5.17).
         if (total === 0) return await this.learnSize(relay, 0, answer);
+        // All of it had come before it was cut at its very end.
+        if (this.expectedSize === undefined && total === from) return await this.learnSize(relay, total, answer);
         if (this.size === undefined && from > 0) {
             this.suspicion.contributed(relay);
             throw new SizeOverruled(total);
@@ -442,7 +500,7 @@ export class Download {
         if (from === 0 && !plain) {
             // Nothing, or more than nothing: the plain answer says which.
             this.rangeless.add(relay);
-            throw new RelayFailure("protocol", "refuses a range from the first byte");
+            throw new RangeRefused("refuses a range from the first byte");
         }
         throw relay.failed(new RelayFailure("protocol", "answers 416 to a blob"), answer.began);
     }
@@ -491,20 +549,37 @@ export class Download {
         }
         this.size = total;
         if (!this.hint) this.pieces.setSize(total);
-        await this.kit.spool.reserve(this.hex, total);
+        await this.reserve(relay, total, answer);
         this.progressed.notify();
         this.arrived.notify();
     }
 
-    private async write(relay: Relay, answer: RelayAnswer, from: number, end: number, signal: AbortSignal) {
+    private async reserve(relay: Relay, total: number, answer: RelayAnswer): Promise<void> {
+        try {
+            await this.landing.reserve(total);
+        } catch (error) {
+            await relay.discard(answer);
+            throw error;
+        }
+    }
+
+    /** Returns where it ended. */
+    private async write(
+        relay: Relay,
+        answer: RelayAnswer,
+        from: number,
+        end: number,
+        signal: AbortSignal,
+    ): Promise<number> {
         const mayCrawl = () => !this.kit.relays.otherIsWell(relay);
         let at = from;
         for await (const chunk of relay.bytes(answer, mayCrawl, signal)) {
             if (at + chunk.length > end) {
                 throw relay.failed(new RelayFailure("protocol", `sends more than ${end - from} bytes`), answer.began);
             }
+            if (end === Number.POSITIVE_INFINITY) this.pieces.extendTo(this.hint ?? at + chunk.length);
             for (const { piece, from, to } of this.pieces.missing(at, chunk.length)) {
-                await this.writeAll(chunk.subarray(from - at, to - at), from);
+                await this.landing.write(chunk.subarray(from - at, to - at), from, signal);
                 this.pieces.arrived(piece, to - from);
             }
             at += chunk.length;
@@ -513,23 +588,9 @@ export class Download {
             this.arrived.notify();
             if (this.fetched - this.noted >= this.kit.limits.noteBytes) void this.saveProgress();
         }
+        if (end === Number.POSITIVE_INFINITY) return at;
         if (at < end) throw relay.failed(new RelayFailure("cut", `ended ${end - at} bytes early`), answer.began);
-    }
-
-    private async writeAll(bytes: Buffer, position: number): Promise<void> {
-        for (let written = 0; written < bytes.length; ) {
-            try {
-                written += (await this.file.write(bytes, written, bytes.length - written, position + written))
-                    .bytesWritten;
-            } catch (error) {
-                if (!(error instanceof Error && "code" in error && error.code === "ENOSPC")) throw error;
-                if (await this.kit.spool.freeDisk(HASH_STEP)) continue;
-                throw new Unavailable(
-                    503,
-                    "the disk of the uplink's spool is full: make it larger or spool.budgetGiB smaller",
-                );
-            }
-        }
+        return at;
     }
 
     /** Reads back what is on disk without a gap, and releases what may be. */
@@ -542,20 +603,24 @@ export class Download {
                 signal.throwIfAborted();
                 continue;
             }
-            const { bytesRead } = await this.file.read(buffer, 0, Math.min(HASH_STEP, upTo - this.hashed), this.hashed);
+            const length = Math.min(HASH_STEP, upTo - this.hashed);
+            const bytesRead = await this.landing.read(buffer, length, this.hashed);
             // Somebody shortened the file under us: whatever the zeros hash to, it is not the digest.
             const bytes =
                 bytesRead > 0 ? buffer.subarray(0, bytesRead) : buffer.subarray(0, upTo - this.hashed).fill(0);
             this.hash.update(bytes);
             this.hashed += bytes.length;
+            this.landing.hashed(this.hashed);
             this.release();
         }
     }
 
     private release(): void {
         const { checkedFirstBytes, heldBackBytes } = this.kit.limits;
-        if (this.size === undefined || this.size <= checkedFirstBytes) return;
-        this.released = Math.max(0, Math.min(this.hashed, this.size - heldBackBytes));
+        // Of an answer that does not say how long it is, any bytes may be the last.
+        const end = this.size ?? (this.isUnmeasured ? this.hashed : 0);
+        if (end <= checkedFirstBytes) return;
+        this.released = Math.max(this.released, Math.min(this.hashed, end - heldBackBytes));
         this.progressed.notify();
     }
 
@@ -586,13 +651,11 @@ export class Download {
 
     /** One at a time. A note that cannot be written costs a second fetch after a restart, nothing else. */
     private saveProgress(): Promise<void> {
-        const { kit } = this;
-        const progress = this.size === undefined ? undefined : this.pieces.progress();
-        if (!progress) return this.saving;
+        if (this.size === undefined) return this.saving;
         this.noted = this.fetched;
         this.saving = this.saving
-            .then(() => kit.spool.saveProgress(this.hex, progress))
-            .catch((error) => kit.log("warn", "progress not saved", { reason: String(error) }));
+            .then(() => this.landing.saveProgress(this.pieces))
+            .catch((error) => this.kit.log("warn", "progress not saved", { reason: String(error) }));
         return this.saving;
     }
 
@@ -600,4 +663,12 @@ export class Download {
     state(): { digest: string; size: number | undefined; bytes: number; readers: number } {
         return { digest: `sha256:${this.hex}`, size: this.size, bytes: this.pieces.bytes, readers: this.readers };
     }
+}
+
+/** That the first `bytes` are there. */
+function progressTo(bytes: number, size: number, pieceBytes: number): Progress {
+    const have = Array.from({ length: Math.ceil(size / pieceBytes) }, (_, index) =>
+        Math.max(0, Math.min(pieceBytes, bytes - index * pieceBytes)),
+    );
+    return { size, pieceBytes, have };
 }

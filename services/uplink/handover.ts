@@ -7,7 +7,7 @@ import { once } from "node:events";
 import { get } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { relayPath } from "../registry/names";
-import type { BlobRequest, Blobs } from "./blobs";
+import { type BlobRequest, type Blobs, sizeAtEnd } from "./blobs";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
 import { Slots } from "./slots";
@@ -79,13 +79,14 @@ export class Handover {
 
     /** False when there is nothing to give, or no use in it. */
     private async give(path: string, request: BlobRequest): Promise<boolean> {
+        // It would cross the link once more.
+        if (!(await this.blobs.canSpool(request))) return false;
         // As a reader, for whom it stays: one that is larger than the spool's budget goes with its last reader.
         const source = await this.blobs.open(request).catch(() => undefined);
         if (!source) return false;
         try {
             if (source.from === "store") return false;
-            const whole = await source.releasedAfter(Math.max(0, source.size - 1)).catch(() => 0);
-            if (whole < source.size) return false;
+            if ((await sizeAtEnd(source).catch(() => undefined)) === undefined) return false;
             const leave = await this.slots.take(() => true);
             try {
                 if (this.rests) return false;

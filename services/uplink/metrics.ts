@@ -57,6 +57,12 @@ export class Metrics {
     readonly requests = this.counter("requests_total", "Requests answered", ["kind", "status"]);
     readonly servedBytes = this.counter("served_bytes_total", "Blob bytes given out, by where they were", ["source"]);
     readonly spoolBytes = this.gauge("spool_bytes", "Bytes in the spool", []);
+    readonly spoolPassed = this.counter(
+        "spool_passed_total",
+        "Blobs given out past the spool, which could not take them",
+        [],
+    );
+    readonly spoolWrong = this.counter("spool_wrong_total", "Blobs in the spool that had a wrong size or digest", []);
     readonly spoolEvictions = this.counter("spool_evictions_total", "Blobs dropped from the spool for room", []);
 
     /** @param relays Names of all relays, so that each has its series from the start. */

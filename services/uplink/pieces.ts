@@ -28,10 +28,23 @@ export class Pieces {
     setSize(size: number): void {
         const [first] = this.list;
         this.size = size;
-        this.list = layOut(size, this.pieceBytes, []);
+        this.list = layOut(
+            size,
+            this.pieceBytes,
+            this.list.map(({ have }) => have),
+        );
         if (!first) return;
         first.end = Math.min(first.end, size);
+        first.have = Math.min(first.have, first.end);
         this.list.splice(0, 1, ...(size > 0 ? [first] : []));
+    }
+
+    /** There are at least `size` bytes; how many is still unknown. */
+    extendTo(size: number): void {
+        if (this.size !== undefined) return;
+        for (let { length } = this.list; length * this.pieceBytes < size; length++) {
+            this.list.push({ ...newPiece(length * this.pieceBytes, (length + 1) * this.pieceBytes), taken: true });
+        }
     }
 
     get count(): number {
@@ -50,6 +63,21 @@ export class Pieces {
         return piece;
     }
 
+    /** Where the piece ends that `position` is in. */
+    endOfPieceAt(position: number): number {
+        return (Math.floor(position / this.pieceBytes) + 1) * this.pieceBytes;
+    }
+
+    /** Takes the piece that `position` is in, if nobody has. Returns what gives it back. */
+    claim(position: number): () => void {
+        const piece = this.list[Math.floor(position / this.pieceBytes)];
+        if (!piece || piece.taken) return () => undefined;
+        piece.taken = true;
+        return () => {
+            piece.taken = false;
+        };
+    }
+
     /** True when all of `piece` is there, which nobody knows before the size is. */
     full(piece: Piece): boolean {
         return this.size !== undefined && isFull(piece);
@@ -58,7 +86,7 @@ export class Pieces {
     /** How many bytes are there without a gap, from the first. */
     contiguous(): number {
         const gap = this.list.find((piece) => !isFull(piece));
-        return gap ? gap.start + gap.have : (this.size ?? 0);
+        return gap ? gap.start + gap.have : (this.size ?? this.list.length * this.pieceBytes);
     }
 
     /**

@@ -309,14 +309,20 @@ export class Relay {
      */
     async *bytes(answer: RelayAnswer, mayCrawl: () => boolean, signal?: AbortSignal): AsyncGenerator<Buffer> {
         let own = 0;
+        // How long whoever reads has kept the answer waiting: that is no slowness of the relay's.
+        let paused = 0;
+        let pause = 0;
         let window = { start: performance.now(), own: 0, all: this.throughput.received };
         this.answersOpen += 1;
         try {
             for await (const chunk of answer.body as AsyncIterable<Buffer>) {
                 this.count(chunk.length);
                 own += chunk.length;
+                const given = performance.now();
                 yield chunk;
-                const ms = performance.now() - window.start;
+                pause = performance.now() - given;
+                paused += pause;
+                const ms = performance.now() - window.start - paused;
                 if (ms < this.times.crawlMs) continue;
                 if (own - window.own < this.times.crawlBytes && !mayCrawl()) {
                     const crawl = new RelayFailure("crawl", `${own - window.own} bytes in ${Math.round(ms)} ms`);
@@ -325,12 +331,15 @@ export class Relay {
                     throw this.throughput.received - window.all < usual ? this.failed(crawl, answer.began) : crawl;
                 }
                 window = { start: performance.now(), own, all: this.throughput.received };
+                paused = 0;
             }
         } catch (error) {
             if (signal?.aborted) throw error;
             const failure = asRelayFailure(error);
             const delivers = performance.now() - this.lastByte < this.times.stallMs;
             if (failure.kind === "crawl" || (failure.kind === "stall" && delivers)) throw failure;
+            // Who is kept waiting may hang up.
+            if (pause > this.times.stallMs) throw failure;
             throw this.failed(failure, answer.began);
         } finally {
             this.answersOpen -= 1;

@@ -1,6 +1,20 @@
 /** Blobs on the uplink's own disk: whole ones, ones that are arriving, and a budget for both. */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import {
+    type FileHandle,
+    mkdir,
+    open,
+    readdir,
+    readFile,
+    rename,
+    rm,
+    stat,
+    statfs,
+    utimes,
+    writeFile,
+} from "node:fs/promises";
 import { join } from "node:path";
+import { hasDigest } from "./digests";
+import { makeFolder } from "./kept-files";
 import type { Log } from "./log";
 import type { Metrics } from "./metrics";
 
@@ -22,7 +36,24 @@ interface Entry {
     whole: boolean;
     /** Goes when its last user leaves. */
     unwanted: boolean;
+    /** Whether it is what it should be: of an earlier run nobody knows, since a machine may have lost its power. */
+    isRight: Promise<boolean> | undefined;
 }
+
+/** A file of the spool that is open; its blob is not evicted meanwhile. */
+export interface SpoolUse {
+    readonly file: FileHandle;
+    /** Ends the use, once however often it is called. What did not fit beside it is evicted then. */
+    leave(): Promise<void>;
+}
+
+/** The file of an arriving blob. Its user closes `file` itself, before the blob is whole. */
+export interface PartUse extends SpoolUse {
+    readonly progress: Progress | undefined;
+}
+
+/** After a failure to write, blobs pass the spool by for this long. */
+const FAILED_MS = 5_000;
 
 const WHOLE = /^[a-f0-9]{64}$/;
 const PART = /^([a-f0-9]{64})\.part$/;
@@ -30,6 +61,9 @@ const PART = /^([a-f0-9]{64})\.part$/;
 export class Spool {
     private readonly entries = new Map<string, Entry>();
     private total = 0;
+    private failedUntil = 0;
+    /** Said in the log, and not put right yet. */
+    private isFailing = false;
 
     private constructor(
         private readonly folder: string,
@@ -41,8 +75,8 @@ export class Spool {
     /** Opens the spool in `path` and finds what an earlier run left. */
     static async open(path: string, budgetBytes: number, log: Log, metrics: Metrics): Promise<Spool> {
         const spool = new Spool(join(path, "blobs"), budgetBytes, log, metrics);
-        await mkdir(spool.folder, { recursive: true, mode: 0o700 });
-        for (const name of await readdir(spool.folder)) await spool.recover(name);
+        await makeFolder(spool.folder, log);
+        for (const name of await readdir(spool.folder).catch(() => [])) await spool.recover(name);
         await spool.makeRoom(0);
         return spool;
     }
@@ -66,7 +100,7 @@ export class Spool {
     }
 
     private add(hex: string, bytes: number, lastUsed: number, whole: boolean): Entry {
-        const entry = { bytes, lastUsed, users: 0, whole, unwanted: false };
+        const entry: Entry = { bytes, lastUsed, users: 0, whole, unwanted: false, isRight: undefined };
         this.entries.set(hex, entry);
         this.count(bytes);
         return entry;
@@ -82,37 +116,62 @@ export class Spool {
         return this.entries.get(hex)?.whole === true;
     }
 
-    /**
-     * Opens a whole blob; `undefined` when it is not here, also when somebody has emptied the folder. The caller calls
-     * {@link leave} when done.
-     */
-    async read(hex: string): Promise<{ file: FileHandle; size: number } | undefined> {
+    /** Opens a whole blob; `undefined` when it is not here, or not what it should be: somebody else writes there too. */
+    async read(hex: string): Promise<(SpoolUse & { readonly size: number }) | undefined> {
         const entry = this.entries.get(hex);
         if (!entry?.whole) return undefined;
-        this.use(entry);
+        const leave = this.use(hex, entry);
+        let file: FileHandle | undefined;
         try {
-            const file = await open(this.wholePath(hex), "r");
-            // The time stamp carries "last used" over a restart.
-            await utimes(this.wholePath(hex), new Date(), new Date());
-            return { file, size: entry.bytes };
+            file = await open(this.wholePath(hex), "r");
+            if (!(await this.isRight(hex, entry, file))) {
+                await file.close();
+                await leave();
+                return undefined;
+            }
+            // The time stamp carries "last used" over a restart; a disk that cannot be written does not matter.
+            await utimes(this.wholePath(hex), new Date(), new Date()).catch(() => undefined);
+            return { file, size: entry.bytes, leave: this.closing(file, leave) };
         } catch (error) {
-            if (!isMissing(error)) throw error;
-            this.forget(hex);
+            await file?.close();
+            await leave();
+            if (!isMissing(error)) this.log("warn", "a blob in the spool cannot be read", { reason: String(error) });
+            this.forget(hex, entry);
             return undefined;
         }
     }
 
-    private use(entry: Entry): void {
-        entry.users += 1;
-        entry.lastUsed = Date.now();
+    /** Its size each time, its digest once. */
+    private async isRight(hex: string, entry: Entry, file: FileHandle): Promise<boolean> {
+        entry.isRight ??= hasDigest(file, hex);
+        const { size } = await file.stat();
+        if (size === entry.bytes && (await entry.isRight)) return true;
+        if (this.entries.get(hex) !== entry) return false;
+        this.metrics.spoolWrong.inc();
+        this.log("error", "a blob in the spool is wrong, fetched again", { digest: `sha256:${hex}`, size });
+        await this.remove(hex);
+        return false;
     }
 
-    /** Ends a use. What did not fit beside it is evicted now. */
-    async leave(hex: string): Promise<void> {
-        const entry = this.entries.get(hex);
-        if (entry) entry.users -= 1;
-        if (entry?.users === 0 && entry.unwanted) await this.remove(hex);
-        if (this.total > this.budgetBytes) await this.makeRoom(0);
+    /** Begins a use. Returns what ends it. */
+    private use(hex: string, entry: Entry): () => Promise<void> {
+        entry.users += 1;
+        entry.lastUsed = Date.now();
+        let isOver = false;
+        return async () => {
+            if (isOver) return;
+            isOver = true;
+            entry.users -= 1;
+            if (entry.users === 0 && entry.unwanted && this.entries.get(hex) === entry) await this.remove(hex);
+            if (this.total > this.budgetBytes) await this.makeRoom(0);
+        };
+    }
+
+    private closing(file: FileHandle, leave: () => Promise<void>): () => Promise<void> {
+        return async () => {
+            await file.close();
+            await leave();
+        };
     }
 
     /** Has a blob removed as soon as nobody uses it. */
@@ -121,32 +180,70 @@ export class Spool {
         if (entry) entry.unwanted = true;
     }
 
-    /** Opens the file of an arriving blob, new or with what it already has. The caller calls {@link leave} when done. */
-    async openPart(hex: string): Promise<{ file: FileHandle; progress: Progress | undefined }> {
+    /** Opens the file of an arriving blob, new or with what it already has. */
+    async openPart(hex: string): Promise<PartUse> {
         const entry = this.entries.get(hex) ?? this.add(hex, 0, Date.now(), false);
-        this.use(entry);
+        const leave = this.use(hex, entry);
         entry.unwanted = false;
         const progress = await this.progress(hex);
         try {
-            if (progress) return { file: await open(this.partPath(hex), "r+"), progress };
+            const kept = progress && (await open(this.partPath(hex), "r+").catch(() => undefined));
+            if (kept) return { file: kept, progress, leave };
+            await mkdir(this.folder, { recursive: true, mode: 0o700 });
+            return { file: await open(this.partPath(hex), "w+", 0o600), progress: undefined, leave };
         } catch (error) {
-            if (!isMissing(error)) throw error;
+            await leave();
+            throw error;
         }
-        await mkdir(this.folder, { recursive: true, mode: 0o700 });
-        return { file: await open(this.partPath(hex), "w+", 0o600), progress: undefined };
     }
 
-    /** Opens the file of an arriving blob for reading. The caller calls {@link leave} when done. */
-    async readPart(hex: string): Promise<FileHandle> {
+    /** Opens the file of an arriving blob for reading. */
+    async readPart(hex: string): Promise<SpoolUse> {
         const entry = this.entries.get(hex);
-        if (entry) this.use(entry);
+        const leave = entry ? this.use(hex, entry) : async () => undefined;
         try {
-            return await open(this.partPath(hex), "r");
+            // Or it became a whole one at this moment.
+            const file = await open(this.partPath(hex), "r").catch(() => open(this.wholePath(hex), "r"));
+            return { file, leave: this.closing(file, leave) };
         } catch (error) {
-            if (!isMissing(error)) throw error;
-            // It became a whole one at this moment.
-            return await open(this.wholePath(hex), "r");
+            await leave();
+            throw error;
         }
+    }
+
+    /** True unless writing has failed a moment ago. */
+    get isUsable(): boolean {
+        return performance.now() >= this.failedUntil;
+    }
+
+    /** True when the disk has room for a blob of so many bytes, some of which may be here. */
+    async fits(hex: string, bytes: number): Promise<boolean> {
+        try {
+            const { bavail, bsize } = await statfs(this.folder);
+            const part = await stat(this.partPath(hex)).catch(() => undefined);
+            const idle = [...this.entries.values()].filter(({ users }) => users === 0);
+            const evictable = idle.reduce((sum, entry) => sum + entry.bytes, 0);
+            const fits = bytes - (part ? part.blocks * 512 : 0) <= bavail * bsize + evictable;
+            if (!fits) this.noteFailing(`a blob of ${bytes} bytes is larger than what is left of the disk`);
+            return fits;
+        } catch {
+            // Writing will tell.
+            return true;
+        }
+    }
+
+    /** A blob could not be written. Its file goes, so that its room is free as soon as its readers have left. */
+    failed(hex: string, reason: string): void {
+        this.failedUntil = performance.now() + FAILED_MS;
+        this.noteFailing(reason);
+        const entry = this.entries.get(hex);
+        if (entry && !entry.whole) void this.remove(hex);
+    }
+
+    /** Once, until a blob is kept again. */
+    private noteFailing(reason: string): void {
+        if (!this.isFailing) this.log("error", "the spool cannot take a blob, which passes it by", { reason });
+        this.isFailing = true;
     }
 
     /** Makes room for a blob of which the size has become known. */
@@ -206,7 +303,9 @@ export class Spool {
         await rename(this.partPath(hex), this.wholePath(hex));
         await rm(this.progressPath(hex), { force: true });
         const entry = this.entries.get(hex);
-        if (entry) Object.assign(entry, { whole: true, lastUsed: Date.now() });
+        if (entry) Object.assign(entry, { whole: true, lastUsed: Date.now(), isRight: Promise.resolve(true) });
+        if (this.isFailing) this.log("info", "the spool takes blobs again", {});
+        this.isFailing = false;
     }
 
     /** Removes a blob in whatever state it is. */
@@ -222,14 +321,17 @@ export class Spool {
         }
     }
 
-    private forget(hex: string): void {
-        const entry = this.entries.get(hex);
-        if (entry && this.entries.delete(hex)) this.count(-entry.bytes);
+    private forget(hex: string, entry = this.entries.get(hex)): void {
+        if (!entry || this.entries.get(hex) !== entry) return;
+        this.entries.delete(hex);
+        this.count(-entry.bytes);
     }
 
     /** For `/status`. */
-    usage(): { bytes: number; budgetBytes: number; blobs: number } {
-        return { bytes: this.total, budgetBytes: this.budgetBytes, blobs: this.entries.size };
+    usage(): { bytes: number; budgetBytes: number; blobs: number; users: number; isUsable: boolean } {
+        const users = [...this.entries.values()].reduce((sum, entry) => sum + entry.users, 0);
+        const { total: bytes, budgetBytes, isUsable } = this;
+        return { bytes, budgetBytes, blobs: this.entries.size, users, isUsable };
     }
 
     private wholePath(hex: string): string {

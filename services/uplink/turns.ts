@@ -27,9 +27,11 @@ export class Turns {
         return !socket.destroyed;
     }
 
-    /** True while something is being answered on a connection. */
-    isTaken(socket: Duplex): boolean {
-        return this.lines.get(socket)?.isBusy === true;
+    /** Calls `then` when nothing is being answered on a connection any more. */
+    afterThem(socket: Duplex, then: () => void): void {
+        const line = this.lines.get(socket);
+        if (line?.isBusy) line.waiting.push(then);
+        else then();
     }
 
     private begin(socket: Duplex): Line {

@@ -1,6 +1,6 @@
 /** The promises about blobs, against relays that misbehave. Times are not measured; bytes and requests are. */
 import assert from "node:assert/strict";
-import { mkdir, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rm, symlink, truncate, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { eventually } from "../../support/eventually";
 import { digestOf, FakeContent, type FaultRule, randomBytes } from "../../support/fake-relay";
@@ -184,7 +184,7 @@ describe("Uplink, blobs", () => {
         it("waits for the only relay to come back when a blob has begun", async () => {
             await start({ relays: 1 }, [{ path: /blobs/, fault: { do: "crawl", bytes: 64 * KIB, everyMs: 20 } }]);
             const pulled = pull(large);
-            await eventually("bytes have come", () => (bench.first.sentBytes() > 0 ? true : undefined));
+            await eventually("bytes have come", async () => ((await bench.linkBytes()) > 0 ? true : undefined));
             await bench.first.refuse();
             await eventually("the relay is known to be down", () =>
                 bench.lines.some(({ reason }) => String(reason).startsWith("probe")) ? true : undefined,
@@ -208,6 +208,93 @@ describe("Uplink, blobs", () => {
                 { path: /blobs/, fault: { do: "ignore-range" } },
             ]);
             await pull(large);
+        });
+
+        for (const known of [true, false]) {
+            for (const bytes of [small, large]) {
+                it(`takes ${bytes.length} bytes without a length, ${known ? "known" : "unknown"} before, and keeps them`, async () => {
+                    await start({}, [{ path: /blobs/, fault: { do: "no-length" } }]);
+                    if (known) await passManifest(bytes);
+                    const answer = await bench.get(pathOf(bytes));
+                    assert.deepEqual([answer.status, answer.digest], [200, digestOf(bytes)]);
+                    await eventually("it is in the spool", () => whole(bytes));
+                    await pull(bytes);
+                    assert.equal(bench.first.asked().length, 1);
+                    assert.deepEqual(bench.second.asked(), []);
+                });
+            }
+        }
+
+        it("goes on where an answer without a length was cut, by a range of another relay", async () => {
+            await start({}, [{ path: /blobs/, times: 1, fault: { do: "no-length", cutAfter: 3 * MIB } }]);
+            assert.equal((await bench.get(pathOf(large))).digest, digestOf(large));
+            assert.equal(await bench.linkBytes(), large.length);
+        });
+
+        it("goes on after a cut where no relay says a length or gives a range", async () => {
+            await start({ relays: 1 }, [
+                { path: /blobs/, times: 1, fault: { do: "no-length", cutAfter: 3 * MIB } },
+                { path: /blobs/, fault: { do: "no-length" } },
+            ]);
+            assert.equal((await bench.get(pathOf(large))).digest, digestOf(large));
+        });
+
+        it("never gives out all of a wrong blob without a length", async () => {
+            const wrong = Buffer.from(large).fill(1, MIB);
+            const give: FaultRule["fault"] = { do: "give", give: (_, response) => response.writeHead(200).end(wrong) };
+            await start({}, [{ path: /blobs/, fault: give }]);
+            await assert.rejects(bench.get(pathOf(large)));
+            await pull(large);
+        });
+
+        it("says the size of a blob without a length to a HEAD", async () => {
+            await start({}, [{ path: /blobs/, fault: { do: "no-length" } }]);
+            const answer = await bench.get(pathOf(large), {}, "HEAD");
+            assert.equal(answer.headers["content-length"], String(large.length));
+        });
+
+        for (const status of [400, 403, 405, 416, 500, 501]) {
+            it(`asks for the whole blob where a range is answered ${status}`, async () => {
+                await start({ relays: 1, marks: true }, [
+                    { path: /blobs/, ranged: true, fault: { do: "status", status, answer: "upstream" } },
+                ]);
+                await pull(large);
+                assert.deepEqual(bench.logged("relay rests"), []);
+            });
+        }
+
+        for (const [what, name, value] of [
+            ["another range", "Content-Range", `bytes 5-9/${large.length}`],
+            ["a range of an unknown whole", "Content-Range", `bytes 0-${MIB - 1}/*`],
+            ["several parts", "Content-Type", "multipart/byteranges; boundary=x"],
+        ] as const) {
+            it(`asks for the whole blob where a range is answered with ${what}`, async () => {
+                const headers = { [name]: value };
+                const answer = { do: "status", status: 206, headers, body: "parts", answer: "upstream" } as const;
+                await start({ relays: 1, marks: true }, [{ path: /blobs/, ranged: true, fault: answer }]);
+                await pull(large);
+                assert.deepEqual(bench.logged("relay rests"), []);
+            });
+        }
+
+        it("gives five open ranges of a cold blob from one download, and other ranges too", async () => {
+            await start();
+            const step = Math.ceil(large.length / 5);
+            const starts = [0, 1, 2, 3, 4].map((index) => index * step);
+            const wanted = [
+                ...starts.map((from) => [`bytes=${from}-`, from, large.length] as const),
+                ["bytes=-500", large.length - 500, large.length] as const,
+                [`bytes=${MIB}-${2 * MIB}`, MIB, 2 * MIB + 1] as const,
+            ];
+            await Promise.all(
+                wanted.map(async ([range, from, to]) => {
+                    const answer = await bench.get(pathOf(large), { range });
+                    assert.equal(answer.status, 206);
+                    assert.equal(answer.headers["content-range"], `bytes ${from}-${to - 1}/${large.length}`);
+                    assert.ok(answer.body.equals(large.subarray(from, to)));
+                }),
+            );
+            assert.equal(await bench.linkBytes(), large.length);
         });
 
         it("does not care that ETags differ between ranges", async () => {
@@ -326,18 +413,35 @@ describe("Uplink, blobs", () => {
             await eventually("it is gone", async () => ((await whole(large)) ? undefined : true));
         });
 
-        it("evicts when the disk is full before the budget is, and says so when that does not help", async () => {
+        it("evicts when the disk is full before the budget is, and passes the blob by when that does not help", async () => {
             await start();
             await pull(small);
             const part = join(bench.spool, "blobs", `${digestOf(large).slice("sha256:".length)}.part`);
             // Every write to this device says that the disk is full.
             await symlink("/dev/full", part);
-            const answer = await bench.get(pathOf(large));
-            assert.equal(answer.status, 503);
-            assert.match(answer.body.toString(), /the disk of the uplink's spool is full/);
-            assert.equal(await whole(small), undefined);
             await pull(large);
+            assert.equal(await whole(small), undefined);
+            assert.equal(bench.logged("the spool cannot take a blob, which passes it by").length, 1);
         });
+
+        for (const [what, change] of [
+            ["cut short", (path: string) => truncate(path, MIB)],
+            ["emptied", (path: string) => truncate(path)],
+            ["of other bytes", (path: string) => writeFile(path, Buffer.alloc(large.length))],
+        ] as const) {
+            it(`fetches again what is ${what} in its folder, and counts it`, async () => {
+                await start();
+                await pull(large);
+                await bench.uplink.close();
+                await change(join(bench.spool, "blobs", digestOf(large).slice("sha256:".length)));
+                await bench.startUplink();
+                await pull(large);
+                assert.ok(await whole(large));
+                await pull(large);
+                assert.equal(await bench.linkBytes(), large.length);
+                assert.equal((await bench.uplink.metrics.spoolWrong.get()).values[0]?.value, 1);
+            });
+        }
 
         it("fetches again what somebody removed from its folder", async () => {
             await start();
