@@ -161,12 +161,13 @@ describe("Uplink, relays", () => {
         });
     }
 
-    it("that know no such tag are believed", async () => {
+    it("that know no such tag are believed when another says the same", async () => {
         await start();
         const answer = await bench.get("/v2/library/app/manifests/unknown");
         assert.equal(answer.status, 404);
         assert.equal(errorOf(answer.body).code, "MANIFEST_UNKNOWN");
-        assert.deepEqual(bench.second.requests, []);
+        assert.equal(bench.second.asked().length, 1);
+        assert.deepEqual(rested(), []);
     });
 
     it("that alone answer 5xx are rested, because another could", async () => {
