@@ -56,6 +56,12 @@ export const GO_BUILDS = {
         variables: { "github.com/pulumi/pulumi/sdk/v3/go/common/version.Version": "{version}" },
         takes: "5 minutes",
     },
+    // Asks a registry what the OCI distribution spec asks of it; built when a test asks for it.
+    conformance: {
+        release: "github.com/opencontainers/distribution-spec/conformance",
+        variables: { "main.Version": "{version}" },
+        takes: "some seconds",
+    },
     // The checker of GitHub workflows; built when a test asks for it.
     actionlint: {
         release: "github.com/rhysd/actionlint",

@@ -1,4 +1,5 @@
 /** The files of the front's container: pure, from checked values to text. */
+import { BAD_QUERY_MESSAGE } from "../../services/registry/names";
 import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { namesView } from "../nginx-maps";
@@ -69,6 +70,7 @@ export function frontFiles({ hostname, mirrorUrl, upstreams, allowFrom, ...rest 
             allowFrom: allowFrom.map((range) => `    ${range}  admitted;`).join("\n"),
             page: `${nginx}/front/page.txt`,
             upstreamList,
+            badQueryMessage: BAD_QUERY_MESSAGE,
         }),
         file("front/page.txt", "nginx/front/page.txt", { hostname, mirrorUrl, upstreamList }),
     ];

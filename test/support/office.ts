@@ -144,6 +144,11 @@ export class Office {
         this.nginx = await startNginx(join(places.nginx, "nginx.conf"), this.port);
     }
 
+    /** How to talk to the front. */
+    get listening(): { readonly origin: string; readonly hostname: string; readonly ca: string } {
+        return { origin: `https://127.0.0.1:${this.port}`, hostname: HOSTNAME, ca: testCa().cert };
+    }
+
     private get accessLog(): string {
         return join(this.bench.folder, "front.json");
     }

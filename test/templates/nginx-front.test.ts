@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { type RequestOptions, request } from "node:https";
 import { dirname, join } from "node:path";
+import { connect } from "node:tls";
 import { CONTAINER, certificatePaths, frontFiles, type Places } from "../../components/onprem/front-files";
 import { type DnsServer, startDns } from "../../rehearsal/dns";
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
@@ -488,6 +489,41 @@ describe("The front's nginx", function () {
         });
     });
 
+    describe("with requests that are none", () => {
+        for (const query of [
+            "n=-1",
+            "n=abc",
+            "n=",
+            "n",
+            "n=1.5",
+            "n=1&n=2",
+            "n%73=ghcr.io",
+            "ns=docker.io&ns=ghcr.io",
+        ]) {
+            it(`answers ?${query} by 400 and asks nobody`, async () => {
+                const answer = await ask(`/v2/library/node/tags/list?${query}`);
+                assert.deepEqual([answer.status, errorCode(answer)], [400, "UNSUPPORTED"]);
+            });
+        }
+
+        for (const [text, status] of [
+            ["GET /v2/library/node/manifests/1.0 HTTP/2.0\r\nHost: mirror.acme.lan", 505],
+            ["GET /v2/library/node/manifests/1.0 HTTP/1.1\r\nHost: mirror.acme.lan\r\nTransfer-Encoding: gzip", 501],
+            ["GET /v2/library/node/manifests/1.0 HTTP/1.1", 400],
+            ["GET /v2/library/node/manifests/1.0 HTTP/1.1\r\nHost: a b", 400],
+            ["\u0001\u0002", 400],
+            [`GET /v2/${"a".repeat(40_000)} HTTP/1.1\r\nHost: mirror.acme.lan`, 414],
+            [`GET /v2/ HTTP/1.1\r\nHost: mirror.acme.lan\r\nX: ${"a".repeat(40_000)}`, 400],
+            ["GET /../.. HTTP/1.1\r\nHost: mirror.acme.lan", 404],
+        ] as const) {
+            it(`answers ${text.slice(0, 80).replaceAll(/[^ -~]+/g, " ")} by ${status} of its own`, async () => {
+                const said = await sayRaw(places.port, ca.cert, text);
+                assert.match(said, new RegExp(`^HTTP/1\\.1 ${status} `));
+                assert.match(said, /\{"errors":\[\{"code":"(UNSUPPORTED|NAME_INVALID)","message":"[^"]+"\}\]\}$/);
+            });
+        }
+    });
+
     describe("for people and health checks", () => {
         it("has a page for people at / that says what it is", async () => {
             const answer = await ask("/");
@@ -517,6 +553,12 @@ describe("The front's nginx", function () {
             lay(["10.0.0.0/8"]);
             nginx = await start();
         });
+
+        for (const text of ["GET / HTTP/2.0", "GET /v2/ HTTP/1.1\r\nHost: a b", "GET /.. HTTP/1.1\r\nHost: x"]) {
+            it(`refuses ${text.split("\r")[0]} of a client's own writing`, async () => {
+                assert.match(await sayRaw(places.port, ca.cert, text), /^HTTP\/1\.1 403 /);
+            });
+        }
 
         for (const path of [
             "/",
@@ -589,6 +631,18 @@ function send(port: number, ca: string, path: string, options: RequestOptions): 
         })
             .once("error", reject)
             .end();
+    });
+}
+
+/** What comes back for the head of a request that no HTTP client would send. */
+function sayRaw(port: number, ca: string, head: string): Promise<string> {
+    return new Promise((resolve, reject) => {
+        let said = "";
+        const socket = connect({ host: "127.0.0.1", port, ca, servername: HOSTNAME }, () =>
+            socket.write(`${head}\r\nConnection: close\r\n\r\n`),
+        );
+        socket.on("data", (data) => (said += data));
+        socket.once("error", reject).once("close", () => resolve(said));
     });
 }
 
