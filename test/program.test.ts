@@ -13,11 +13,9 @@ import { parseConfig } from "../services/uplink/config";
 import {
     type Deployed,
     type DeployOptions,
-    isSecret,
     type OtherStack,
     only,
     PROJECT,
-    plainOccurrences,
     type Resource,
     reveal,
 } from "./support/deploy";
@@ -36,11 +34,8 @@ import {
 
 const CONTAINER = "docker:index/container:Container";
 const IMAGE = "docker:index/remoteImage:RemoteImage";
-const NETWORK = "docker:index/network:Network";
-const VOLUME = "docker:index/volume:Volume";
 const RECORD = "cloudflare:index/dnsRecord:DnsRecord";
 const SCRIPT = "cloudflare:index/workersScript:WorkersScript";
-const SUBDOMAIN = "cloudflare:index/workersScriptSubdomain:WorkersScriptSubdomain";
 const REMOTE = "command:remote:Command";
 const LOCAL = "command:local:Command";
 const PASSWORD = "random:index/randomPassword:RandomPassword";
@@ -50,9 +45,6 @@ const EC2_INSTANCE = "aws:ec2/instance:Instance";
 const SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup";
 const LIGHTSAIL_INSTANCE = "aws:lightsail/instance:Instance";
 const GET_ZONE = "cloudflare:index/getZone:getZone";
-const DOMAIN = "cloudflare:index/workersCustomDomain:WorkersCustomDomain";
-/** What a change of the settings replaces. */
-const REPLACED = [CONTAINER, DOMAIN, REMOTE, LOCAL];
 const LIGHTSAIL_PORTS = "aws:lightsail/instancePublicPorts:InstancePublicPorts";
 
 type Config = Readonly<Record<string, unknown>>;
@@ -263,162 +255,7 @@ function mustPrecede({ resources }: Deployed, resource: Resource): Set<string> {
     return found;
 }
 
-/** The resources whose outputs `resource` is made of, directly or by way of others. */
-function madeOf({ resources }: Deployed, resource: Resource): Set<Resource> {
-    const found = new Set<Resource>();
-    const follow = ({ propertyDependencies }: Resource) => {
-        for (const urn of propertyDependencies) {
-            const source = resources.find(({ type, name }) => urn.endsWith(`${type}::${name}`));
-            assert.ok(source, `${urn} was not made`);
-            if (found.has(source)) continue;
-            found.add(source);
-            follow(source);
-        }
-    };
-    follow(resource);
-    return found;
-}
-
 describe("The program", () => {
-    for (const name of Object.keys(STACKS) as StackName[]) {
-        describe(`with ${name}`, () => {
-            it("puts every resource under a component", async () => {
-                const { resources } = await program(name);
-                assert.notEqual(resources.length, 0);
-                for (const { type, name, custom, parent } of resources) {
-                    if (custom) assert.match(parent, /[$:]dockermirror:[a-z]+:[A-Za-z0-9]+::[^:]+$/, name);
-                    else assert.match(type, /^dockermirror:[a-z]+:[A-Za-z0-9]+$/, name);
-                }
-            });
-
-            it("has secrets in secret envelopes only", async () => {
-                const { resources, outputs, secretOutputs } = await program(name);
-                assert.deepEqual(
-                    resources.flatMap(({ name, inputs }) => plainOccurrences(inputs, SENTINEL, name)),
-                    [],
-                );
-                const plain = Object.entries(outputs).filter(([key]) => !secretOutputs[key]);
-                assert.deepEqual(plainOccurrences(Object.fromEntries(plain), SENTINEL, "outputs"), []);
-            });
-
-            it("enters host names into DNS without Cloudflare's proxy", async () => {
-                for (const { inputs } of all(await program(name), RECORD)) {
-                    assert.equal(inputs.proxied, false);
-                    assert.equal(inputs.zoneId, ZONE_ID);
-                }
-            });
-
-            it("keeps its containers running, watched, replaceable and within their disk", async () => {
-                for (const { name: role, inputs, deleteBeforeReplace } of all(await program(name), CONTAINER)) {
-                    assert.equal(deleteBeforeReplace, inputs.name !== undefined, role);
-                    assert.equal(inputs.restart, inputs.attach ? "no" : "unless-stopped", role);
-                    assert.equal(inputs.healthcheck === undefined, inputs.attach === true, role);
-                    assert.equal(inputs.logOpts?.["max-size"] === undefined, inputs.attach === true, role);
-                    assert.equal(inputs.privileged, undefined, role);
-                }
-            });
-
-            it("deletes no container, network or volume together with what may be replaced", async () => {
-                // The engine deletes what depends on a resource by a property before it replaces that resource.
-                const deployed = await program(name);
-                const kept = deployed.resources.filter(({ type }) => [CONTAINER, NETWORK, VOLUME].includes(type));
-                for (const resource of kept) {
-                    const sources = [...madeOf(deployed, resource)].filter(({ type }) => REPLACED.includes(type));
-                    assert.deepEqual(
-                        sources.map((source) => source.name),
-                        [],
-                        `${resource.name} is made of outputs of these`,
-                    );
-                }
-            });
-
-            it("publishes no port but the front's", async () => {
-                const deployed = await program(name);
-                const publishing = all(deployed, CONTAINER).filter(
-                    ({ inputs }) =>
-                        inputs.ports !== undefined || inputs.publishAllPorts || inputs.networkMode === "host",
-                );
-                assert.deepEqual(
-                    publishing.map((each) => each.name),
-                    deployed.outputs.mirrorUrl === undefined ? [] : ["onprem-front-container"],
-                );
-            });
-
-            it("opens the Worker by its own host name only, on a runtime that drops keys at redirects", async () => {
-                const deployed = await program(name);
-                const scripts = all(deployed, SCRIPT);
-                for (const { inputs } of scripts) assert.ok(inputs.compatibilityDate >= "2025-09-01");
-                assert.deepEqual(
-                    all(deployed, SUBDOMAIN).map(({ inputs }) => [
-                        inputs.scriptName,
-                        inputs.enabled,
-                        inputs.previewsEnabled,
-                    ]),
-                    scripts.map(({ inputs }) => [inputs.scriptName, false, false]),
-                );
-            });
-
-            it("opens 443 of a made machine to the world, 80 for HTTP-01 alone, and nothing else", async () => {
-                const { overseas } = STACKS[name] as {
-                    overseas?: { kind: string; tls?: string; acmeChallenge?: string };
-                };
-                const deployed = await program(name);
-                const open = openPorts(deployed);
-                if (!overseas || overseas.kind === "host") return assert.deepEqual(open, []);
-                const byHttp = (overseas.tls ?? "acme") === "acme" && overseas.acmeChallenge !== "dns-01";
-                assert.deepEqual(
-                    open.map(([port]) => port).sort((a, b) => a - b),
-                    byHttp ? [22, 80, 443] : [22, 443],
-                );
-                for (const [port, ranges] of open) {
-                    const world = ranges.filter((range) => Number(range.split("/")[1]) < 8);
-                    assert.deepEqual(world.length > 0, port !== 22, `${port} is open to ${ranges.join(", ")}`);
-                }
-            });
-
-            it("gives a made machine secret user data, an encrypted disk and no way to them by IMDSv1", async () => {
-                const deployed = await program(name);
-                for (const { inputs } of [...all(deployed, EC2_INSTANCE), ...all(deployed, LIGHTSAIL_INSTANCE)])
-                    assert.ok(isSecret(inputs.userData));
-                for (const { inputs } of all(deployed, EC2_INSTANCE)) {
-                    assert.equal(inputs.rootBlockDevice.encrypted, true);
-                    assert.equal(inputs.metadataOptions.httpTokens, "required");
-                }
-            });
-
-            it("hands over what it knows of a machine as a secret, and pins the host key of one that it made", async () => {
-                const deployed = await program(name);
-                const made = all(deployed, EC2_INSTANCE).length + all(deployed, LIGHTSAIL_INSTANCE).length > 0;
-                for (const { name: command, inputs } of all(deployed, REMOTE)) {
-                    assert.ok(isSecret(inputs.connection), command);
-                    if (made) assert.match(reveal(inputs.connection).hostKey, /^ssh-ed25519 vm-host-key-\d$/, command);
-                }
-                assert.equal(deployed.secretOutputs.relaySsh, deployed.outputs.relaySsh !== undefined);
-            });
-
-            it("pulls the on-prem host's images only once every relay of the stack answers", async () => {
-                const deployed = await program(name);
-                const relays = deployed.resources
-                    .map((resource) => resource.name)
-                    .filter((each) => /^(nginx|worker|vm)-(ready|apply|certificate|domain|gate-command)$/.test(each));
-                for (const image of all(deployed, IMAGE)) {
-                    const first = mustPrecede(deployed, image);
-                    for (const relay of relays) assert.ok(first.has(relay), `${image.name} does not wait for ${relay}`);
-                }
-            });
-
-            it("can be previewed before anything is there", async () => {
-                const previewed = await run(STACKS[name], { preview: true });
-                const names = ({ resources }: Deployed) => resources.map((each) => `${each.type} ${each.name}`).sort();
-                assert.deepEqual(names(previewed), names(await program(name)));
-                assert.deepEqual(
-                    previewed.resources.flatMap(({ name, inputs }) => plainOccurrences(inputs, SENTINEL, name)),
-                    [],
-                );
-            });
-        });
-    }
-
     it("makes this of the local stack, and nothing else", async () => {
         const { resources } = await program("all three sites");
         const list = resources.map(({ type, name }) => `${type.replace(/:index\/\w+:/, ":")} ${name}`);

@@ -170,11 +170,12 @@ export function reveal(value: any): any {
     return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, reveal(inner)]));
 }
 
-/** Paths of strings that contain `needle` outside a secret envelope, as it is or within Base64. */
-export function plainOccurrences(value: any, needle: string, path = ""): string[] {
-    if (typeof value === "string") return readings(value).some((text) => text.includes(needle)) ? [path] : [];
+/** Paths of strings that contain one of `needles` outside a secret envelope, as it is or within Base64. */
+export function plainOccurrences(value: any, needles: string | readonly string[], path = ""): string[] {
+    const isFound = (text: string) => [needles].flat().some((needle) => text.includes(needle));
+    if (typeof value === "string") return readings(value).some(isFound) ? [path] : [];
     if (typeof value !== "object" || value === null || isSecret(value)) return [];
-    return Object.entries(value).flatMap(([key, inner]) => plainOccurrences(inner, needle, `${path}.${key}`));
+    return Object.entries(value).flatMap(([key, inner]) => plainOccurrences(inner, needles, `${path}.${key}`));
 }
 
 /** RFC 1952, 2.3.1: how a compressed file begins. */

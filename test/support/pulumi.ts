@@ -138,6 +138,13 @@ export class TestPulumi {
     }
 }
 
+/** The value with its secrets opened, as {@link TestPulumi.exported} shows them: objects with their JSON. */
+export function opened(value: unknown): any {
+    return JSON.parse(JSON.stringify(value), (_, inner) =>
+        inner?.plaintext === undefined ? inner : opened(JSON.parse(inner.plaintext)),
+    );
+}
+
 /** `op name: inputs that differ → inputs that force a replacement`, of resources that are no components. */
 export function summary(changes: readonly Change[]): string[] {
     return changes

@@ -9,7 +9,7 @@ import { isDeepStrictEqual } from "node:util";
 import { gunzipSync } from "node:zlib";
 import type { Answer, Change } from "../../rehearsal/automation";
 import { imaginaryProviders } from "../support/imaginary";
-import { type Deployment, summary, TestPulumi } from "../support/pulumi";
+import { type Deployment, opened, summary, TestPulumi } from "../support/pulumi";
 import type { Recorded } from "./record";
 
 /** What an upgrade makes, removes and replaces in each stack, as <version>.json announces it, by the reason that a user has. */
@@ -135,10 +135,7 @@ function asOfToday({ resources, ...rest }: Deployment): Deployment {
 }
 
 function recordedOutputs({ resources }: Deployment): Readonly<Record<string, unknown>> {
-    const { outputs = {} } = resources.find(({ type }) => type === "pulumi:pulumi:Stack") ?? {};
-    // A secret is an object with its JSON, as `--show-secrets` shows it.
-    const text = JSON.stringify(outputs);
-    return JSON.parse(text, (_, value) => (value?.plaintext === undefined ? value : JSON.parse(value.plaintext)));
+    return opened(resources.find(({ type }) => type === "pulumi:pulumi:Stack")?.outputs ?? {});
 }
 
 /** What to put into <version>.json, and what one has to know for the reasons. */
