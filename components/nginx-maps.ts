@@ -39,7 +39,7 @@ export function tableView(upstreams: readonly Upstream[]): View {
         registryHosts: lines(upstreams, ({ name, registry }) => [name, registry]),
         tokenRealms: lines(upstreams, ({ name, tokenService }) => tokenService && [name, tokenService.realm]),
         tokenServices: lines(upstreams, ({ name, tokenService }) => tokenService && [name, tokenService.service]),
-        redirectTargets: upstreams.flatMap(redirectLines).join("\n"),
+        redirectHosts: upstreams.flatMap(redirectLines).join("\n"),
     };
 }
 
@@ -101,10 +101,9 @@ function exact(name: string): string {
 
 /** One line a host: nginx takes no word of more than 4 KB, and a stack's settings may add hosts. */
 function redirectLines({ name, registry, redirectHosts }: Upstream): string[] {
-    return [registry, ...redirectHosts.map(({ host }) => host)].map((host, index) => {
-        const target = `target_of_${identifier(name)}_${index}`;
-        return `    "~^${exact(name)} (?<${target}>https://${hostPattern(host)}/[!-~]*)$"  $${target};`;
-    });
+    return [registry, ...redirectHosts.map(({ host }) => host)].map(
+        (host) => `    "~^${exact(name)} ${hostPattern(host)}$"  yes;`,
+    );
 }
 
 /** A name as part of a PCRE group's name. */

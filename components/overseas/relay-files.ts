@@ -179,6 +179,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
         secret("account.conf", "nginx/relay/account.conf", accountsView(args.hubAccount, args.privateAccounts ?? [])),
         ...(strangers === "yes" ? [publicPages(args)] : []),
         plain("logrotate", "vm/logrotate", { accessLog: machine.accessLog }),
+        plain("logrotate-timer.conf", "vm/logrotate-timer.conf", {}),
         plain("nginx-restart.conf", "vm/nginx-restart.conf", {}),
         plain("doctor.sh", "vm/doctor.sh", {}),
         plain("machine.sh", "vm/machine.sh", {

@@ -65,6 +65,12 @@ export function refusalOfTokenService(said: Said, upstream: string, now: number)
     return refusal(said, said.status, codeOf(said.status, "tags"), message, now);
 }
 
+/** What the caller gets where a token is in an encoding that nobody asked for. */
+export function unreadableToken(upstream: string, encoding: string): UpstreamRefusal {
+    const message = `the token service of ${upstream} answered in the encoding ${encoding}, which was not asked for`;
+    return { status: 502, code: "UNAVAILABLE", message };
+}
+
 /** True when a token service does not take an account. A page says nothing about it: something stands in between. */
 export function isAccountRefused(said: Said): boolean {
     return said.status === 401 || (said.status === 403 && !isPage(said.contentType));

@@ -2,6 +2,7 @@
  * What nginx' JavaScript shares with the Worker, in one module for it (components/overseas/njs-module.ts): both relays
  * then decide alike.
  */
+import { isGzip, mayBeAskedByRange, nextLink, refusalOfContent, sizeByRange, valuesOf } from "./answer-headers";
 import { presentedKey } from "./credentials";
 import {
     ERROR_BODY_MAX,
@@ -12,18 +13,30 @@ import {
     refusalOfRegistry,
     refusalOfTokenService,
     tooManyFromAddress,
+    unreadableToken,
     withoutVerdict,
 } from "./final-answers";
+import { readLocation } from "./location";
+import { readTokenAnswer } from "./token-answer";
 
 export {
     ERROR_BODY_MAX,
     isAccountRefused,
     isContent,
     isErrorBody,
+    isGzip,
+    mayBeAskedByRange,
     mayHaveErrorBody,
+    nextLink,
     presentedKey,
+    readLocation,
+    readTokenAnswer,
+    refusalOfContent,
     refusalOfRegistry,
     refusalOfTokenService,
+    sizeByRange,
     tooManyFromAddress,
+    unreadableToken,
+    valuesOf,
     withoutVerdict,
 };

@@ -1,5 +1,6 @@
 /** Which redirects of an upstream are followed. Design 3.6. */
 import type { Refusal } from "./errors";
+import { readLocation } from "./location";
 import { mayRedirectTo, type Upstream } from "./upstreams";
 
 /** Redirects that one request follows at most. */
@@ -24,24 +25,16 @@ export interface RefusedRedirect extends Refusal {
  * @param from URL that answered with the redirect; a relative `Location` is relative to it.
  * @param location Its `Location` header; `null` when it had none.
  */
-export function redirectTarget(upstream: Upstream, from: string, location: string | null): URL | RefusedRedirect {
-    if (location === null || !URL.canParse(location, from)) {
-        return refuse(`${upstream.name} redirects without a usable Location`);
-    }
-    const target = new URL(location, from);
-    if (target.protocol !== "https:" || target.port !== "" || target.username !== "" || target.password !== "") {
+export function redirectTarget(upstream: Upstream, from: string, location: string | null): string | RefusedRedirect {
+    const { host, url } = readLocation(location, from);
+    if (host === undefined) return refuse(`${upstream.name} redirects without a usable Location`);
+    if (url === undefined || !mayRedirectTo(upstream, host)) {
         return refuse(
-            `${upstream.name} redirects to ${target.protocol}//${target.host}; followed are plain https URLs only`,
-            target.hostname,
+            `${upstream.name} redirects to ${host}, which is not in its table of redirect hosts or no plain https URL; the setting redirectHosts adds one`,
+            host,
         );
     }
-    if (!mayRedirectTo(upstream, target.hostname)) {
-        return refuse(
-            `${upstream.name} redirects to ${target.host}, which is not in its table of redirect hosts; the setting redirectHosts adds one`,
-            target.hostname,
-        );
-    }
-    return target;
+    return url;
 }
 
 /** What the caller gets where an upstream redirects more than {@link MAX_HOPS} times. */

@@ -3,8 +3,17 @@
  * Protocol: https://distribution.github.io/distribution/spec/auth/token/. Needs nothing but `fetch`: the Worker and
  * Node both have it.
  */
+
 import { type Account, type PrivateAccount, privateAccountFor } from "./accounts";
-import { isAccountRefused, refusalOfTokenService, type UpstreamRefusal, withoutVerdict } from "./final-answers";
+import { isGzip } from "./answer-headers";
+import {
+    isAccountRefused,
+    refusalOfTokenService,
+    type UpstreamRefusal,
+    unreadableToken,
+    withoutVerdict,
+} from "./final-answers";
+import { readTokenAnswer } from "./token-answer";
 import type { Upstream } from "./upstreams";
 
 export interface TokenSourceOptions {
@@ -34,10 +43,6 @@ export class NoToken extends Error {
     }
 }
 
-/** Of its lifetime a token is used for this part: clocks differ, and it must still be valid when it arrives. */
-const LIFETIME_USED = 0.9;
-/** Lifetime of a token that does not say, in seconds: token specification, `expires_in`. */
-const DEFAULT_LIFETIME = 60;
 /** A repository that was public stays so for a day, as far as the account's use goes. */
 const VERDICT_MS = 24 * 60 * 60 * 1000;
 /** Tokens kept; a Hub token has about 5 KB and a Worker 128 MB. */
@@ -134,10 +139,13 @@ export class TokenSource {
             contentType: response.headers.get("content-type"),
             retryAfter: response.headers.get("retry-after"),
         };
-        const body = said.status === 200 ? await readTokenAnswer(response) : undefined;
-        const token = body?.token ?? body?.access_token;
-        if (typeof token !== "string" || !/^[!-~]+$/.test(token)) {
-            if (said.status !== 200) await response.body?.cancel();
+        const encoding = response.headers.get("content-encoding");
+        const isReadable = encoding === null || isGzip(encoding) || /^identity$/i.test(encoding);
+        const answer = said.status === 200 && isReadable ? readTokenAnswer(await response.text()) : undefined;
+        if (answer === undefined) {
+            if (!response.bodyUsed) await response.body?.cancel();
+            if (said.status === 200 && !isReadable)
+                throw new NoToken("upstream", unreadableToken(upstream.name, encoding));
             const refusal = refusalOfTokenService(said, upstream.name, this.now());
             if (account && isAccountRefused(said)) {
                 const message = `${refusal.message} to the relay's account ${account.username}`;
@@ -145,8 +153,7 @@ export class TokenSource {
             }
             throw new NoToken("upstream", refusal);
         }
-        const seconds = typeof body?.expires_in === "number" ? body.expires_in : DEFAULT_LIFETIME;
-        return { token, until: this.now() + seconds * LIFETIME_USED * 1000 };
+        return { token: answer.token, until: this.now() + answer.seconds * 1000 };
     }
 }
 
@@ -166,17 +173,6 @@ export function mayPull(token: string, repository: string): boolean {
         );
     } catch {
         return false;
-    }
-}
-
-/** The fields of a token answer, not yet looked at; `undefined` for what is no JSON, whatever its Content-Type says. */
-async function readTokenAnswer(
-    response: Response,
-): Promise<{ token?: unknown; access_token?: unknown; expires_in?: unknown } | undefined> {
-    try {
-        return (await response.json()) ?? undefined;
-    } catch {
-        return undefined;
     }
 }
 

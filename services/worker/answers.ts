@@ -1,11 +1,13 @@
 /** The answers that the relay makes itself, and what of an upstream's answer goes back to the caller. */
+import { isGzip, nextLink, sizeByRange, valuesOf } from "../registry/answer-headers";
 import { errorBody } from "../registry/errors";
 import { EMPTY_INDEX, OCI_INDEX } from "../registry/media";
+import { type RegistryRequest, relayPath } from "../registry/names";
 import { ownAnswerValue, RELAY_ANSWER, UPSTREAM_ANSWER } from "../registry/relay-answer";
-import { DEFAULT_UPSTREAM, type Upstream } from "../registry/upstreams";
-import type { Refused } from "./refusals";
+import { decoded } from "./outbound";
+import { type Refused, saidBy } from "./refusals";
 
-/** Headers of an upstream's answer that the caller gets. `Link` and `Cache-Control` are made anew. */
+/** Headers of an upstream's answer that the caller gets. `Link` and `Cache-Control` are made here. */
 const PASSED_BACK = [
     "content-length",
     "content-type",
@@ -48,23 +50,33 @@ export function nothingHere(): Response {
 }
 
 /** An answer of the upstream as the caller gets it: status, some headers, and the body as it streams in. */
-export function passBack(upstream: Upstream, answer: Response): Response {
+export function passBack(wanted: RegistryRequest, answer: Response): Response {
     const headers = new Headers({ "cache-control": "no-transform", [RELAY_ANSWER]: UPSTREAM_ANSWER });
     for (const name of PASSED_BACK) {
         const value = answer.headers.get(name);
         if (value !== null) headers.set(name, value);
     }
-    // Asked for plain bytes, an upstream that compresses all the same is unpacked by fetch: its length is another one.
-    if (answer.headers.has("content-encoding")) headers.delete("content-length");
-    const link = answer.headers.get("link");
-    if (link !== null) headers.set("link", ownLink(upstream, link));
-    return new Response(answer.body, { status: answer.status, headers });
+    const digest = answer.headers.get("docker-content-digest");
+    if (digest !== null) headers.set("docker-content-digest", valuesOf(digest).join(", "));
+    // What was decoded has another length, and other parts.
+    if (isGzip(answer.headers.get("content-encoding"))) {
+        for (const name of ["content-length", "accept-ranges", "etag"]) headers.delete(name);
+    }
+    const link = nextLink(answer.headers.get("link") ?? "", relayPath(wanted));
+    if (link !== "") headers.set("link", link);
+    return new Response(decoded(answer).body, { status: answer.status, headers });
 }
 
-/** The next page as a path of ours: the upstream's may name its own host, and never has our prefix. */
-function ownLink(upstream: Upstream, link: string): string {
-    const prefix = upstream.name === DEFAULT_UPSTREAM ? "/v2/" : `/v2/${upstream.name}/`;
-    return link.replace(/<(?:https?:\/\/[^/>]+)?\/v2\//g, `<${prefix}`);
+/** The answer to a HEAD of a blob whose size came from a GET of its first byte; `undefined` where it did not. */
+export function sizeAnswer(wanted: RegistryRequest, answer: Response): Response | undefined {
+    const said = saidBy(answer);
+    const size = sizeByRange(said, answer.headers.get("content-range"));
+    if (size === "" && said.status !== 206) return undefined;
+    const { headers } = passBack(wanted, new Response(null, answer));
+    headers.delete("content-range");
+    headers.delete("content-length");
+    if (size !== "") headers.set("content-length", size);
+    return new Response(null, { status: 200, headers });
 }
 
 /** With its length, which the log takes from here. */

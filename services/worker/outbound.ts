@@ -1,4 +1,5 @@
 /** Every request that the relay sends: named, uncompressed, redirects left alone, and never waited for without end. */
+import { isGzip } from "../registry/answer-headers";
 import { unreachable } from "./refusals";
 
 /** An upstream that has not begun to answer by then counts as silent. Above a slow token service, below a client's patience. */
@@ -32,9 +33,16 @@ export class Outbound {
                 redirect: "manual",
                 signal,
             });
-            return new Response(await answer.text(), answer);
+            return new Response(await decoded(answer).text(), answer);
         });
     }
+}
+
+/** The answer as plain bytes. `fetch` decodes what says gzip, and not the same under its other names. */
+export function decoded(answer: Response): Response {
+    const encoding = answer.headers.get("content-encoding");
+    if (encoding === "gzip" || !isGzip(encoding) || answer.body === null) return answer;
+    return new Response(answer.body.pipeThrough(new DecompressionStream("gzip")), answer);
 }
 
 async function inTime(url: string, work: (signal: AbortSignal) => Promise<Response>): Promise<Response> {

@@ -1,4 +1,5 @@
 /** Why a request is refused, and how that is said: an OCI error whose message tells what to do. */
+import { refusalOfContent } from "../registry/answer-headers";
 import type { Refusal } from "../registry/errors";
 import {
     ERROR_BODY_MAX,
@@ -12,6 +13,7 @@ import type { RegistryRequest } from "../registry/names";
 import type { RefusedRedirect } from "../registry/redirects";
 import { ownAnswerValue, type RelayReason, UPSTREAM_ANSWER } from "../registry/relay-answer";
 import { NoToken } from "../registry/tokens";
+import type { Upstream } from "../registry/upstreams";
 
 /** How long the body of an error is waited for; without it the caller gets one of ours. */
 const ERROR_BODY_TIMEOUT_MS = 5_000;
@@ -88,6 +90,14 @@ export async function refusedUpstream(answer: Response, wanted: RegistryRequest,
         { ...(size === null ? {} : { "content-range": size }), ...waiting(retryAfter) },
         body,
     );
+}
+
+/** Why content is not handed on; `undefined` for what is. */
+export function refusedContent(answer: Response, upstream: Upstream): Refused | undefined {
+    const { headers } = answer;
+    const [digest, encoding] = [headers.get("docker-content-digest"), headers.get("content-encoding")];
+    const refusal = refusalOfContent(saidBy(answer), upstream.name, digest, encoding);
+    return refusal && new Refused(refusal, UPSTREAM_ANSWER);
 }
 
 /** The refusal that an error stands for. */

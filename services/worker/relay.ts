@@ -1,5 +1,6 @@
 /** The relay: admits, finds the one upstream that a request is for, fetches with a token of its own, hands back. */
 import { privateAccountFor } from "../registry/accounts";
+import { mayBeAskedByRange } from "../registry/answer-headers";
 import { isContent } from "../registry/final-answers";
 import { type ParsedPath, parseTarget, type RegistryRequest } from "../registry/names";
 import { aboutPage, ROBOTS } from "../registry/public-access";
@@ -8,13 +9,14 @@ import { isRedirect, MAX_HOPS, type RefusedRedirect, redirectTarget, tooManyRedi
 import { TokenSource } from "../registry/tokens";
 import { DEFAULT_UPSTREAM } from "../registry/upstreams";
 import { KeyRing } from "./admission";
-import { baseAnswer, noReferrers, nothingHere, passBack, refusalAnswer, textAnswer } from "./answers";
+import { baseAnswer, noReferrers, nothingHere, passBack, refusalAnswer, sizeAnswer, textAnswer } from "./answers";
 import { logLine } from "./log";
 import { Outbound } from "./outbound";
 import {
     keyWanted,
     methodNotAllowed,
     refusedBy,
+    refusedContent,
     refusedHere,
     refusedRedirect,
     refusedUpstream,
@@ -116,34 +118,55 @@ export class Relay {
         request: Request,
         waitUntil: WaitUntil,
     ): Promise<Response> {
-        const answer = await this.followRedirects(wanted, target, request, waitUntil);
+        const { method } = request;
+        const asked = passedUp(request);
+        let answer = await this.followRedirects(wanted, target, method, asked, waitUntil);
+        if (
+            answer instanceof Response &&
+            method === "HEAD" &&
+            wanted.kind === "blobs" &&
+            mayBeAskedByRange(saidBy(answer))
+        ) {
+            answer = await this.followRedirects(wanted, target, "GET", { ...asked, range: "bytes=0-0" }, waitUntil);
+            if (answer instanceof Response) {
+                await answer.body?.cancel();
+                answer = new Response(null, answer);
+                const sized = sizeAnswer(wanted, answer);
+                if (sized) return sized;
+            }
+        }
         if (!(answer instanceof Response)) {
             const refused = refusedRedirect(answer);
             if (wanted.kind === "referrers" && answer.host !== undefined) return noReferrers(refused);
             throw refused;
         }
-        if (isContent(saidBy(answer))) return passBack(wanted.upstream, answer);
-        throw await refusedUpstream(answer, wanted, request.method);
+        const said = saidBy(answer);
+        if (!isContent(said)) throw await refusedUpstream(answer, wanted, method);
+        const refused = refusedContent(answer, wanted.upstream);
+        if (refused) {
+            await answer.body?.cancel();
+            throw refused;
+        }
+        return passBack(wanted, answer);
     }
 
     /** The last answer, or the redirect that is not followed. */
     private async followRedirects(
         wanted: RegistryRequest,
         target: string,
-        request: Request,
+        method: string,
+        headers: Readonly<Record<string, string>>,
         waitUntil: WaitUntil,
     ): Promise<Response | RefusedRedirect> {
         const { upstream, repository, kind, reference } = wanted;
-        const { method } = request;
-        const headers = passedUp(request);
         let url = `https://${upstream.registry}/v2/${repository}/${kind}/${reference}${pullQuery(target)}`;
         let answer = await this.askRegistry(wanted, url, method, headers, waitUntil);
         for (let hop = 1; isRedirect(answer.status); hop++) {
             await answer.body?.cancel();
             if (hop > MAX_HOPS) return tooManyRedirects(upstream);
             const next = redirectTarget(upstream, url, answer.headers.get("location"));
-            if (!(next instanceof URL)) return next;
-            url = next.href;
+            if (typeof next !== "string") return next;
+            url = next;
             answer = await this.outbound.fetch(url, method, headers);
         }
         return answer;

@@ -209,6 +209,7 @@ lay_units() {
     units=/etc/systemd/system
     if [ "$etc" != /etc/nginx ] || [ ! -d /run/systemd/system ]; then return; fi
     install -D -m 0644 "$release_dir/nginx-restart.conf" "$units/nginx.service.d/dockermirror.conf"
+    install -D -m 0644 "$release_dir/logrotate-timer.conf" "$units/logrotate.timer.d/dockermirror.conf"
     if with_acme; then
         install -m 0644 "$release_dir/dockermirror-renew.service" "$release_dir/dockermirror-renew.timer" "$units"
     elif [ -e "$units/dockermirror-renew.timer" ]; then
@@ -216,6 +217,7 @@ lay_units() {
         rm -f "$units/dockermirror-renew.service" "$units/dockermirror-renew.timer"
     fi
     systemctl daemon-reload 2>"$home/says"
+    systemctl try-restart logrotate.timer 2>"$home/says"
     if with_acme; then systemctl enable -q --now dockermirror-renew.timer 2>"$home/says"; fi
 }
 

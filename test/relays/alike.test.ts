@@ -287,6 +287,345 @@ describe("Both relays", function () {
         });
     });
 
+    describe("hand on", () => {
+        const MANIFEST = "/v2/library/hello/manifests/odd";
+        const status = (change: object): Fault[] => [
+            { match: { role: "registry" }, action: { kind: "status", status: 200, ...change } },
+        ];
+        const digest = `sha256:${"a".repeat(64)}`;
+        const other = `sha256:${"b".repeat(64)}`;
+
+        const types = {
+            "a signed manifest of schema 1": "application/vnd.docker.distribution.manifest.v1+prettyjws",
+            "an OCI artifact manifest": "application/vnd.oci.artifact.manifest.v1+json",
+            "an ORAS artifact manifest": "application/vnd.cncf.oras.artifact.manifest.v1+json",
+            "JSON of no type": "application/json",
+            "text that is JSON": "text/plain",
+        };
+        for (const [what, type] of Object.entries(types)) {
+            it(`${what} byte for byte`, async () => {
+                const body = '{\n   "schemaVersion": 1,\n "signatures": [{"protected":"eyJ9"}]}\n';
+                const headers = { "content-type": type, "docker-content-digest": digest };
+                for (const method of ["GET", "HEAD"]) {
+                    const answer = await ask(method, MANIFEST, status({ headers, body }));
+                    assert.deepEqual([answer.status, answer.type, answer.voice], [200, type, "upstream"]);
+                    assert.equal(answer.length, String(body.length));
+                    assert.equal(answer.headers["docker-content-digest"], digest);
+                    assert.equal(answer.body, method === "GET" ? body : "");
+                }
+            });
+        }
+
+        it("an answer without a Content-Type", async () => {
+            const answer = await ask("GET", MANIFEST, status({ body: "{}" }));
+            assert.deepEqual([answer.status, answer.body, answer.voice], [200, "{}", "upstream"]);
+        });
+
+        const digests: Record<string, [header: string | string[], handedOn: string | undefined]> = {
+            "of another algorithm": [`sha512:${"c".repeat(128)}`, `sha512:${"c".repeat(128)}`],
+            "twice, the same": [[digest, digest], digest],
+            "twice in one line, the same": [`${digest}, ${digest}`, digest],
+            "twice, not the same": [[digest, other], undefined],
+            "twice in one line, not the same": [`${digest},${other}`, undefined],
+        };
+        for (const [what, [header, handedOn]] of Object.entries(digests)) {
+            it(`a Docker-Content-Digest ${what}: ${handedOn ? "as one" : "not"}`, async () => {
+                for (const method of ["GET", "HEAD"]) {
+                    const headers = { "docker-content-digest": header, "content-type": OCI_MANIFEST };
+                    const answer = await ask(method, MANIFEST, status({ headers, body: "{}" }));
+                    assert.deepEqual([answer.status, answer.voice], [handedOn ? 200 : 502, "upstream"]);
+                    assert.equal(answer.headers["docker-content-digest"], handedOn);
+                    if (method === "GET" && !handedOn) assert.ok(answer.message?.includes("Docker-Content-Digest"));
+                }
+            });
+        }
+
+        for (const encoding of ["gzip", "x-gzip"] as const) {
+            it(`a manifest, a list and a blob in ${encoding} as plain bytes, also to who would take it`, async () => {
+                const body = `{"schemaVersion":2,"x":"${"y".repeat(5000)}"}`;
+                const headers = { "content-type": OCI_MANIFEST, etag: '"x"' };
+                const faults = status({ headers, body, encoding });
+                for (const accepted of [{}, { "accept-encoding": "gzip, br", "user-agent": "docker/29" }]) {
+                    for (const path of [MANIFEST, "/v2/library/hello/tags/list"]) {
+                        const answer = await ask("GET", path, faults, { ...PULL, ...accepted });
+                        assert.deepEqual([answer.status, answer.voice, answer.complete], [200, "upstream", true]);
+                        assert.equal(answer.body, body.slice(0, 2000));
+                        assert.deepEqual([answer.headers["content-encoding"], answer.length], [undefined, undefined]);
+                    }
+                }
+                const blob = await ask("GET", `/v2/library/hello/blobs/${layer.digest}`, [
+                    { match: { role: "cdn" }, action: { kind: "encode", encoding } },
+                ]);
+                assert.deepEqual([blob.status, blob.complete], [200, true]);
+                assert.match(blob.body ?? "", /^noise\//);
+                const head = await ask("HEAD", MANIFEST, faults);
+                assert.deepEqual([head.status, head.length], [200, undefined]);
+            });
+        }
+
+        for (const encoding of ["deflate", "br"] as const) {
+            it(`nothing in ${encoding}, and name it`, async () => {
+                const headers = { "content-type": OCI_MANIFEST };
+                const answer = await ask("GET", MANIFEST, status({ headers, body: "{}", encoding }));
+                assert.deepEqual([answer.status, answer.voice, answer.code], [502, "upstream", "UNAVAILABLE"]);
+                assert.match(answer.message ?? "", new RegExp(`docker\\.io answered in the encoding ${encoding}`));
+                const blob = await ask("GET", `/v2/library/hello/blobs/${layer.digest}`, [
+                    { match: { role: "cdn" }, action: { kind: "encode", encoding } },
+                ]);
+                assert.deepEqual([blob.status, blob.voice], [502, "upstream"]);
+            });
+        }
+
+        it("no part of what is encoded, and content that says identity", async () => {
+            const headers = { "content-type": OCI_MANIFEST, "content-encoding": "identity" };
+            const answer = await ask("GET", MANIFEST, status({ headers, body: "{}" }));
+            assert.deepEqual([answer.status, answer.body, answer.headers["content-encoding"]], [200, "{}", undefined]);
+            const part = await ask(
+                "GET",
+                `/v2/library/hello/blobs/${layer.digest}`,
+                [{ match: { role: "cdn" }, action: { kind: "encode", encoding: "gzip" } }],
+                { ...PULL, range: "bytes=0-99" },
+            );
+            assert.deepEqual([part.status, part.voice], [502, "upstream"]);
+        });
+
+        for (const by of ["chunked", "close"] as const) {
+            it(`a blob without a length (${by}), whole`, async () => {
+                const answer = await ask("GET", `/v2/library/hello/blobs/${layer.digest}`, [
+                    { match: { role: "cdn" }, action: { kind: "no-length", by } },
+                ]);
+                assert.deepEqual([answer.status, answer.length, answer.complete], [200, undefined, true]);
+                for (const relay of relays) {
+                    const { body } = await send(relay, "GET", `/v2/library/hello/blobs/${layer.digest}`, PULL);
+                    assert.equal(body.length, layer.size);
+                }
+            });
+        }
+
+        it("a list of tags of 9 MiB", async () => {
+            const body = JSON.stringify({ name: "library/hello", tags: Array(600_000).fill("v1.2.3-rc.456") });
+            assert.ok(body.length > 9 * 1024 * 1024);
+            const answer = await ask(
+                "GET",
+                "/v2/library/hello/tags/list",
+                status({
+                    headers: { "content-type": "application/json" },
+                    body,
+                }),
+            );
+            assert.deepEqual([answer.status, answer.length, answer.complete], [200, String(body.length), true]);
+        });
+
+        const links: Record<string, string | string[]> = {
+            "with a title": '</v2/library/hello/tags/list?last=x&n=100>; rel="next"; title="more"',
+            "of two": '</v2/x?n=1>; rel="first", </v2/library/hello/tags/list?last=x&n=100>; rel="next"',
+            "in two lines": ['</v2/x?n=1>; rel="first"', '</v2/library/hello/tags/list?last=x&n=100>; rel="next"'],
+            "without quotes and spaces": "</v2/library/hello/tags/list?last=x&n=100>;rel=next",
+            "with a host": '<https://registry-1.docker.io/v2/library/hello/tags/list?last=x&n=100> ; rel="next"',
+        };
+        for (const [what, link] of Object.entries(links)) {
+            it(`the next page of a Link ${what}`, async () => {
+                const headers = { link, "content-type": "application/json" };
+                const answer = await ask("GET", "/v2/library/hello/tags/list", status({ headers, body: "{}" }));
+                assert.equal(answer.headers.link, '</v2/library/hello/tags/list?last=x&n=100>; rel="next"');
+            });
+        }
+
+        it("250 tags in pages of 100, however the Link is written", async () => {
+            const tags = Array.from({ length: 250 }, (_, at) => `v${1000 + at}`);
+            const page = (after: number) => ({
+                headers: {
+                    "content-type": "application/json",
+                    ...(after + 100 < tags.length && {
+                        link: `</v2/x?n=1>; rel=first, </v2/library/hello/tags/list?last=${tags[after + 99]}&n=100>;rel=next;title="a, b"`,
+                    }),
+                },
+                body: JSON.stringify({ name: "library/hello", tags: tags.slice(after, after + 100) }),
+            });
+            const faults: Fault[] = [0, 100, 200].map((after) => ({
+                match: {
+                    role: "registry",
+                    path: after === 0 ? "list$" : `last=${tags[after - 1]}&|last=${tags[after - 1]}$`,
+                },
+                action: { kind: "status", status: 200, ...page(after) },
+            }));
+            const got: string[] = [];
+            for (let path: string | undefined = "/v2/library/hello/tags/list"; path; ) {
+                const answer = await ask("GET", path, faults);
+                got.push(...JSON.parse(answer.body ?? "").tags);
+                path = /^<([^>]+)>/.exec(answer.headers.link ?? "")?.[1];
+            }
+            assert.deepEqual(got, tags);
+        });
+    });
+
+    describe("follow a redirect", () => {
+        const CDN = "production.cloudflare.docker.com";
+        const blob = () => `/v2/library/hello/blobs/${layer.digest}`;
+        const locations: Record<string, [location: string, asked: string]> = {
+            "with its port": [`https://${CDN}:443/data`, "/data"],
+            "to a host in capitals": [`https://${CDN.toUpperCase()}/Data`, "/Data"],
+            "with its scheme in capitals": [`HTTPS://${CDN}/data`, "/data"],
+            "without a scheme": [`//${CDN}/data`, "/data"],
+            "without a path": [`https://${CDN}`, "/"],
+            "with a query alone": [`https://${CDN}?sig=a%2Fb+c`, "/?sig=a%2Fb+c"],
+            "with a raw space": [`https://${CDN}/a b?c=d e`, "/a%20b?c=d%20e"],
+            "with a fragment": [`https://${CDN}/data#x`, "/data"],
+            "with dots": [`https://${CDN}/a/../data/./x`, "/data/x"],
+            "with what no URL has": [`https://${CDN}/a|{b}?c="d"`, "/a%7C%7Bb%7D?c=%22d%22"],
+        };
+        for (const [what, [location, path]] of Object.entries(locations)) {
+            it(`${what}, GET and HEAD`, async () => {
+                for (const method of ["GET", "HEAD"]) {
+                    const answer = await ask(method, blob(), [
+                        { match: { role: "registry" }, action: { kind: "redirect", location } },
+                        { match: { role: "cdn" }, action: { kind: "status", status: 200, body: "here" } },
+                    ]);
+                    assert.deepEqual([answer.status, answer.length], [200, "4"]);
+                    assert.deepEqual(answer.asked.slice(1), [`${CDN}${path}`]);
+                }
+            });
+        }
+
+        it("relative to where it came from, twice", async () => {
+            const answer = await ask("GET", blob(), [
+                { match: { host: CDN, path: "^/v2/c" }, action: { kind: "status", status: 200, body: "here" } },
+                { match: { host: CDN }, action: { kind: "redirect", location: "../../v2/c?x=1" } },
+                { match: { role: "registry" }, action: { kind: "redirect", location: `https://${CDN}/a/b/data` } },
+            ]);
+            assert.deepEqual([answer.status, answer.body], [200, "here"]);
+            assert.deepEqual(answer.asked.slice(1), [`${CDN}/a/b/data`, `${CDN}/v2/c?x=1`]);
+        });
+
+        for (const location of ["https:/evil/x", `https:\\\\${CDN}\\x`, "https://%65vil.example.com/", " "]) {
+            it(`not to ${JSON.stringify(location)}`, async () => {
+                const answer = await ask("GET", blob(), [
+                    { match: { role: "registry" }, action: { kind: "redirect", location } },
+                ]);
+                assert.deepEqual([answer.status, answer.voice, answer.asked.length], [502, "upstream", 1]);
+            });
+        }
+    });
+
+    describe("find the size of a blob", () => {
+        const blob = () => `/v2/library/hello/blobs/${layer.digest}`;
+        const refusing = (role: "registry" | "cdn", status: number): Fault => ({
+            match: { role, method: "HEAD" },
+            action: { kind: "status", status },
+        });
+        for (const status of [400, 403, 405, 501]) {
+            it(`where HEAD of it is a ${status}, by a GET of its first byte`, async () => {
+                for (const role of ["registry", "cdn"] as const) {
+                    const answer = await ask("HEAD", blob(), [refusing(role, status)]);
+                    assert.deepEqual([answer.status, answer.voice], [200, "upstream"], role);
+                    assert.deepEqual([answer.length, answer.headers["content-range"]], [String(layer.size), undefined]);
+                    const got = hub.requests.filter((request) => request.role === "cdn" && request.method === "GET");
+                    assert.deepEqual(
+                        got.map(({ range }) => range),
+                        ["bytes=0-0"],
+                    );
+                }
+            });
+        }
+
+        it("where the range is not looked at, by the length of the whole", async () => {
+            const answer = await ask("HEAD", blob(), [
+                refusing("cdn", 403),
+                { match: { role: "cdn" }, action: { kind: "ignore-range" } },
+            ]);
+            assert.deepEqual([answer.status, answer.length], [200, String(layer.size)]);
+        });
+
+        it("where it is empty, by the 416", async () => {
+            const headers = { "content-range": "bytes */0" };
+            const answer = await ask("HEAD", blob(), [
+                refusing("cdn", 403),
+                { match: { role: "cdn" }, action: { kind: "status", status: 416, headers } },
+            ]);
+            assert.deepEqual([answer.status, answer.length], [200, "0"]);
+        });
+
+        it("nowhere else: a GET that is refused too, a manifest, another status", async () => {
+            const always: Fault = { match: { role: "cdn" }, action: { kind: "status", status: 403 } };
+            assert.equal((await ask("HEAD", blob(), [always])).status, 403);
+            for (const status of [404, 429, 500]) {
+                const answer = await ask("HEAD", blob(), [refusing("cdn", status)]);
+                assert.deepEqual([answer.status, answer.asked.length], [status, 2]);
+            }
+            const manifest = await ask("HEAD", "/v2/library/hello/manifests/1.0", [refusing("registry", 403)]);
+            assert.deepEqual([manifest.status, manifest.asked.length], [403, 1]);
+        });
+    });
+
+    describe("keep a token", () => {
+        let row = 0;
+        const askedForTokens = async (body: object, change: object = {}) => {
+            const path = `/v2/ghcr.io/fresh/t${row++}/manifests/1.0`;
+            const counts: number[] = [];
+            const sent: unknown[] = [];
+            for (const relay of relays) {
+                hub.clear();
+                hub.faults.push(
+                    {
+                        match: { role: "token" },
+                        action: { kind: "status", status: 200, body: JSON.stringify(body), ...change },
+                    },
+                    { match: { role: "registry" }, action: { kind: "status", status: 200, body: "{}" } },
+                );
+                for (let time = 0; time < 3; time++) {
+                    assert.equal((await send(relay, "GET", path, PULL)).status, 200, relay.hostname);
+                }
+                counts.push(hub.requests.filter(({ role }) => role === "token").length);
+                sent.push(hub.requests.find(({ role }) => role === "registry")?.headers.authorization);
+            }
+            assert.deepEqual(counts, [1, 1]);
+            assert.deepEqual(sent, ["Bearer", "Bearer"]);
+        };
+        const inTenMinutes = new Date(Date.now() + 600_000);
+        const bodies: Record<string, object> = {
+            "that was issued in ten minutes": { token: "t", expires_in: 300, issued_at: inTenMinutes.toISOString() },
+            "that was issued yesterday": { token: "t", expires_in: 300, issued_at: "2020-01-01T00:00:00Z" },
+            "of the zero time": { token: "t", expires_in: 300, issued_at: "0001-01-01T00:00:00Z" },
+            "with an offset": { token: "t", expires_in: 300, issued_at: "2026-11-01T12:00:00.123456789+08:00" },
+            "with a time that is none": { token: "t", expires_in: 300, issued_at: "soon" },
+            "without a lifetime": { token: "t" },
+            "with a lifetime of 0": { token: "t", expires_in: 0 },
+            "with a lifetime below 0": { token: "t", expires_in: -1 },
+            "with a lifetime in words": { token: "t", expires_in: "300" },
+            "with a lifetime of ages": { token: "t", expires_in: 1e300 },
+            "that is called access_token": { access_token: "t", expires_in: 300 },
+            "beside an empty one": { token: "", access_token: "t", expires_in: 300 },
+            "beside one of null": { token: null, access_token: "t", expires_in: 300 },
+        };
+        for (const [what, body] of Object.entries(bodies)) {
+            it(`${what}, for the next request`, () => askedForTokens(body));
+        }
+
+        for (const headers of [
+            { date: "Thu, 01 Jan 1970 00:00:00 GMT" },
+            { date: inTenMinutes.toUTCString() },
+            { "cache-control": "no-store", expires: "0" },
+        ]) {
+            it(`that came with ${JSON.stringify(headers)}, for the next request`, () =>
+                askedForTokens({ token: "t", expires_in: 300 }, { headers }));
+        }
+
+        it("that came in gzip, and name an encoding that cannot be read", async () => {
+            for (const encoding of ["gzip", "x-gzip"])
+                await askedForTokens({ token: "t", expires_in: 300 }, { encoding });
+            for (const encoding of ["deflate", "br"] as const) {
+                const answer = await ask("GET", `/v2/ghcr.io/fresh/e${row++}/manifests/1.0`, [
+                    {
+                        match: { role: "token" },
+                        action: { kind: "status", status: 200, body: '{"token":"t"}', encoding },
+                    },
+                ]);
+                assert.deepEqual([answer.status, answer.voice], [502, "upstream"]);
+                assert.ok(answer.message?.includes(`encoding ${encoding}`), answer.message);
+            }
+        });
+    });
+
     describe("answer bytes that are no request of HTTP/1.1", () => {
         const key = `X-Relay-Key: ${KEY}\r\n`;
         const [host, end] = ["Host: {host}\r\n", "Connection: close\r\n\r\n"];
@@ -359,6 +698,7 @@ interface Said {
     /** Of the answer's own header; absent where it is a body of the relay's own, whose words may differ. */
     readonly length?: string;
     readonly code?: string;
+    readonly message?: string;
     readonly body?: string;
     readonly complete: boolean;
 }
@@ -372,9 +712,9 @@ function said(relay: RelayUnderTest, { status, headers, body, complete }: Answer
     const both = { status, voice, type, headers: others, complete };
     if (status < 400) return { ...both, length, body: body.toString("latin1").slice(0, 2000) };
     assert.ok(!/<html|nginx/i.test(body.toString()), `${relay.hostname}: ${body}`);
-    const code =
-        type === "application/json" && body.length > 0 ? JSON.parse(body.toString()).errors[0].code : undefined;
-    return { ...both, code };
+    const error = type === "application/json" && body.length > 0 ? JSON.parse(body.toString()).errors[0] : {};
+    // Words of the upstream's side are the same; the relay's own name it.
+    return { ...both, code: error.code, message: voice === "upstream" ? error.message : undefined };
 }
 
 /** Sends bytes over TLS and returns all that comes, as latin1. */

@@ -6,7 +6,9 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs";
 import { get } from "node:https";
+import { createConnection } from "node:net";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { connect } from "node:tls";
 import { type AcmeClient, type RelayFilesArgs, relayFiles } from "../../components/overseas/relay-files";
 import { type Pebble, startPebble } from "../../rehearsal/acme";
@@ -171,6 +173,15 @@ describe("renew.sh", function () {
         it("has nothing on port 80 but challenges", async () => {
             const port80 = { origin: `http://${ADDRESS}:${challengePort}`, hostname: HOSTNAME };
             const challenge = "/.well-known/acme-challenge/nobody-asked";
+            assert.equal((await send(port80, "GET", challenge)).body.toString(), "not found\n");
+            for (const request of [
+                `GET ${challenge} HTTP/1.1\r\n\r\n`,
+                "GET / HTTP/1.1\r\nHost: a b\r\n\r\n",
+                `GET / HTTP/2.0\r\nHost: ${HOSTNAME}\r\n\r\n`,
+                "noise\r\n\r\n",
+            ]) {
+                assert.equal(await sendRaw(challengePort, request), "", request);
+            }
             assert.equal((await send(port80, "GET", challenge)).status, 404);
             for (const path of ["/", "/v2/", "/.well-known/other"]) {
                 await assert.rejects(send(port80, "GET", path), /socket hang up/, path);
@@ -398,3 +409,10 @@ describe("renew.sh", function () {
         });
     });
 });
+
+/** All that comes back for bytes that are sent without TLS. */
+async function sendRaw(port: number, bytes: string): Promise<string> {
+    const socket = createConnection({ host: ADDRESS, port });
+    socket.write(bytes);
+    return await text(socket);
+}

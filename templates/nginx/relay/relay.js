@@ -3,13 +3,9 @@
  * Lands beside nginx.conf. Written for njs 0.7.9 (Debian 12) and newer, so: no destructuring, no for-of, no classes.
  */
 import crypto from "crypto";
+import fs from "fs";
 /* What the Worker decides alike: services/registry, by components/overseas/njs-module.ts. */
 import protocol from "protocol.js";
-
-/* Seconds before its end from which on a token is not used any more. */
-const MARGIN = 10;
-/* Seconds that a token lives when it does not say: https://distribution.github.io/distribution/spec/auth/token/ */
-const UNSTATED_LIFETIME = 60;
 
 /* Headers of an upstream's answer that reach the client. */
 const PASSED = [
@@ -21,6 +17,7 @@ const PASSED = [
     "docker-content-digest",
     "etag",
     "link",
+    "oci-filters-applied",
     "ratelimit-limit",
     "ratelimit-remaining",
 ];
@@ -95,11 +92,18 @@ function withoutVerdict(v, refusal) {
 /* A token from what is kept or from the token service; without one, what the caller gets. */
 async function ask(r, who, anew) {
     const location = "/_token/" + who;
+    const account = who === "account" ? r.variables.account_authorization + " " : "";
+    r.variables.token_key = who + " " + account + r.variables.token_realm + " " + r.variables.repository;
     let reply = await r.subrequest(location, anew ? "anew=1" : "");
     if (isKept(reply) && isStale(reply, who)) reply = await r.subrequest(location, "anew=1");
-    const token = tokenOf(parse(reply.responseText));
-    if (reply.status === 200 && token) return { token: token };
+    const answer = protocol.readTokenAnswer(reply.responseText);
+    if (reply.status === 200 && answer) return { token: answer.token };
     return { refusal: tokenRefusal(r.variables, reply, who) };
+}
+
+/* js_header_filter of a token: nginx unpacks it under this name. */
+function tokenHead(r) {
+    if (protocol.isGzip(r.headersOut["Content-Encoding"])) r.headersOut["Content-Encoding"] = "gzip";
 }
 
 function tokenRefusal(v, reply, who) {
@@ -107,7 +111,11 @@ function tokenRefusal(v, reply, who) {
     if (!isKept(reply) && !isAnswered(reply.variables)) {
         return unreachable(said.status, "the token service of " + v.upstream);
     }
-    const refusal = protocol.refusalOfTokenService(said, v.upstream, Date.now());
+    const encoding = reply.headersOut["Content-Encoding"];
+    const refusal =
+        said.status === 200 && encoding
+            ? protocol.unreadableToken(v.upstream, encoding)
+            : protocol.refusalOfTokenService(said, v.upstream, Date.now());
     refusal.voice = "upstream";
     if (who !== "account" || !protocol.isAccountRefused(said)) return refusal;
     return {
@@ -142,17 +150,25 @@ function isKept(reply) {
 
 /* True when what is kept is no token or one that is about to end. A verdict is kept for what it says, not for use. */
 function isStale(reply, who) {
-    const body = parse(reply.responseText);
-    if (!tokenOf(body)) return true;
+    const answer = protocol.readTokenAnswer(reply.responseText);
+    if (!answer) return true;
     if (who === "verdict") return false;
-    const issued = Date.parse(body.issued_at || reply.variables.upstream_http_date);
-    const lifetime = body.expires_in || UNSTATED_LIFETIME;
-    return !(Date.now() < issued + (lifetime - MARGIN) * 1000);
+    const age = (Date.now() - receivedAt(reply.variables)) / 1000;
+    // An age below zero: the clock was set back. NaN: it is no longer kept.
+    return !(age > -5 && age < answer.seconds);
 }
 
-function tokenOf(body) {
-    const token = body && (body.token || body.access_token);
-    return typeof token === "string" && /^[!-~]+$/.test(token) ? token : "";
+/*
+ * When what is kept came, by this machine's own clock, in milliseconds since 1970: issued_at and Date are by another's.
+ * https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_cache_path says where it lies, with levels=1:2.
+ */
+function receivedAt(v) {
+    const name = crypto.createHash("md5").update(v.token_key).digest("hex");
+    try {
+        return fs.statSync([v.token_cache, name.slice(-1), name.slice(-3, -1), name].join("/")).mtimeMs;
+    } catch (e) {
+        return NaN;
+    }
 }
 
 /* Whether a token's own claims allow to pull the repository: "access" of the Docker token's payload. */
@@ -176,6 +192,17 @@ function parse(text) {
     }
 }
 
+/* js_content of a hop: where the redirect leads, or why it is not followed. */
+function follow(r) {
+    const v = r.variables;
+    const place = protocol.readLocation(v.upstream_http_location, v.hop_url);
+    v.redirect_host = place.host || "";
+    // By error_page, which makes nginx forget the status that an earlier one has set.
+    if (!place.url || !v.may_follow) return r.return(418);
+    v.hop_url = place.url;
+    r.internalRedirect(v.followed);
+}
+
 /*
  * js_header_filter of a hop: content without what is none of the client's business, or what the caller gets for
  * anything else: an upstream's no, nginx' own page where no upstream answered, and where auth_request found no token.
@@ -183,33 +210,60 @@ function parse(text) {
 function answer(r) {
     const v = r.variables;
     const said = saidBy(r, lastOf(v.upstream_status));
-    const isPlain = !r.headersOut["Content-Encoding"];
+    const encoding = r.headersOut["Content-Encoding"];
     for (let name in r.headersOut) {
         if (PASSED.indexOf(name.toLowerCase()) < 0) delete r.headersOut[name];
     }
     if (v.token_refusal) return replace(r, JSON.parse(v.token_refusal));
     if (!isAnswered(v)) return replace(r, ownFailure(r, v));
 
-    if (protocol.isContent(said)) {
-        const link = r.headersOut["Link"];
-        if (link) {
-            const own = ownLink(v, link);
-            if (own) r.headersOut["Link"] = own;
-            else delete r.headersOut["Link"];
-        }
-        v.answer_voice = "upstream";
-        return setStatus(r, said.status);
+    if (v.by_range) {
+        const size = protocol.sizeByRange(said, r.headersOut["Content-Range"]);
+        if (size !== "" || said.status === 206) return answerSize(r, size);
     }
+    if (protocol.isContent(said)) return answerContent(r, said, encoding);
     const range = r.headersOut["Content-Range"];
     const refusal = protocol.refusalOfRegistry(said, v.upstream, v.repository, v.kind, Date.now());
     refusal.voice = "upstream";
     replace(r, refusal);
     if (said.status === 416 && range) r.headersOut["Content-Range"] = range;
-    if (r.method === "GET" && isPlain && protocol.mayHaveErrorBody(said)) {
+    if (r.method === "GET" && !encoding && protocol.mayHaveErrorBody(said)) {
         // Which of the two bodies it is, and so its length, is known at its end.
         v.error_body = HEX;
         delete r.headersOut["Content-Length"];
     }
+}
+
+function answerContent(r, said, encoding) {
+    const v = r.variables;
+    const digest = r.headersOut["Docker-Content-Digest"];
+    const refusal = protocol.refusalOfContent(said, v.upstream, digest, encoding);
+    if (refusal) {
+        refusal.voice = "upstream";
+        return replace(r, refusal);
+    }
+    if (digest) r.headersOut["Docker-Content-Digest"] = protocol.valuesOf(digest).join(", ");
+    if (protocol.isGzip(encoding)) {
+        // nginx unpacks it under this name.
+        r.headersOut["Content-Encoding"] = "gzip";
+        delete r.headersOut["ETag"];
+    } else {
+        delete r.headersOut["Content-Encoding"];
+    }
+    const link = ownLink(v, r.headersOut["Link"]);
+    if (link) r.headersOut["Link"] = link;
+    else delete r.headersOut["Link"];
+    v.answer_voice = "upstream";
+    setStatus(r, said.status);
+}
+
+/* To a HEAD of a blob, whose first byte was asked for. */
+function answerSize(r, size) {
+    delete r.headersOut["Content-Range"];
+    delete r.headersOut["Content-Length"];
+    if (size !== "") r.headersOut["Content-Length"] = size;
+    r.variables.answer_voice = "upstream";
+    setStatus(r, 200);
 }
 
 /* No upstream answered: nginx could not reach it, or refused the request itself. */
@@ -254,11 +308,10 @@ function setStatus(r, status) {
     r.variables.sent_status = String(status);
 }
 
-/* The next page of a list, on this relay: RFC 8288. */
+/* The next page of a list, on this relay. */
 function ownLink(v, link) {
-    const match = /^<[^>?]*(\?[^>]*)>(; *rel="?next"?)$/.exec(link);
-    if (!match) return "";
-    return "</v2/" + v.canonical_prefix + v.repository + "/" + v.kind + "/" + v.reference + match[1] + ">" + match[2];
+    const path = "/v2/" + v.canonical_prefix + v.repository + "/" + v.kind + "/" + v.reference;
+    return protocol.nextLink(String(link || ""), path);
 }
 
 /* js_body_filter of a hop: looks at the first piece only, unless the body may be replaced. */
@@ -283,4 +336,4 @@ function ownAnswer(r) {
     delete r.headersOut["WWW-Authenticate"];
 }
 
-export default { keyDigest, accept, grant, grantAnew, answer, body, ownAnswer };
+export default { keyDigest, accept, grant, grantAnew, tokenHead, follow, answer, body, ownAnswer };

@@ -1,0 +1,76 @@
+/**
+ * Headers of an upstream's answer that come in more than one form. nginx' JavaScript runs this too
+ * (components/overseas/njs-module.ts): no destructuring, no spreading, no for-of.
+ */
+import type { Said, UpstreamRefusal } from "./final-answers";
+
+/** The next page of a list on this relay, from `Link` in any form of https://www.rfc-editor.org/rfc/rfc8288; empty for none. */
+export function nextLink(link: string, path: string): string {
+    const links = /<([^>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)/g;
+    for (let found = links.exec(link); found; found = links.exec(link)) {
+        const target = String(found[1]).trim().replace(/#.*$/, "").replace(/ /g, "%20");
+        const query = target.indexOf("?") < 0 ? "" : target.slice(target.indexOf("?"));
+        if (isNext(String(found[2])) && /^\?[!#-;=?-~]+$/.test(query)) return `<${path}${query}>; rel="next"`;
+    }
+    return "";
+}
+
+/** Relations are several words, and know no case. The first `rel` counts. */
+function isNext(parameters: string): boolean {
+    const each = /;\s*([^\s=;,"]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?/g;
+    for (let found = each.exec(parameters); found; found = each.exec(parameters)) {
+        if (String(found[1]).toLowerCase() !== "rel") continue;
+        return ` ${found[2] || found[3] || ""} `.toLowerCase().indexOf(" next ") >= 0;
+    }
+    return false;
+}
+
+/** The values of a header that must have one: lines of one name arrive as one, joined by commas. */
+export function valuesOf(header: string): string[] {
+    const values = header.split(",").map((value) => value.trim());
+    return values.filter((value, index) => value !== "" && values.indexOf(value) === index);
+}
+
+/**
+ * Why an answer with content is not handed on; `undefined` for one that is.
+ *
+ * @param digest Its `Docker-Content-Digest`.
+ * @param encoding Its `Content-Encoding`, which nobody asked for.
+ */
+export function refusalOfContent(
+    said: Said,
+    upstream: string,
+    digest: string | null | undefined,
+    encoding: string | null | undefined,
+): UpstreamRefusal | undefined {
+    const digests = valuesOf(digest || "");
+    if (digests.length > 1) {
+        return refusal(`${upstream} answered with more than one Docker-Content-Digest: ${digests.join(", ")}`);
+    }
+    if (said.status === 304 || !encoding || /^identity$/i.test(encoding)) return undefined;
+    if (!isGzip(encoding)) return refusal(`${upstream} answered in the encoding ${encoding}, which was not asked for`);
+    // Part of what is encoded cannot be decoded.
+    return said.status === 206 ? refusal(`${upstream} answered with a part in the encoding ${encoding}`) : undefined;
+}
+
+/** https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.3: two names of one encoding, the only one that both relays decode. */
+export function isGzip(encoding: string | null | undefined): boolean {
+    return /^(?:x-)?gzip$/i.test(encoding || "");
+}
+
+/** True where a HEAD of a blob may have been refused for being one: a URL can be signed for GET alone. */
+export function mayBeAskedByRange(said: Said): boolean {
+    return said.status === 400 || said.status === 403 || said.status === 405 || said.status === 501;
+}
+
+/** The size of a blob by the answer to `Range: bytes=0-0`; empty where it does not say it. */
+export function sizeByRange(said: Said, contentRange: string | null | undefined): string {
+    const total = /^\s*bytes\s+(?:0-0|\*)\/([0-9]+)\s*$/i.exec(contentRange || "");
+    if (!total || (said.status !== 206 && said.status !== 416)) return "";
+    // No blob but one of no bytes has no first byte.
+    return said.status === 206 || Number(total[1]) === 0 ? String(total[1]) : "";
+}
+
+function refusal(message: string): UpstreamRefusal {
+    return { status: 502, code: "UNAVAILABLE", message };
+}
