@@ -14,6 +14,9 @@ import * as language from "@pulumi/pulumi/proto/language_pb";
 import * as plugin from "@pulumi/pulumi/proto/plugin_pb";
 import type { Empty } from "google-protobuf/google/protobuf/empty_pb";
 import { dependencies } from "../package.json";
+import { endWithParent } from "./parent";
+
+endWithParent();
 
 const ENGINE = process.argv.at(-1) ?? "";
 const RUNNER = "node_modules/@pulumi/pulumi/cmd/run";
@@ -44,7 +47,10 @@ async function runProgram(request: language.RunRequest): Promise<language.RunRes
             PULUMI_NODEJS_TYPESCRIPT: "true",
         },
     });
+    const end = () => child.kill("SIGKILL");
+    process.once("exit", end);
     const [code, signal] = await once(child, "exit");
+    process.removeListener("exit", end);
     const response = new language.RunResponse();
     if (code === REPORTED) response.setBail(true);
     else if (code !== 0) response.setError(`Program exited with ${signal ?? `non-zero exit code: ${code}`}`);

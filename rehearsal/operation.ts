@@ -8,6 +8,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { type Answer, type Operation, operate } from "./automation";
 import { endWith, REHEARSAL_LOCK } from "./lock";
+import { endWithParent } from "./parent";
 import type { PulumiRoot } from "./pulumi";
 import type { StackConfig } from "./stack-file";
 import { awsProvider } from "./stand-ins/aws";
@@ -46,6 +47,7 @@ export function answerFiles(requestFile: string) {
 
 /** Answers the request of a file in this process: nothing else can be done in it afterwards. */
 export async function answerRequest<T>(requestFile: string, answer: (request: T) => Promise<Answer>): Promise<never> {
+    endWithParent();
     const files = answerFiles(requestFile);
     const write = (file: string, text: string) => writeFileSync(file, text, { mode: 0o600 });
     try {
