@@ -94,11 +94,12 @@ function hashesElsewhere(layOut: (project: string, home: string) => void): unkno
 }
 
 describe("Bundled programs", () => {
-    it("are the gate, what both relays share, the uplink and the Worker", () => {
+    it("are the canary, the gate, what both relays share, the uplink and the Worker", () => {
         assert.deepEqual(
             programs.map(({ entryPoint, runtime }) => `${entryPoint} ${runtime}`),
             [
-                "services/gate/main.ts FOR_NODE",
+                "services/canary/main.ts FOR_NODE",
+            "services/gate/main.ts FOR_NODE",
                 "services/registry/njs.ts FOR_NJS",
                 "services/uplink/main.ts FOR_NODE",
                 "services/worker/worker.ts FOR_WORKERS",
