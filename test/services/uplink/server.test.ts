@@ -47,7 +47,7 @@ describe("Uplink, server", () => {
 
     for (const [path, status, code] of [
         ["/v2/example.com/app/manifests/1.0", 404, "NAME_UNKNOWN"],
-        ["/ghcr.io/v2/quay.io/app/manifests/1.0", 404, "NAME_UNKNOWN"],
+        ["/ghcr.io/v2/docker.io/library/app/manifests/1.0", 404, "NAME_UNKNOWN"],
         ["/v2/library/app/manifests/1.0?ns=127.0.0.1", 404, "NAME_UNKNOWN"],
         ["/v2/library/app/blobs/sha256:abc", 404, "NAME_INVALID"],
         ["/v2/library/app/referrers/sha256:abc", 404, "NAME_INVALID"],
