@@ -74,7 +74,7 @@ describe("An up that fails half-way", function () {
             reached();
             return new Promise(() => {});
         });
-        await cli.kill(UP, arrived);
+        await cli.kill(UP, STACK, arrived);
         accident = async () => {};
         made.length = 0;
         assert.match(await failing(), /the stack is currently locked by 1 lock[\s\S]*pulumi cancel/);

@@ -99,7 +99,7 @@ describe("Bundled programs", () => {
             programs.map(({ entryPoint, runtime }) => `${entryPoint} ${runtime}`),
             [
                 "services/canary/main.ts FOR_NODE",
-            "services/gate/main.ts FOR_NODE",
+                "services/gate/main.ts FOR_NODE",
                 "services/registry/njs.ts FOR_NJS",
                 "services/uplink/main.ts FOR_NODE",
                 "services/worker/worker.ts FOR_WORKERS",

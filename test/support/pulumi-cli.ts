@@ -14,6 +14,7 @@ import type { StackConfig } from "../../rehearsal/stack-file";
 import { debugProviders, type Served, serve } from "../../rehearsal/stand-ins/server";
 import type { Provider } from "../../rehearsal/stand-ins/stand-in";
 import { Workspace } from "../../rehearsal/workspace";
+import { writtenState } from "./checkpoint";
 
 const ROOT = join(__dirname, "..", "..");
 const PROGRAM = ["index.ts", "components", "services", "stacks", "templates", "package.json", "tsconfig.json"];
@@ -69,14 +70,14 @@ export class PulumiCli {
         return this.note(await attempt("bash", ["-e", "-c", script], options));
     }
 
-    /** Starts lines of a script and kills them, with Pulumi and the program, as soon as `when` resolves. */
-    async kill(script: string, when: Promise<unknown>): Promise<void> {
+    /** Starts lines of a script and kills them, with Pulumi and the program, once `when` resolves and what was made before is written. */
+    async kill(script: string, stack: string, when: Promise<unknown>): Promise<void> {
         const env = { ...process.env, ...this.env };
         const child = spawn("bash", ["-c", script], { cwd: this.folder, env, detached: true, stdio: "ignore" });
         const closed = once(child, "close").then(() => {
             throw new Error("it ended before it was killed");
         });
-        await Promise.race([when, closed]);
+        await Promise.race([when.then(() => writtenState(this.workspace, stack)), closed]);
         closed.catch(() => {});
         process.kill(-(child.pid ?? 0), "SIGKILL");
         await closed.catch(() => {});

@@ -13,6 +13,7 @@ import type { StackConfig } from "../../rehearsal/stack-file";
 import { debugProviders, type Served, serve } from "../../rehearsal/stand-ins/server";
 import type { Properties, Provider } from "../../rehearsal/stand-ins/stand-in";
 import { Workspace } from "../../rehearsal/workspace";
+import { writtenState } from "./checkpoint";
 
 /** What the process of an operation is given. */
 export interface TestRequest {
@@ -64,7 +65,7 @@ export class TestPulumi {
         return join(this.folder, "passphrase");
     }
 
-    /** Starts an `up` and kills it, with Pulumi and all, as soon as `when` resolves. */
+    /** Starts an `up` and kills it, with Pulumi and all, once `when` resolves and what was made before is written. */
     async kill(module: string, args: unknown, when: () => Promise<unknown>): Promise<void> {
         const requestFile = this.write({ kind: "up" }, module, args, "test", NO_CONFIG);
         const script = join(__dirname, "operation.ts");
@@ -73,6 +74,7 @@ export class TestPulumi {
             stdio: "ignore",
         });
         await when();
+        await writtenState(this.workspace, "test");
         process.kill(-(child.pid ?? 0), "SIGKILL");
         await once(child, "close");
     }

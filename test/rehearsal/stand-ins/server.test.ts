@@ -94,12 +94,14 @@ describe("Pulumi's engine over stand-ins", function () {
 
     it("goes on after an update that was killed, once that is cancelled", async () => {
         const started = join(pulumi.folder, "started");
-        const slow = { length: 8, print: `touch ${started}; sleep 3; echo done` };
+        const again = join(pulumi.folder, "again");
+        const slow = { length: 8, print: `touch ${started}; test -e ${again} || sleep 60; echo done` };
         await pulumi.kill(MODULE, slow, () =>
             eventually("the command has started", 120, async () => (existsSync(started) ? true : undefined)),
         );
         await assert.rejects(operate("up", slow), /the stack is currently locked by 1 lock/);
         await operate("cancel");
+        writeFileSync(again, "");
         const { outputs } = await operate("up", slow);
         assert.equal(outputs.printed, "done");
         assert.deepEqual(await changes("up", slow), []);
