@@ -139,7 +139,8 @@ describe("Uplink, another configuration", () => {
         assert.equal(bench.first.requests.length, asked);
         const budgetGiB = (10 * KIB) / 1024 ** 3;
         await bench.take({ spool: { path: bench.spool, budgetGiB } });
-        assert.deepEqual((await status()).spool, { bytes: 0, budgetBytes: 10 * KIB, blobs: 0 });
+        const { bytes, budgetBytes, blobs } = (await status()).spool;
+        assert.deepEqual([bytes, budgetBytes, blobs], [0, 10 * KIB, 0]);
     });
 
     it("is not taken over when only a restart can", async () => {
