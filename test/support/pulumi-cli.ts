@@ -16,7 +16,16 @@ import type { Provider } from "../../rehearsal/stand-ins/stand-in";
 import { Workspace } from "../../rehearsal/workspace";
 
 const ROOT = join(__dirname, "..", "..");
-const PROGRAM = ["index.ts", "components", "services", "stacks", "templates", "package.json", "tsconfig.json"];
+const PROGRAM = [
+    "index.ts",
+    "components",
+    "services",
+    "stacks",
+    "templates",
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.pulumi.json",
+];
 
 /** How a program ended, and all that it printed. */
 export interface Printed {
