@@ -72,23 +72,6 @@ export class Relay {
         const [pathname = ""] = target.split("?", 1);
         const isOfTheApi = pathname === "/v2" || pathname.startsWith("/v2/");
         if (!isOfTheApi) return this.outsideOfTheApi(request.method, pathname);
-        return await this.serve(target, path, request, key, waitUntil);
-    }
-
-    private outsideOfTheApi(method: string, pathname: string): Response {
-        const { isPublic, hostname, upstreams, abuseContact } = this.settings;
-        if (!isPublic || (method !== "GET" && method !== "HEAD")) return nothingHere();
-        if (pathname === "/robots.txt") return textAnswer(ROBOTS);
-        return pathname === "/" ? textAnswer(aboutPage(hostname, upstreams, abuseContact)) : nothingHere();
-    }
-
-    private async serve(
-        target: string,
-        path: ParsedPath,
-        request: Request,
-        key: string | undefined,
-        waitUntil: WaitUntil,
-    ): Promise<Response> {
         try {
             if (key === undefined) await this.admitStranger(request, path);
             if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed(request.method);
@@ -97,6 +80,13 @@ export class Relay {
         } catch (error) {
             return refusalAnswer(refusedBy(error));
         }
+    }
+
+    private outsideOfTheApi(method: string, pathname: string): Response {
+        const { isPublic, hostname, upstreams, abuseContact } = this.settings;
+        if (!isPublic || (method !== "GET" && method !== "HEAD")) return nothingHere();
+        if (pathname === "/robots.txt") return textAnswer(ROBOTS);
+        return pathname === "/" ? textAnswer(aboutPage(hostname, upstreams, abuseContact)) : nothingHere();
     }
 
     /** Throws unless the relay is open to all, to this repository too, and this address has not asked too often. */
