@@ -2,6 +2,13 @@
 import { ftruncateSync, openSync, writeSync } from "node:fs";
 import type { Step } from "./proof/step";
 
+export interface Reported {
+    /** A step that failed has its note as the reason. */
+    readonly steps: readonly (Omit<Step, "note"> & { readonly reason?: string })[];
+    /** Why the rehearsal did not come to its end. */
+    readonly error?: string;
+}
+
 /** The file of a report, opened before there is anything to report, and for as long as the process runs. */
 export class Report {
     private readonly file: number | undefined;
@@ -22,8 +29,11 @@ export class Report {
      */
     write(steps: readonly Step[], error?: string): void {
         if (this.file === undefined) return;
-        const reported = steps.map(({ note: reason, ...step }) => (step.ok ? step : { ...step, reason }));
+        const reported: Reported = {
+            steps: steps.map(({ note: reason, ...step }) => (step.ok ? step : { ...step, reason })),
+            error,
+        };
         ftruncateSync(this.file);
-        writeSync(this.file, `${JSON.stringify({ steps: reported, error }, undefined, 2)}\n`, 0);
+        writeSync(this.file, `${JSON.stringify(reported, undefined, 2)}\n`, 0);
     }
 }

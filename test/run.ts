@@ -4,12 +4,14 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import Mocha from "mocha";
 import { KEEP } from "../rehearsal/images";
+import type { Reported } from "../rehearsal/report";
 import { attempt } from "../rehearsal/run";
 import { setup } from "../rehearsal/setup";
 
 interface Count {
     readonly passed: number;
-    readonly failed: number;
+    /** One text for each failure: where it failed and what was said. They are shown together at the end of the run. */
+    readonly failed: readonly string[];
 }
 
 const ROOT = join(__dirname, "..");
@@ -47,23 +49,27 @@ async function main(): Promise<void> {
         counts.push(await timed(`rehearsal of ${stack}`, () => rehearsal(stack)));
     console.log("\nseconds");
     for (const [part, seconds] of Object.entries(parts)) console.log(`${seconds.toFixed(0).padStart(7)}  ${part}`);
-    const sum = (key: keyof Count) => counts.reduce((total, count) => total + count[key], 0);
-    console.log(`\n${sum("passed")} passed, ${sum("failed")} failed`);
+    const passed = counts.reduce((total, count) => total + count.passed, 0);
+    const failed = counts.flatMap((count) => count.failed);
+    // Once more, at the end: of a long log, a CI system may keep the last lines only.
+    for (const [index, failure] of failed.entries()) console.log(`\nfailed ${index + 1}: ${failure}`);
+    console.log(`\n${passed} passed, ${failed.length} failed`);
     // Tests may leave handles of Pulumi's runtime behind: the verdict is in.
-    process.exit(sum("failed") === 0 && sum("passed") > 0 ? 0 : 1);
+    process.exit(failed.length === 0 && passed > 0 ? 0 : 1);
 }
 
 async function checks(): Promise<Count> {
-    let passed = 0;
+    const failed: string[] = [];
     for (const [name, [program = "", ...args]] of Object.entries(CHECKS)) {
         const { code, stdout, stderr } = await attempt(join(ROOT, "node_modules", ".bin", program), args, {
             cwd: ROOT,
         });
         console.log(`${code === 0 ? "ok  " : "FAIL"}  ${name}`);
-        if (code === 0) passed += 1;
-        else console.log(stdout + stderr);
+        if (code === 0) continue;
+        console.log(stdout + stderr);
+        failed.push(name);
     }
-    return { passed, failed: Object.keys(CHECKS).length - passed };
+    return { passed: Object.keys(CHECKS).length - failed.length, failed };
 }
 
 async function mocha(): Promise<Count> {
@@ -74,10 +80,9 @@ async function mocha(): Promise<Count> {
     );
     for (const file of files.sort()) suite.addFile(join(__dirname, file));
     return new Promise((resolve) => {
-        const runner = suite.run(() => {
-            const { passes = 0, failures = 0 } = runner.stats ?? {};
-            resolve({ passed: passes, failed: failures });
-        });
+        const failed: string[] = [];
+        const runner = suite.run(() => resolve({ passed: runner.stats?.passes ?? 0, failed }));
+        runner.on("fail", (test, error: Error) => failed.push(`${test.fullTitle()}\n${error.stack ?? error.message}`));
     });
 }
 
@@ -88,11 +93,17 @@ async function rehearsal(stack: string): Promise<Count> {
     rmSync(report, { force: true });
     const args = ["--require", "tsx/cjs", join(ROOT, "rehearsal", "main.ts"), "--once", "--wait", "--stack", stack];
     const { code } = await attempt(process.execPath, [...args, "--json", report], { onLine: console.log, cwd: ROOT });
+    const { steps = [], error } = readReport(report);
+    const failed = steps.filter(({ ok }) => !ok).map(({ name, reason }) => `${stack}, ${name}: ${reason}`);
+    if (code !== 0 && failed.length === 0) failed.push(`${stack}: ${error ?? `the rehearsal ended with ${code}`}`);
+    return { passed: steps.filter(({ ok }) => ok).length, failed };
+}
+
+/** What `--json` wrote; nothing of it where the rehearsal ended before it was written. */
+function readReport(file: string): Partial<Reported> {
     try {
-        const { steps } = JSON.parse(readFileSync(report, "utf8")) as { steps: { ok: boolean }[] };
-        const passed = steps.filter(({ ok }) => ok).length;
-        return { passed, failed: Math.max(steps.length - passed, code === 0 ? 0 : 1) };
+        return JSON.parse(readFileSync(file, "utf8")) as Reported;
     } catch {
-        return { passed: 0, failed: 1 };
+        return {};
     }
 }
