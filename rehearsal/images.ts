@@ -17,7 +17,7 @@ import { run } from "./run";
 /** Where the rehearsal keeps what is dear to make: `<repository>/.rehearsal`. */
 export const KEEP = join(__dirname, "..", ".rehearsal");
 /** Where a container of the node image has the CAs that play the public ones; stand-ins/docker.ts lays them. */
-export const PUBLIC_CAS = "/etc/ssl/rehearsal-ca.pem";
+export const PUBLIC_CAS = "/etc/ssl/rehearsal/ca.pem";
 
 const SUITE = "bookworm";
 // Where this machine's own packages come from: no address of a mirror stands in this repository.

@@ -5,7 +5,9 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { gunzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
+import { fileLines } from "../components/onprem/file-lines";
 import { type Answer, type Operation, operate } from "./automation";
 import { endWith, REHEARSAL_LOCK } from "./lock";
 import { endWithParent } from "./parent";
@@ -22,11 +24,11 @@ import { RUN, Topology, type TopologyImages } from "./topology";
 
 const NONSENSE = "this is no configuration;\n";
 
-/** One of the files that a resource lays: a container with its uploads, or apply.sh with the release that it reads. */
+/** One of the files that a resource brings somewhere, on its standard input. */
 export interface BrokenFile {
     /** Part of the resource's name, such as `front` or `nginx-apply`. */
     readonly resource: string;
-    /** The file's path there, such as `/etc/nginx/nginx.conf` or `server.conf`. */
+    /** The file's path there, such as `front/server.conf`. */
     readonly file: string;
 }
 
@@ -85,20 +87,28 @@ async function answer({ request, operation }: { request: Request; operation: Ope
     return operate(job, operation);
 }
 
-/** Breaks a file in what a resource is made from: in a trial container and in the real one alike. */
+/** Breaks a file in what a resource is made from: where it is tried and where it is used alike. */
 export function breaking(broken: BrokenFile): pulumi.ResourceTransformation {
     return ({ name, props, opts }) => {
         if (!name.includes(broken.resource)) return undefined;
-        const { uploads, stdin } = props as { uploads?: pulumi.Input<Upload[]>; stdin?: pulumi.Input<string> };
-        const edited = {
-            ...(uploads === undefined ? {} : { uploads: pulumi.output(uploads).apply((all) => all.map(brokenUpload)) }),
-            ...(stdin === undefined ? {} : { stdin: pulumi.output(stdin).apply(brokenRelease) }),
-        };
+        const { stdin } = props as { stdin?: pulumi.Input<string> };
+        const edited =
+            stdin === undefined
+                ? {}
+                : {
+                      stdin: pulumi.output(stdin).apply((text) => brokenFiles(brokenRelease(text))),
+                      triggers: [NONSENSE],
+                  };
         return { props: { ...props, ...edited }, opts };
     };
 
-    function brokenUpload(upload: Upload): Upload {
-        return upload.file === broken.file ? { ...upload, content: NONSENSE + upload.content } : upload;
+    /** Lines of a container's files, as templates/onprem/read-files.sh reads them. */
+    function brokenFiles(stdin: string): string {
+        return stdin.replace(/^(\S+) (\S+)$/gm, (line, path, content) =>
+            path === broken.file
+                ? fileLines({ [path]: NONSENSE + gunzipSync(Buffer.from(content, "base64")) }).trimEnd()
+                : line,
+        );
     }
 
     /** Lines of a release, as templates/vm/apply.sh reads them. */
@@ -109,11 +119,6 @@ export function breaking(broken: BrokenFile): pulumi.ResourceTransformation {
                 : line,
         );
     }
-}
-
-interface Upload {
-    readonly file: string;
-    readonly content?: string;
 }
 
 if (require.main === module) answerRequest(process.argv[2] ?? "", answer);

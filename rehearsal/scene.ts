@@ -13,7 +13,7 @@ const HEALTHY_SECONDS = 90;
 const REFUSED_SECONDS = "5";
 /** Where the Nginx relay writes one line a request. */
 const RELAY_LOG = "/var/log/nginx/dockermirror.json";
-const UPLINK_CONFIG = "/etc/dockermirror/uplink.json";
+const UPLINK_CONFIG = "/config/current/uplink.json";
 
 /** A relay of the rehearsal: the name that the uplink gives it, and the machine that it runs on. */
 export interface SceneRelay {

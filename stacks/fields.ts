@@ -30,6 +30,13 @@ export const publicAddress = (family: 4 | 6) => checked((text) => publicAddressP
 /** Of TCP. */
 export const port = z.int().min(1).max(65535);
 
+/** How much of a Docker host one container may take. Docker refuses less memory than 6 MiB; our programs need more. */
+export const containerLimits = z.strictObject({
+    memoryMiB: z.int().min(128).optional(),
+    cpus: z.number().min(0.1).optional(),
+    pids: z.int().min(32).optional(),
+});
+
 /** A server's certificate and its intermediates. */
 export const certificate = z
     .string()

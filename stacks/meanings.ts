@@ -127,6 +127,55 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     },
     "onprem.hostname": { en: "what clients call the mirror", zh: "客户端用的镜像服务域名" },
     "onprem.port": { en: "HTTPS port on the Docker host", zh: "Docker 主机上的 HTTPS 端口" },
+    "onprem.listenOn": {
+        en: "IPv4 address of the Docker host that the port is published on",
+        zh: "在 Docker 主机的哪个 IPv4 地址上开放这个端口",
+    },
+    "onprem.limits.front.memoryMiB": {
+        en: "memory that the container `front` may take, MiB",
+        zh: "容器 `front` 最多用多少内存，MiB",
+        otherwise: { en: "1024", zh: "1024" },
+    },
+    "onprem.limits.front.cpus": {
+        en: "CPUs that it may take, such as `1.5`",
+        zh: "最多用几个 CPU，例如 `1.5`",
+        otherwise: { en: "all", zh: "全部" },
+    },
+    "onprem.limits.front.pids": {
+        en: "processes and threads that it may have",
+        zh: "最多有多少进程和线程",
+        otherwise: { en: "256", zh: "256" },
+    },
+    "onprem.limits.cache.memoryMiB": {
+        en: "memory that the container `cache` may take, MiB",
+        zh: "容器 `cache` 最多用多少内存，MiB",
+        otherwise: { en: "2048", zh: "2048" },
+    },
+    "onprem.limits.cache.cpus": {
+        en: "CPUs that it may take, such as `1.5`",
+        zh: "最多用几个 CPU，例如 `1.5`",
+        otherwise: { en: "all", zh: "全部" },
+    },
+    "onprem.limits.cache.pids": {
+        en: "processes and threads that it may have",
+        zh: "最多有多少进程和线程",
+        otherwise: { en: "1024", zh: "1024" },
+    },
+    "onprem.limits.uplink.memoryMiB": {
+        en: "memory that the container `uplink` may take, MiB",
+        zh: "容器 `uplink` 最多用多少内存，MiB",
+        otherwise: { en: "1024", zh: "1024" },
+    },
+    "onprem.limits.uplink.cpus": {
+        en: "CPUs that it may take, such as `1.5`",
+        zh: "最多用几个 CPU，例如 `1.5`",
+        otherwise: { en: "all", zh: "全部" },
+    },
+    "onprem.limits.uplink.pids": {
+        en: "processes and threads that it may have",
+        zh: "最多有多少进程和线程",
+        otherwise: { en: "256", zh: "256" },
+    },
     "onprem.engine": { en: "`registry` is the only engine so far", zh: "目前只有 `registry`" },
     "onprem.registryVersion": {
         en: "version of registry: 3.1 or newer, or 2.8.x",

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { UPSTREAMS } from "../services/registry/upstreams";
 import { PRIVATE_RANGES } from "./addresses";
-import { accountId, certificate, cidr, contact, hostname, keyName, port } from "./fields";
+import { accountId, certificate, cidr, contact, containerLimits, hostname, keyName, port } from "./fields";
 import { overseas } from "./overseas";
 import { privateAccounts } from "./private-accounts";
 import { redirectHosts } from "./redirect-hosts";
@@ -34,6 +34,14 @@ export const schemas = {
             ),
         hostname,
         port: port.default(443),
+        listenOn: z.ipv4("must be an IPv4 address of the Docker host such as 10.1.0.5").default("0.0.0.0"),
+        limits: z
+            .strictObject({
+                front: containerLimits.optional(),
+                cache: containerLimits.optional(),
+                uplink: containerLimits.optional(),
+            })
+            .optional(),
         engine: z
             .literal("registry", { error: 'must be "registry" (harbor and nexus come later)' })
             .default("registry"),

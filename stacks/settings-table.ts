@@ -27,6 +27,7 @@ const WORDS = {
     none: { en: "none", zh: "无" },
     text: { en: "text", zh: "文本" },
     number: { en: "number", zh: "整数" },
+    decimal: { en: "number", zh: "数" },
     to: { en: " to ", zh: " ~ " },
     orMore: { en: " or more", zh: " 及以上" },
     list: { en: "list of", zh: "列表：" },
@@ -157,6 +158,7 @@ function typeOf(shape: Shape, language: Language): string {
     if (values && values.length <= VALUES_MAX) return values.map((value) => code(`${value}`)).join(comma[language]);
     if (shape.type === "boolean") return ["true", "false"].map(code).join(comma[language]);
     if (shape.type === "integer") return `${WORDS.number[language]}${rangeOf(shape, language)}`;
+    if (shape.type === "number") return `${WORDS.decimal[language]}${rangeOf(shape, language)}`;
     if (shape.type === "array") return `${WORDS.list[language]} ${typeOf((shape.items ?? {}) as Shape, language)}`;
     if (shape.type === "object")
         return `${WORDS.byName[language]} ${typeOf((shape.additionalProperties ?? {}) as Shape, language)}`;

@@ -18,23 +18,22 @@ const RELAY_FILLED_AGAIN = [
     "replace nginx-certificate triggers → triggers",
     "replace nginx-gate-command triggers → triggers",
 ];
-const UPLINK_REPLACED = [
-    "replace onprem-uplink-container-trial uploads → uploads",
-    "replace onprem-uplink-container-verdict environment,triggers → triggers",
-    "replace onprem-uplink-container labels,uploads → labels,uploads",
+const UPLINK_FILES = [
+    "replace onprem-uplink-trial stdin,triggers → triggers",
+    "replace onprem-uplink-files create,stdin,triggers → triggers",
 ];
-const FRONT_TRIED = [
-    "replace onprem-front-container-trial uploads → uploads",
-    "replace onprem-front-container-verdict environment,triggers → triggers",
+const FRONT_FILES = [
+    "replace onprem-front-trial stdin,triggers → triggers",
+    "replace onprem-front-files create,stdin,triggers → triggers",
 ];
-const FRONT_REPLACED = [...FRONT_TRIED, "replace onprem-front-container labels,uploads → labels,uploads"];
 
 /** The site is asked for an image again; without an input where it goes with a container that is replaced. */
 const ASKED = "replace onprem-canary-command";
+const ASKED_AFTER_FILES = `${ASKED} triggers → triggers`;
 
 /** What a preview shows of a change to `local`, besides {@link isMeant}. */
 const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; steps: readonly string[] }>> = {
-    allowFrom: { settings: { onprem: { allowFrom: ["10.0.0.0/8"] } }, steps: [...FRONT_REPLACED, ASKED] },
+    allowFrom: { settings: { onprem: { allowFrom: ["10.0.0.0/8"] } }, steps: [...FRONT_FILES, ASKED_AFTER_FILES] },
     "a key's generation": {
         settings: { keys: [{ name: "acme", generation: 2 }] },
         steps: [
@@ -43,8 +42,13 @@ const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; step
             ...RELAY_FILLED_AGAIN,
             // Shown because the list of relays has the new key in it: neither is replaced by the update itself.
             "replace onprem-trust-file stdin,triggers → triggers",
-            "replace onprem-front-container-verdict environment,triggers → triggers",
-            "replace onprem-uplink-container-verdict environment,triggers → triggers",
+            "replace onprem-uplink-trial create,stdin,triggers → triggers",
+            "replace onprem-uplink-files create,stdin,triggers → triggers",
+            // Shown because Docker's login is the new key: no image or container is known in such a preview.
+            "replace onprem-volumes-owner create,triggers → triggers",
+            "replace onprem-front-trial create,triggers → triggers",
+            "update onprem-front-files create",
+            "update onprem-cache-ready create",
             "replace onprem-canary-command create,stdin,triggers → triggers",
         ],
     },
@@ -52,17 +56,30 @@ const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; step
         settings: { onprem: { registryVersion: "2.8.3" } },
         steps: [
             "replace onprem-images-cache name → name",
-            "replace onprem-cache-container image,uploads → image,uploads",
+            "replace onprem-cache-container envs,image → envs,image",
+            "replace onprem-cache-ready",
             ASKED,
         ],
     },
     upstreams: {
         settings: { upstreams: ["docker.io"] },
-        steps: ["update worker-script bindings", ...RELAY_FILLED_AGAIN, ...UPLINK_REPLACED, ...FRONT_REPLACED, ASKED],
+        steps: [
+            "update worker-script bindings",
+            ...RELAY_FILLED_AGAIN,
+            ...UPLINK_FILES,
+            ...FRONT_FILES,
+            ASKED_AFTER_FILES,
+        ],
     },
     "a port": {
         settings: { onprem: { port: 8443 } },
-        steps: [...FRONT_TRIED, "replace onprem-front-container labels,ports,uploads → labels,ports,uploads", ASKED],
+        steps: [
+            "replace onprem-front-trial stdin,triggers → triggers",
+            "replace onprem-front-container ports → ports",
+            // Of the container that is not there yet.
+            "replace onprem-front-files",
+            ASKED,
+        ],
     },
     "edge.hostname": {
         settings: { edge: { hostname: "hub2.example.com" } },
@@ -71,8 +88,8 @@ const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; step
             "replace worker-subdomain scriptName → scriptName",
             "replace worker-domain hostname,service → hostname,service",
             "replace worker-gate-command",
-            ...UPLINK_REPLACED,
-            ASKED,
+            ...UPLINK_FILES,
+            `${ASKED} stdin,triggers → triggers`,
         ],
     },
 };

@@ -175,13 +175,22 @@ describe("Whatever the program makes", function () {
         }
     });
 
-    it("runs in containers that are restarted, watched, within their disk and without the host's rights", () => {
+    it("runs in containers that are restarted, watched and within their disk", () => {
         for (const resource of all(CONTAINER)) {
             const { inputs } = resource;
-            assert.equal(inputs.restart, inputs.attach ? "no" : "unless-stopped", at(resource));
-            assert.equal(inputs.healthcheck === undefined, inputs.attach === true, at(resource));
-            assert.equal(inputs.logOpts?.["max-size"] === undefined, inputs.attach === true, at(resource));
-            assert.equal(inputs.privileged, undefined, at(resource));
+            assert.equal(inputs.restart, "unless-stopped", at(resource));
+            assert.ok(inputs.healthcheck && inputs.logOpts?.["max-size"], at(resource));
+        }
+    });
+
+    it("runs in containers without root, capabilities and files of their own, and within limits", () => {
+        for (const resource of all(CONTAINER)) {
+            const { inputs } = resource;
+            assert.match(inputs.user, /^[1-9]\d*:[1-9]\d*$/, at(resource));
+            assert.deepEqual(inputs.capabilities, { drops: ["ALL"] }, at(resource));
+            assert.deepEqual(inputs.securityOpts, ["no-new-privileges"], at(resource));
+            assert.ok(inputs.readOnly && inputs.memory > 0, at(resource));
+            assert.deepEqual([inputs.privileged, inputs.uploads], [undefined, undefined], at(resource));
         }
     });
 

@@ -10,6 +10,7 @@ import { makeCa } from "../rehearsal/pki";
 import { readStack } from "../rehearsal/stack-file";
 import { UPSTREAMS } from "../services/registry/upstreams";
 import { parseConfig } from "../services/uplink/config";
+import { cacheConfig, containerFiles } from "./support/container-files";
 import {
     type Deployed,
     type DeployOptions,
@@ -192,13 +193,6 @@ function container(deployed: Deployed, role: string): Resource {
     return found;
 }
 
-function upload(resource: Resource, file: string): string {
-    const uploads: { file: string; content: string }[] = reveal(resource.inputs.uploads);
-    const found = uploads.find((each) => each.file === file);
-    assert.ok(found, `${resource.name} has no ${file}, only ${uploads.map((each) => each.file).join(", ")}`);
-    return found.content;
-}
-
 /** A file of the release that goes to the relay's machine. */
 function relayFile(deployed: Deployed, wanted: string): string {
     const lines: string[] = reveal(only(deployed, REMOTE, "nginx-apply").inputs.stdin).split("\n");
@@ -215,7 +209,7 @@ function bindings(deployed: Deployed): Record<string, string> {
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
 
 const uplinkConfig = (deployed: Deployed) =>
-    parseConfig(upload(container(deployed, "uplink"), "/etc/dockermirror/uplink.json"), "uplink.json");
+    parseConfig(containerFiles(deployed, "onprem-uplink")["uplink.json"] ?? "", "uplink.json");
 
 /** Which resources one deployment has and the other does not, by type and name. */
 function difference(before: Deployed, after: Deployed): { gone: string[]; come: string[] } {
@@ -315,7 +309,7 @@ describe("The program", () => {
             names,
         );
         const relay = relayFile(deployed, "names.conf");
-        assert.equal(upload(container(deployed, "front"), "/etc/nginx/front/names.conf"), relay);
+        assert.equal(containerFiles(deployed, "onprem-front")["front/names.conf"], relay);
         for (const { name } of UPSTREAMS) {
             assert.equal(relay.includes(name.replaceAll(".", "\\.")), names.includes(name), name);
         }
@@ -460,9 +454,9 @@ describe("The program", () => {
             [],
         );
         assert.equal(only(deployed, LOCAL, "trust").inputs.stdin, "");
-        const front = container(deployed, "front");
-        assert.equal(upload(front, "/etc/nginx/front/certificate.pem"), CHAIN);
-        assert.equal(upload(front, "/etc/nginx/front/key.pem"), `${SENTINEL}0onprem`);
+        const front = containerFiles(deployed, "onprem-front");
+        assert.equal(front["front/certificate.pem"], CHAIN);
+        assert.equal(front["front/key.pem"], `${SENTINEL}0onprem`);
         assert.equal(relayFile(deployed, "certificate.pem"), CHAIN);
         assert.equal(relayFile(deployed, "key.pem"), `${SENTINEL}0overseas`);
         const { clients } = deployed.outputs;
@@ -513,8 +507,7 @@ describe("The program", () => {
         const image = (deployed: Deployed) => only(deployed, IMAGE, "cache").inputs.name;
         assert.equal(image(old), "vm.example.com/library/registry:2.8.3");
         assert.equal(image(current), "vm.example.com/library/registry:3.1.2");
-        const proxy = (deployed: Deployed) =>
-            parse(upload(container(deployed, "cache"), "/etc/dockermirror/registry.yml")).proxy;
+        const proxy = (deployed: Deployed) => parse(cacheConfig(deployed)).proxy;
         assert.deepEqual(proxy(old), { remoteurl: "http://uplink:5000" });
         assert.deepEqual(proxy(current), { remoteurl: "http://uplink:5000", ttl: "0s" });
     });
@@ -713,25 +706,29 @@ const LOCAL_RESOURCES = [
     "cloudflare:WorkersScript worker-script",
     "cloudflare:WorkersScriptSubdomain worker-subdomain",
     "command:local:Command nginx-gate-command",
+    "command:local:Command onprem-cache-ready",
     "command:local:Command onprem-canary-command",
-    "command:local:Command onprem-front-container-verdict",
+    "command:local:Command onprem-front-files",
+    "command:local:Command onprem-front-trial",
     "command:local:Command onprem-trust-file",
-    "command:local:Command onprem-uplink-container-verdict",
+    "command:local:Command onprem-uplink-files",
+    "command:local:Command onprem-uplink-trial",
+    "command:local:Command onprem-volumes-owner",
     "command:local:Command worker-gate-command",
     "command:remote:Command nginx-apply",
     "command:remote:Command nginx-certificate",
     "command:remote:Command vm-ready",
     "docker:Container onprem-cache-container",
     "docker:Container onprem-front-container",
-    "docker:Container onprem-front-container-trial",
     "docker:Container onprem-uplink-container",
-    "docker:Container onprem-uplink-container-trial",
     "docker:Network onprem-network",
     "docker:RemoteImage onprem-images-cache",
     "docker:RemoteImage onprem-images-front",
     "docker:RemoteImage onprem-images-uplink",
+    "docker:Volume onprem-front-config",
     "docker:Volume onprem-spool",
     "docker:Volume onprem-store",
+    "docker:Volume onprem-uplink-config",
     "dockermirror:edge:WorkerRelay worker",
     "dockermirror:index:PrivateCa onprem-front-ca",
     "dockermirror:index:RelayGate nginx-gate",
@@ -744,6 +741,7 @@ const LOCAL_RESOURCES = [
     "dockermirror:onprem:RegistryCache onprem-cache",
     "dockermirror:onprem:RelayTrust onprem-trust",
     "dockermirror:onprem:Uplink onprem-uplink",
+    "dockermirror:onprem:VolumeOwners onprem-volumes",
     "dockermirror:overseas:Ec2Machine vm",
     "dockermirror:overseas:NginxRelay nginx",
     "dockermirror:overseas:RelayHost vm",

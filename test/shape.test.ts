@@ -28,7 +28,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     },
     "components/": {
         project: /^(components\/|services\/registry\/|templates\/render\.ts$|package\.json$)/,
-        packages: /^(@pulumi\/\w+|esbuild|node:(crypto|path|zlib))$/,
+        packages: /^(@pulumi\/\w+|esbuild|node:(crypto|fs|path|zlib))$/,
     },
     "templates/": { project: /^$/, packages: /^(@pulumi\/pulumi|node:(fs|path))$/ },
     "services/registry/": { project: /^services\/registry\//, packages: /^$/ },

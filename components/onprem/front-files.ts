@@ -3,6 +3,7 @@ import { BAD_QUERY_MESSAGE } from "../../services/registry/names";
 import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { namesView } from "../nginx-maps";
+import { CURRENT } from "./configured-container";
 
 /** What the front's files are made from. */
 export interface FrontFilesArgs {
@@ -22,6 +23,8 @@ export interface Places {
     /** Folder of nginx.conf. */
     readonly nginx: string;
     readonly pid: string;
+    /** Folder for what nginx keeps for a moment. */
+    readonly temporary: string;
     readonly errorLog: string;
     readonly accessLog: string;
     /** The registry's storage root, mounted read-only. */
@@ -31,39 +34,33 @@ export interface Places {
     readonly healthPort: number;
 }
 
-/** The stock nginx image, on a Docker network. */
+/** Any nginx image, on a Docker network. */
 export const CONTAINER: Places = {
-    nginx: "/etc/nginx",
-    pid: "/run/nginx.pid",
+    nginx: CURRENT,
+    pid: "/tmp/nginx.pid",
+    temporary: "/tmp",
     errorLog: "/dev/stderr",
     accessLog: "/dev/stdout",
     store: "/var/lib/registry",
     resolver: "127.0.0.11",
-    port: 443,
+    // Not every Docker lets a program that is not root have a port below 1024.
+    port: 8443,
     healthPort: 8081,
 };
 
-/** One file in the container. */
-export interface FrontFile {
-    readonly file: string;
-    readonly content: string;
-}
-
-/** The front's configuration, all but certificate and key. */
-export function frontFiles({ hostname, mirrorUrl, upstreams, allowFrom, ...rest }: FrontFilesArgs): FrontFile[] {
-    const { nginx, pid, errorLog, accessLog, resolver, port, healthPort, store } = rest.places ?? CONTAINER;
+/** The front's configuration by path, all but {@link versionFile}, certificate and key. */
+export function frontFiles(args: FrontFilesArgs): Record<string, string> {
+    const { hostname, mirrorUrl, upstreams, allowFrom, places = CONTAINER } = args;
+    const { nginx, pid, temporary, errorLog, accessLog, resolver, port, healthPort, store } = places;
     const upstreamList = upstreams.map(({ name }) => name).join(", ");
-    const file = (path: string, template: string, view: View): FrontFile => ({
-        file: `${nginx}/${path}`,
-        content: fill(readTemplate(template), view, `templates/${template}`),
-    });
-    return [
-        file("nginx.conf", "nginx/front/nginx.conf", { pid, errorLog, resolver }),
-        file("front/names.conf", "nginx/names.conf", namesView(upstreams)),
-        file("front/log.conf", "nginx/front/log.conf", { accessLog }),
-        file("front/home.conf", "nginx/front/home.conf", {}),
-        file("front/disk.conf", "nginx/front/disk.conf", { store }),
-        file("front/server.conf", "nginx/front/server.conf", {
+    const text = (template: string, view: View) => fill(readTemplate(template), view, `templates/${template}`);
+    return {
+        "nginx.conf": text("nginx/front/nginx.conf", { pid, temporary, errorLog, resolver }),
+        "front/names.conf": text("nginx/names.conf", namesView(upstreams)),
+        "front/log.conf": text("nginx/front/log.conf", { accessLog }),
+        "front/home.conf": text("nginx/front/home.conf", {}),
+        "front/disk.conf": text("nginx/front/disk.conf", { store }),
+        "front/server.conf": text("nginx/front/server.conf", {
             hostname,
             port,
             healthPort,
@@ -72,14 +69,14 @@ export function frontFiles({ hostname, mirrorUrl, upstreams, allowFrom, ...rest 
             upstreamList,
             badQueryMessage: BAD_QUERY_MESSAGE,
         }),
-        file("front/page.txt", "nginx/front/page.txt", { hostname, mirrorUrl, upstreamList }),
-    ];
+        "front/page.txt": text("nginx/front/page.txt", { hostname, mirrorUrl, upstreamList }),
+    };
+}
+
+/** What says on the health port which version of the files nginx has. */
+export function versionFile(version: string): { readonly path: string; readonly text: string } {
+    return { path: "front/version.conf", text: `return 200 '${version}\\n';\n` };
 }
 
 /** Where the certificate and its key belong. */
-export function certificatePaths({ nginx }: Places = CONTAINER): {
-    readonly certificate: string;
-    readonly key: string;
-} {
-    return { certificate: `${nginx}/front/certificate.pem`, key: `${nginx}/front/key.pem` };
-}
+export const CERTIFICATE = { certificate: "front/certificate.pem", key: "front/key.pem" };

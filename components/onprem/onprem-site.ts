@@ -4,11 +4,13 @@ import type { Upstream } from "../../services/registry/upstreams";
 import { type Endpoint, type RelayEndpoint, withoutKeys } from "../relay-endpoint";
 import { Canary, type CanaryArgs, canaryImage, idsOf, withCanary } from "./canary";
 import { clientFiles } from "./client-files";
+import type { OnpremLimits } from "./confinement";
 import { Front, type FrontArgs } from "./front";
 import { type ImageSource, OnpremImages } from "./onprem-images";
-import { RegistryCache } from "./registry-cache";
+import { CACHE_USER, RegistryCache } from "./registry-cache";
 import { RelayTrust } from "./relay-trust";
-import { Uplink } from "./uplink";
+import { UPLINK_USER, Uplink } from "./uplink";
+import { VolumeOwners } from "./volume-owners";
 
 /** Arguments of {@link OnpremSite}. */
 export interface OnpremSiteArgs {
@@ -18,6 +20,10 @@ export interface OnpremSiteArgs {
     readonly hostname: string;
     /** @default 443 */
     readonly port?: number;
+    /** Address of the Docker host that the port is published on. @default all */
+    readonly listenOn?: string;
+    /** How much of the Docker host the containers may take. */
+    readonly limits?: OnpremLimits;
     /** In the order in which the uplink asks them. At least one. */
     readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
     readonly upstreams: readonly Upstream[];
@@ -49,7 +55,7 @@ export class OnpremSite extends pulumi.ComponentResource {
 
     constructor(name: string, args: OnpremSiteArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:OnpremSite", name, {}, opts);
-        const { docker: host, relays, upstreams, registryVersion } = args;
+        const { docker: host, relays, upstreams, registryVersion, limits = {} } = args;
         const provider = new docker.Provider(`${name}-docker`, providerArgs(args), { parent: this });
         const inside = { parent: this, providers: [provider] };
 
@@ -66,7 +72,19 @@ export class OnpremSite extends pulumi.ComponentResource {
             // The trust must be laid before the first image is asked for.
             { ...inside, dependsOn: trust },
         );
-        const placed = { network: network.name, storeVolume: store.name };
+        const owners = new VolumeOwners(
+            `${name}-volumes`,
+            {
+                docker: host,
+                volumes: [
+                    { volume: store.name, user: CACHE_USER },
+                    { volume: spool.name, user: UPLINK_USER },
+                ],
+                image: images.uplink,
+            },
+            { parent: this },
+        );
+        const placed = { docker: host, network: network.name, storeVolume: store.name };
         const uplink = new Uplink(
             `${name}-uplink`,
             {
@@ -75,20 +93,37 @@ export class OnpremSite extends pulumi.ComponentResource {
                 upstreams,
                 spoolVolume: spool.name,
                 spoolBudgetGiB: args.spoolBudgetGiB,
+                limits: limits.uplink,
                 image: images.uplink,
             },
-            inside,
+            { ...inside, dependsOn: owners },
         );
         const cache = new RegistryCache(
             `${name}-cache`,
-            { ...placed, remoteUrl: uplink.remoteUrl, version: registryVersion, image: images.cache },
+            {
+                ...placed,
+                remoteUrl: uplink.remoteUrl,
+                version: registryVersion,
+                limits: limits.cache,
+                image: images.cache,
+            },
             { ...inside, dependsOn: uplink },
         );
-        const { hostname, port, tls } = args;
+        const { hostname, port, listenOn, tls } = args;
         const allowFrom = withCanary(args.allowFrom);
         const front = new Front(
             `${name}-front`,
-            { ...placed, hostname, port, upstreams, allowFrom, tls, image: images.front },
+            {
+                ...placed,
+                hostname,
+                port,
+                listenOn,
+                upstreams,
+                allowFrom,
+                tls,
+                limits: limits.front,
+                image: images.front,
+            },
             { ...inside, dependsOn: cache },
         );
 

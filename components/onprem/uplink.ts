@@ -3,28 +3,36 @@ import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import type { RelayEndpoint } from "../relay-endpoint";
 import { child, type Transform } from "../transform";
+import { type Configuration, type ConfiguredContainer, CURRENT, configuredContainer } from "./configured-container";
+import { type Confinement, type ContainerLimits, confined } from "./confinement";
 import { LIMITED_LOGS } from "./limited-logs";
-import { type TriedContainer, triedContainer } from "./tried-container";
-import { uplinkBundle } from "./uplink-bundle";
+import { uplinkProgram } from "./uplink-bundle";
 
-const PROGRAM = "/opt/dockermirror/uplink.js";
-const CONFIG_FILE = "/etc/dockermirror/uplink.json";
+const CONFIG_FILE = "uplink.json";
 const SPOOL = "/var/spool/dockermirror";
 const STORE = "/var/lib/registry";
 const PORT = 5000;
 /** Not from the cache's component, which needs the uplink to be there first. */
 const CACHE = "http://cache:5000";
 
-const TRIAL = { command: ["node", PROGRAM, "--check", CONFIG_FILE], what: "the uplink's configuration" };
+/** The one of node in the stock image. */
+export const UPLINK_USER = "1000:1000";
+const LIMITS: ContainerLimits = { memoryMiB: 1024, pids: 256 };
 
 /** Seconds for which one answer about a tag serves all who ask: a deployment to many nodes costs one request. */
 const TAG_SECONDS = 5;
 
 /** The stock node image has no curl; node itself asks. */
 const HEALTH = `fetch("http://127.0.0.1:${PORT}/healthz").then((a) => process.exit(a.ok ? 0 : 1), () => process.exit(1))`;
+const HAS_VERSION = [
+    `fetch("http://127.0.0.1:${PORT}/status").then((answer) => answer.json())`,
+    `.then(({ configuration }) => process.exit(configuration === process.argv[1] ? 0 : 1), () => process.exit(1))`,
+].join("");
 
 /** Arguments of {@link Uplink}. */
 export interface UplinkArgs {
+    /** The Docker host, `unix://…` or `ssh://…`. */
+    readonly docker: string;
     /** In the order in which they are asked. At least one. */
     readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
     readonly upstreams: readonly Upstream[];
@@ -41,6 +49,7 @@ export interface UplinkArgs {
      * @default 10
      */
     readonly spoolBudgetGiB?: number;
+    readonly limits?: Partial<ContainerLimits>;
     readonly transform?: { readonly container?: Transform<docker.ContainerArgs> };
 }
 
@@ -49,16 +58,19 @@ export class Uplink extends pulumi.ComponentResource {
     /** What the cache's `proxy.remoteurl` is set to. */
     readonly remoteUrl: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
-    readonly nodes: TriedContainer;
+    readonly nodes: ConfiguredContainer;
 
     constructor(name: string, args: UplinkArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:Uplink", name, {}, opts);
         const own = { parent: this };
 
-        this.nodes = triedContainer(
-            ...child(args.transform?.container, `${name}-container`, containerArgs(args), own),
-            TRIAL,
-        );
+        const confinement = { user: UPLINK_USER, limits: { ...LIMITS, ...args.limits } };
+        this.nodes = configuredContainer(name, {
+            host: args.docker,
+            container: child(args.transform?.container, `${name}-container`, containerArgs(args, confinement), own),
+            confinement,
+            configuration: configuration(args),
+        });
         // Not derived from the container: the cache would be deleted with it when it is replaced. What needs the uplink
         // to be there (a cache that starts before it panics) depends on the component.
         this.remoteUrl = pulumi.output(`http://uplink:${PORT}`);
@@ -66,11 +78,10 @@ export class Uplink extends pulumi.ComponentResource {
     }
 }
 
-function containerArgs(args: UplinkArgs): docker.ContainerArgs {
+function containerArgs(args: UplinkArgs, confinement: Confinement): docker.ContainerArgs {
     return {
         name: "dockermirror-uplink",
         image: args.image,
-        command: ["node", PROGRAM, CONFIG_FILE],
         // Lookups and the spool's reads share these threads; a dead DNS server holds one a relay.
         envs: ["UV_THREADPOOL_SIZE=16", "NODE_ENV=production"],
         networksAdvanced: [{ name: args.network, aliases: ["uplink"] }],
@@ -78,11 +89,7 @@ function containerArgs(args: UplinkArgs): docker.ContainerArgs {
             { volumeName: args.spoolVolume, containerPath: SPOOL },
             { volumeName: args.storeVolume, containerPath: STORE },
         ],
-        uploads: [
-            { file: PROGRAM, content: uplinkBundle() },
-            { file: CONFIG_FILE, content: configText(args), permissions: "0600" },
-        ],
-        capabilities: { drops: ["ALL"] },
+        ...confined(confinement),
         ...LIMITED_LOGS,
         restart: "unless-stopped",
         // Progress of what is on its way is written down before it ends.
@@ -96,7 +103,23 @@ function containerArgs(args: UplinkArgs): docker.ContainerArgs {
             retries: 3,
             startPeriod: "10s",
         },
-        wait: true,
+    };
+}
+
+function configuration(args: UplinkArgs): Configuration {
+    const run = (folder: string, ...flags: string[]) => [
+        "node",
+        `${folder}/uplink.js`,
+        ...flags,
+        `${folder}/${CONFIG_FILE}`,
+    ];
+    return {
+        what: "the uplink's configuration",
+        files: { [CONFIG_FILE]: configText(args) },
+        program: uplinkProgram(),
+        check: (folder) => run(folder, "--check"),
+        command: run(CURRENT),
+        ask: `node --eval '${HAS_VERSION}' "/config/$1/${CONFIG_FILE}"`,
     };
 }
 

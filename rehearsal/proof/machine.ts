@@ -3,6 +3,7 @@ import { strict as assert } from "node:assert";
 import { examineMachine } from "../../checks/machine";
 import { eventually } from "../run";
 import { reference } from "../scene";
+import { underPulls } from "./changes";
 import { withoutCanary } from "./drift";
 import { keyIdOf, keySettings } from "./keys";
 import { Load } from "./load";
@@ -137,13 +138,15 @@ export function machineSteps({ scene, catalogue }: ProofInputs): Record<string, 
             step: async () => {
                 const started = Date.now();
                 const rotated = keys.map((key) => ({ ...key, generation: key.generation + 1 }));
-                const { relayKeys } = await program.up({ keys: rotated });
+                const up = () => program.up({ keys: rotated });
+                const found = scene.hasMirror ? await underPulls(scene, reference(images.hubTool), up) : {};
+                const { relayKeys } = scene.hasMirror ? program.outputs : await up();
                 const newest = relayKeys[keyIdOf(rotated.at(-1))];
                 assert.notEqual(newest, relayKey);
                 assert.deepEqual([await status(relayKey), await status(newest)], ["200", "200"]);
                 const stranger = program.names.isPublic ? "200" : "401";
                 assert.equal(await status("0".repeat(48)), stranger, "a wrong key");
-                return { relay: name, seconds: (Date.now() - started) / 1000 };
+                return { ...found, relay: name, seconds: (Date.now() - started) / 1000 };
             },
         },
         "a file edited by hand: named by npm run doctor, repaired by the command that it names": {

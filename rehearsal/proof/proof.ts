@@ -2,6 +2,7 @@
 import { strict as assert } from "node:assert";
 import type { Scene, SceneRelay } from "../scene";
 import type { StackNames } from "../stack-file";
+import { changeSteps } from "./changes";
 import { driftSteps } from "./drift";
 import { machineSteps } from "./machine";
 import { onlyRelays } from "./measured";
@@ -15,6 +16,7 @@ export function prove(inputs: ProofInputs, told: Told): Promise<Step[]> {
     const steps: Record<string, StepOf> = {
         ...pullSteps(inputs),
         ...modernSteps(inputs),
+        ...changeSteps(inputs),
         "the same program again changes nothing": async () => {
             const { program } = inputs;
             assert.deepEqual(await program.again(), [], "a second up");

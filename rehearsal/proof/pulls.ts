@@ -14,8 +14,8 @@ const SHORT_OF_WHOLE = 0.5;
 const RANGE_SLACK = 2 * 1024 * 1024;
 const PULL_SECONDS = 180;
 const BROKEN: readonly BrokenFile[] = [
-    { resource: "front", file: "/etc/nginx/nginx.conf" },
-    { resource: "uplink", file: "/etc/dockermirror/uplink.json" },
+    { resource: "onprem-front", file: "nginx.conf" },
+    { resource: "onprem-uplink", file: "uplink.json" },
 ];
 
 /** Pulls, with relays that die and lie in between; each step leaves all relays well. */
@@ -209,7 +209,7 @@ export function pullSteps({ scene, catalogue, program }: ProofInputs): Record<st
             for (const broken of BROKEN) messages.push(firstLine(said(await program.refusal(broken))));
             await scene.forget("client-2");
             await pullsRight("client-2", "cold");
-            // The trial containers that failed are made again.
+            // The trials that failed are run again.
             await program.again();
             return { note: messages.join(" | ") };
         }),

@@ -1,7 +1,7 @@
 /** @pulumi/docker: the resources of the on-prem site, really made on the Docker engine that the provider names. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { pack } from "tar-stream";
 import { Docker } from "../docker";
 import { PUBLIC_CAS } from "../images";
@@ -189,11 +189,14 @@ function publicCas({ NODE_EXTRA_CA_CERTS: file }: NodeJS.ProcessEnv): string {
 async function createContainer(docker: Docker, wanted: Wanted, cas: string) {
     const { inputs } = wanted;
     const { name } = inputs;
-    const id = (await docker.run(["create", "--name", name, ...createArguments(wanted)])).trim();
+    // A volume of its own, which goes with it: Docker copies nothing into the file system of a read-only container.
+    const casVolume = ["--volume", dirname(PUBLIC_CAS)];
+    const id = (await docker.run(["create", "--name", name, ...casVolume, ...createArguments(wanted)])).trim();
     try {
         // As the provider does it: into the created container, before it starts.
-        const uploads = [{ file: PUBLIC_CAS, content: cas }, ...(inputs.uploads ?? [])];
-        await docker.run(["cp", "-", `${id}:/`], { input: await tarOf(uploads) });
+        const trusted = await tarOf([{ file: basename(PUBLIC_CAS), content: cas }]);
+        await docker.run(["cp", "-", `${id}:${dirname(PUBLIC_CAS)}`], { input: trusted });
+        if (inputs.uploads) await docker.run(["cp", "-", `${id}:/`], { input: await tarOf(inputs.uploads) });
         if (inputs.attach) {
             const ran = await docker.attempt(["start", "--attach", id]);
             const { State } = await state(docker, id);
@@ -246,6 +249,8 @@ function createArguments(wanted: Wanted): string[] {
         logOpts,
         tmpfs,
         capabilities,
+        securityOpts,
+        cpus,
         destroyGraceSeconds,
         ...unknown
     } = rest;
@@ -281,6 +286,8 @@ function createArguments(wanted: Wanted): string[] {
     given("log-driver", logDriver);
     each(Object.entries(logOpts ?? {}), "log-opt", ([key, value]) => `${key}=${value}`);
     each(Object.entries(tmpfs ?? {}), "tmpfs", ([path, options]) => (options ? `${path}:${options}` : path));
+    given("cpus", cpus);
+    each(securityOpts, "security-opt", (option: string) => option);
     each(capabilities?.adds, "cap-add", (capability: string) => capability);
     each(capabilities?.drops, "cap-drop", (capability: string) => capability);
     if (healthcheck) args.push(...healthArguments(wanted, healthcheck));

@@ -1,6 +1,7 @@
 /** What `Program` breaks on purpose. That the program refuses it is seen by the rehearsal itself. */
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
+import { fileLines } from "../../components/onprem/file-lines";
 import { releaseLines } from "../../components/overseas/relay-files";
 import { type BrokenFile, breaking } from "../../rehearsal/operation";
 
@@ -14,15 +15,15 @@ async function broken(name: string, props: Record<string, unknown>, file: Broken
 }
 
 describe("breaking", () => {
-    const front = { resource: "front", file: "/etc/nginx/nginx.conf" };
-    const uploads = ["/etc/nginx/nginx.conf", "/etc/nginx/other.conf"].map((file) => ({ file, content: "good;" }));
+    const front = { resource: "front", file: "nginx.conf" };
+    const files = { "nginx.conf": "good;", "front/server.conf": "good;" };
 
-    it("puts a line into one file of a container's uploads, in the trial container too", async () => {
-        for (const name of ["onprem-front-container", "onprem-front-container-trial"]) {
-            assert.deepEqual(await broken(name, { name: "front", uploads: pulumi.output(uploads) }, front), {
-                name: "front",
-                uploads: [{ ...uploads[0], content: `${NONSENSE}good;` }, uploads[1]],
-            });
+    it("puts a line into one file of a container, where it is tried too", async () => {
+        for (const name of ["onprem-front-trial", "onprem-front-files"]) {
+            const { stdin } = (await broken(name, { stdin: pulumi.output(fileLines(files)) }, front)) as {
+                stdin: string;
+            };
+            assert.equal(stdin, fileLines({ ...files, "nginx.conf": `${NONSENSE}good;` }), name);
         }
     });
 
@@ -30,13 +31,16 @@ describe("breaking", () => {
         const file = (path: string, content: string) => ({ mode: "0644" as const, path, content });
         const others = [file("nginx.conf", "good;"), file("empty.conf", "")];
         const stdin = pulumi.output(releaseLines([...others, file("server.conf", "good;")]));
-        assert.deepEqual(await broken("nginx-apply", { stdin }, { resource: "nginx-apply", file: "server.conf" }), {
-            stdin: releaseLines([...others, file("server.conf", `${NONSENSE}good;`)]),
-        });
+        const made = await broken("nginx-apply", { stdin }, { resource: "nginx-apply", file: "server.conf" });
+        assert.equal(
+            (made as { stdin: string }).stdin,
+            releaseLines([...others, file("server.conf", `${NONSENSE}good;`)]),
+        );
     });
 
     it("leaves other resources as they are", async () => {
-        assert.deepEqual(await broken("onprem-uplink-container", { uploads }, front), { uploads });
+        const stdin = fileLines(files);
+        assert.deepEqual(await broken("onprem-uplink-files", { stdin }, front), { stdin });
     });
 
     it("adds nothing to a resource without files", async () => {

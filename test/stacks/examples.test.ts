@@ -9,6 +9,7 @@ import { parse } from "yaml";
 import { readStack } from "../../rehearsal/stack-file";
 import { UPSTREAMS } from "../../services/registry/upstreams";
 import { parseConfig, type UplinkConfig } from "../../services/uplink/config";
+import { containerFiles } from "../support/container-files";
 import { type Deployed, PROJECT, plainOccurrences, type Resource, reveal } from "../support/deploy";
 import { type DeployedProgram, OUTPUTS, runProgram, SENTINEL } from "../support/program";
 
@@ -65,10 +66,7 @@ const REFERENCE = "pulumi:pulumi:StackReference";
 
 /** Where the uplink of a stack asks, in its order: relay by relay, with the key. */
 function relaysOf(deployed: Deployed): UplinkConfig["relays"] {
-    const uplink = ofType(deployed, CONTAINER).find(({ name }) => name === "onprem-uplink-container");
-    const uploads: { file: string; content: string }[] = reveal(uplink?.inputs.uploads);
-    const file = uploads.find((each) => each.file.endsWith("/uplink.json"));
-    return parseConfig(file?.content ?? "", "uplink.json").relays;
+    return parseConfig(containerFiles(deployed, "onprem-uplink")["uplink.json"] ?? "", "uplink.json").relays;
 }
 
 const names = (deployed: Deployed) => relaysOf(deployed).map(({ name }) => name);

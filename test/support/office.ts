@@ -8,7 +8,7 @@ import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { request } from "node:https";
 import { dirname, join } from "node:path";
-import { CONTAINER, certificatePaths, frontFiles } from "../../components/onprem/front-files";
+import { CERTIFICATE, CONTAINER, frontFiles, versionFile } from "../../components/onprem/front-files";
 import { type DnsServer, startDns } from "../../rehearsal/dns";
 import { goProgram } from "../../rehearsal/go-programs";
 import { issue } from "../../rehearsal/pki";
@@ -116,6 +116,7 @@ export class Office {
             ...CONTAINER,
             nginx: join(folder, "front"),
             pid: join(folder, "nginx.pid"),
+            temporary: folder,
             errorLog: join(folder, "front.error.log"),
             accessLog: this.accessLog,
             store,
@@ -124,7 +125,7 @@ export class Office {
             healthPort: await freePort(),
         };
         const { cert, key } = issue(testCa(), [HOSTNAME]);
-        const paths = certificatePaths(places);
+        const shown = versionFile("1f2e3d");
         const files = frontFiles({
             hostname: HOSTNAME,
             mirrorUrl: `https://${HOSTNAME}`,
@@ -132,11 +133,14 @@ export class Office {
             allowFrom: ["127.0.0.0/8"],
             places,
         });
-        for (const { file, content } of [
+        const all = {
             ...files,
-            { file: paths.certificate, content: cert },
-            { file: paths.key, content: key },
-        ]) {
+            [shown.path]: shown.text,
+            [CERTIFICATE.certificate]: cert,
+            [CERTIFICATE.key]: key,
+        };
+        for (const [path, content] of Object.entries(all)) {
+            const file = join(places.nginx, path);
             mkdirSync(dirname(file), { recursive: true });
             const here = content.replaceAll("cache:5000", `cache:${this.cachePort}`);
             writeFileSync(file, here.replaceAll("uplink:5000", `uplink:${uplinkPort}`));

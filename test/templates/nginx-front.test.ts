@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { type RequestOptions, request } from "node:https";
 import { dirname, join } from "node:path";
 import { connect } from "node:tls";
-import { CONTAINER, certificatePaths, frontFiles, type Places } from "../../components/onprem/front-files";
+import { CERTIFICATE, CONTAINER, frontFiles, type Places, versionFile } from "../../components/onprem/front-files";
 import { type DnsServer, startDns } from "../../rehearsal/dns";
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { locate } from "../../services/registry/names";
@@ -41,15 +41,17 @@ describe("The front's nginx", function () {
     const lay = (allowFrom: string[]) => {
         const { cert, key } = issue(ca, [HOSTNAME]);
         const mirrorUrl = `https://${HOSTNAME}`;
-        const paths = certificatePaths(places);
-        const certificates = [
-            { file: paths.certificate, content: cert },
-            { file: paths.key, content: key },
-        ];
-        const files = frontFiles({ hostname: HOSTNAME, mirrorUrl, upstreams: UPSTREAMS, allowFrom, places });
-        for (const { file, content } of [...files, ...certificates]) {
+        const shown = versionFile("1f2e3d");
+        const files = {
+            ...frontFiles({ hostname: HOSTNAME, mirrorUrl, upstreams: UPSTREAMS, allowFrom, places }),
+            [shown.path]: shown.text,
+            [CERTIFICATE.certificate]: cert,
+            [CERTIFICATE.key]: key,
+        };
+        for (const [path, text] of Object.entries(files)) {
+            const file = join(places.nginx, path);
             mkdirSync(dirname(file), { recursive: true });
-            writeFileSync(file, content);
+            writeFileSync(file, text);
         }
     };
     const start = () => startNginx(join(places.nginx, "nginx.conf"), places.port);
@@ -68,6 +70,7 @@ describe("The front's nginx", function () {
             ...CONTAINER,
             nginx: join(folder, "etc"),
             pid: join(folder, "nginx.pid"),
+            temporary: folder,
             errorLog: join(folder, "error.log"),
             accessLog: join(folder, "access.json"),
             store: join(folder, "store"),
@@ -296,6 +299,32 @@ describe("The front's nginx", function () {
             assert.equal(headers["accept-ranges"], "bytes");
             assert.equal(headers["last-modified"], undefined);
             assert.deepEqual(cache.paths(), []);
+        });
+
+        it("speaks TLS 1.2 with AEAD alone, and gives no session tickets", async () => {
+            const path = `/v2/library/node/blobs/${DIGEST}`;
+            const old = { maxVersion: "TLSv1.2", agent: false } as const;
+            for (const ciphers of ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305"]) {
+                assert.equal((await ask(path, { ...old, ciphers })).status, 200);
+            }
+            for (const ciphers of ["ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-SHA256"]) {
+                await assert.rejects(ask(path, { ...old, ciphers }), /handshake failure/, ciphers);
+            }
+            await assert.rejects(
+                ask(path, { ...old, maxVersion: "TLSv1.1", minVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }),
+                /protocol version|unsupported protocol|wrong version/,
+            );
+            const where = {
+                host: "127.0.0.1",
+                port: places.port,
+                servername: HOSTNAME,
+                ca: ca.cert,
+                maxVersion: "TLSv1.2",
+            } as const;
+            const socket = connect(where);
+            await once(socket, "secureConnect");
+            assert.equal(socket.getTLSTicket(), undefined);
+            socket.destroy();
         });
 
         it("answers HEAD of a blob of the disk with its length and no body", async () => {
@@ -532,10 +561,10 @@ describe("The front's nginx", function () {
             assert.match(answer.body.toString(), /read-only cache.*\n.*not Docker Hub/);
         });
 
-        it("is healthy on its own port and at /healthz", async () => {
+        it("is healthy on its own port, where it names the version of its files, and at /healthz", async () => {
             assert.equal((await ask("/healthz")).status, 200);
             const answer = await fetch(`http://127.0.0.1:${places.healthPort}/`);
-            assert.equal(await answer.text(), "ok\n");
+            assert.equal(await answer.text(), "1f2e3d\n");
         });
 
         it("answers anything else by a plain 404", async () => {

@@ -29,11 +29,11 @@ describe("Canary", () => {
         const { inputs } = await made();
         assert.match(
             inputs.create,
-            /^'ssh' .*'ops' .*'10\.1\.0\.5' 'docker run --rm --interactive --network=container:dockermirror-front /,
+            /^'ssh' .*'ops' .*'10\.1\.0\.5' 'sh -c .*docker run --rm --interactive --network=container:dockermirror-front /,
         );
         for (const flag of ["--read-only", "--cap-drop=ALL", "--user=65534:65534", "--pull=never"])
             assert.ok(inputs.create.includes(` ${flag} `), flag);
-        assert.match(inputs.create, / sha256:node node -'$/);
+        assert.match(inputs.create, / sha256:node node -[\\']*$/);
     });
 
     it("is told what to ask, with the keys in a secret and nowhere else", async () => {
@@ -41,7 +41,7 @@ describe("Canary", () => {
         assert.deepEqual(asked, {
             image: "docker.io/library/hello-world:latest",
             path: "/v2/library/hello-world/manifests/latest",
-            front: { hostname: "mirror.acme.lan", address: "127.0.0.1", port: 443, ca: "the mirror's CA" },
+            front: { hostname: "mirror.acme.lan", address: "127.0.0.1", port: 8443, ca: "the mirror's CA" },
             uplink: "http://uplink:5000",
             relays: [{ name: "nginx", hostname: "vm.example.com", key: "sEntiNel1", address: "192.0.2.1" }],
         });

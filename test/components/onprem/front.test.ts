@@ -2,15 +2,15 @@
 import assert from "node:assert/strict";
 import { Front, type FrontArgs } from "../../../components/onprem/front";
 import { selectUpstreams } from "../../../services/registry/upstreams";
+import { containerFiles } from "../../support/container-files";
 import { type Deployed, deploy, only, plainOccurrences, reveal } from "../../support/deploy";
-import { pronounce } from "../../support/verdict";
 
 const CONTAINER = "docker:index/container:Container";
-const REFUSED = 'nginx: [emerg] unknown directive "oops" in /etc/nginx/front/server.conf:7';
+const VOLUME = "docker:index/volume:Volume";
+const COMMAND = "command:local:Command";
 
-function deployFront(args: Partial<FrontArgs> = {}, trial = { exitCode: 0, containerLogs: "" }): Promise<Deployed> {
+function deployFront(args: Partial<FrontArgs> = {}): Promise<Deployed> {
     const outputs = {
-        [CONTAINER]: (inputs: { attach?: boolean }) => (inputs.attach ? trial : {}),
         "tls:index/privateKey:PrivateKey": (_: unknown, name: string) => ({ privateKeyPem: `sEntiNel ${name}` }),
         "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "the CA" }),
         "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
@@ -19,6 +19,7 @@ function deployFront(args: Partial<FrontArgs> = {}, trial = { exitCode: 0, conta
     return deploy(
         () => {
             const { mirrorUrl, ca } = new Front("front", {
+                docker: "unix:///var/run/docker.sock",
                 hostname: "mirror.acme.lan",
                 network: "home",
                 storeVolume: "store",
@@ -34,115 +35,118 @@ function deployFront(args: Partial<FrontArgs> = {}, trial = { exitCode: 0, conta
     );
 }
 
-const trialOf = (deployed: Deployed) => only(deployed, CONTAINER, "-trial");
-const realOf = ({ resources }: Deployed) => {
-    const [real, ...more] = resources.filter(({ type, name }) => type === CONTAINER && !name.endsWith("-trial"));
-    assert.ok(real && more.length === 0);
-    return real;
-};
+const filesOf = (deployed: Deployed) => containerFiles(deployed, "front");
 
 describe("Front", () => {
     it("publishes TLS, reads the store, and is called front on the network", async () => {
         const deployed = await deployFront();
-        const { uploads: _, labels: __, healthcheck, ...inputs } = realOf(deployed).inputs;
+        const { healthcheck, entrypoints, ...inputs } = only(deployed, CONTAINER).inputs;
         assert.deepEqual(inputs, {
             name: "dockermirror-front",
             image: "sha256:nginx",
-            command: ["nginx", "-g", "daemon off;"],
+            command: ["nginx", "-e", "stderr", "-c", "/config/current/nginx.conf", "-g", "daemon off;"],
             networksAdvanced: [{ name: "home", aliases: ["front"] }],
-            ports: [{ ip: "0.0.0.0", internal: 443, external: 443 }],
-            volumes: [{ volumeName: "store", containerPath: "/var/lib/registry", readOnly: true }],
+            ports: [{ ip: "0.0.0.0", internal: 8443, external: 443 }],
+            volumes: [
+                { volumeName: "store", containerPath: "/var/lib/registry", readOnly: true },
+                { volumeName: "dockermirror-front-config", containerPath: "/config", readOnly: true },
+            ],
             logDriver: "json-file",
             logOpts: { "max-size": "20m", "max-file": "5" },
             restart: "unless-stopped",
-            wait: true,
+            user: "101:101",
+            capabilities: { drops: ["ALL"] },
+            securityOpts: ["no-new-privileges"],
+            readOnly: true,
+            tmpfs: { "/tmp": "mode=1777,size=64m" },
+            memory: 1024,
         });
+        assert.match(entrypoints.join(" "), /^sh -c until \[ -e \/config\/current \]/);
         assert.match(healthcheck.tests.join(" "), /http:\/\/127\.0\.0\.1:8081\//);
+        assert.equal(only(deployed, VOLUME).inputs.name, "dockermirror-front-config");
         assert.deepEqual(deployed.outputs, { mirrorUrl: "https://mirror.acme.lan", ca: undefined });
     });
 
-    it("can publish another port, which is then part of the mirror's URL", async () => {
-        const deployed = await deployFront({ port: 8443 });
-        assert.deepEqual(realOf(deployed).inputs.ports, [{ ip: "0.0.0.0", internal: 443, external: 8443 }]);
+    it("can publish another port, which is then part of the mirror's URL, on one address", async () => {
+        const deployed = await deployFront({ port: 8443, listenOn: "10.1.0.5" });
+        const { ports } = only(deployed, CONTAINER).inputs;
+        assert.deepEqual(ports, [{ ip: "10.1.0.5", internal: 8443, external: 8443 }]);
         assert.equal(deployed.outputs.mirrorUrl, "https://mirror.acme.lan:8443");
     });
 
+    it("takes limits, and keeps those that are not named", async () => {
+        const deployed = await deployFront({ limits: { cpus: 1.5, pids: 50 } });
+        const { memory, cpus } = only(deployed, CONTAINER).inputs;
+        assert.deepEqual([memory, cpus], [1024, "1.5"]);
+        assert.match(only(deployed, COMMAND, "-files").inputs.create, /docker update --pids-limit 50 "\$name"/);
+    });
+
     it("lets in whom the settings name and nobody else", async () => {
-        const uploads: { file: string; content: string }[] = reveal(realOf(await deployFront()).inputs.uploads);
-        const conf = uploads.find(({ file }) => file === "/etc/nginx/front/server.conf")?.content ?? "";
+        const conf = filesOf(await deployFront())["front/server.conf"] ?? "";
         assert.match(
             conf,
             /^geo \$admission \{\n {4}default {2}refused;\n {4}10\.0\.0\.0\/8 {2}admitted;\n {4}192\.168\.0\.0\/16 {2}admitted;\n\}$/m,
         );
     });
 
-    it("has the certificate's key as a secret that only root can read", async () => {
+    it("has the certificate's key as a secret", async () => {
         for (const tls of [{ certificate: "the certificate", key: "sEntiNelKey" }, "privateCa"] as const) {
-            const { resources } = await deployFront({ tls });
-            for (const { type, inputs } of resources) {
-                if (type === CONTAINER) assert.deepEqual(plainOccurrences(inputs, "sEntiNel"), []);
+            const deployed = await deployFront({ tls });
+            for (const { type, name, inputs } of deployed.resources) {
+                if (!type.startsWith("tls:")) assert.deepEqual(plainOccurrences(inputs, "sEntiNel"), [], name);
             }
-            const { uploads } = reveal(realOf({ resources, outputs: {} }).inputs);
-            const key = uploads.find(({ file }: { file: string }) => file === "/etc/nginx/front/key.pem");
-            assert.match(key.content, /^sEntiNel/);
-            assert.equal(key.permissions, "0600");
+            assert.match(filesOf(deployed)["front/key.pem"] ?? "", /^sEntiNel/);
         }
     });
 
     it("has a certificate of a private CA of its own, if wanted", async () => {
         const deployed = await deployFront({ tls: "privateCa" });
-        const uploads: { file: string; content: string }[] = reveal(realOf(deployed).inputs.uploads);
-        const content = (file: string) => uploads.find((upload) => upload.file === `/etc/nginx/front/${file}`)?.content;
-        assert.deepEqual([content("certificate.pem"), content("key.pem")], ["a leaf", "sEntiNel front-ca-key"]);
+        const files = filesOf(deployed);
+        assert.equal(files["front/certificate.pem"], "a leaf");
+        assert.equal(files["front/key.pem"], "sEntiNel front-ca-key");
         assert.equal(deployed.outputs.ca, "the CA");
     });
 
-    it("tries the same files on the same image first, where nobody can reach it", async () => {
+    it("has its files checked before the container is made, and taken over afterwards", async () => {
         const deployed = await deployFront();
-        const [trial, real] = [trialOf(deployed), realOf(deployed)];
-        const { uploads, ...inputs } = trial.inputs;
-        assert.deepEqual(uploads, real.inputs.uploads);
-        assert.deepEqual(inputs, {
-            image: "sha256:nginx",
-            command: ["nginx", "-t", "-q"],
-            networksAdvanced: [{ name: "home" }],
-            attach: true,
-            logs: true,
-            mustRun: false,
-            restart: "no",
-        });
+        const [trial, files] = ["-trial", "-files"].map((part) => only(deployed, COMMAND, part));
+        assert.ok(trial && files);
+        assert.equal(reveal(trial.inputs.stdin), reveal(files.inputs.stdin));
+        assert.match(trial.inputs.create, /docker run --rm --interactive --network none --user 101:101 .*--read-only/);
+        const { dependencies, deleteBeforeReplace } = only(deployed, CONTAINER);
         assert.ok(
-            real.dependencies.some((urn) => urn.endsWith("::front-container-verdict")),
-            real.dependencies.join(),
+            dependencies.some((urn) => urn.endsWith("::front-trial")),
+            dependencies.join(),
+        );
+        assert.equal(deleteBeforeReplace, true);
+        assert.equal(files.inputs.triggers[0], "front-container-id");
+    });
+
+    it("says in the triggers which file changes, and changes nothing of the container", async () => {
+        const before = await deployFront();
+        const after = await deployFront({ allowFrom: ["10.0.0.0/8"] });
+        const triggers = (deployed: Deployed): string[] => only(deployed, COMMAND, "-files").inputs.triggers;
+        const changed = triggers(after).filter((each) => !triggers(before).includes(each));
+        assert.equal(changed.length, 1);
+        assert.match(changed[0] ?? "", /^front\/server\.conf=[0-9a-f]{12}$/);
+        assert.deepEqual(only(after, CONTAINER), only(before, CONTAINER));
+    });
+
+    it("runs its commands on the Docker host that the settings name", async () => {
+        const there = await deployFront({ docker: "ssh://ops@10.1.0.5:2222" });
+        assert.match(
+            only(there, COMMAND, "-trial").inputs.create,
+            /^'ssh' '-T' '-p' '2222' '-l' 'ops' '--' '10\.1\.0\.5' 'sh -c /,
+        );
+        const here = await deployFront({ docker: "unix:///run/user/1000/docker.sock" });
+        assert.match(
+            only(here, COMMAND, "-trial").inputs.create,
+            /^DOCKER_HOST='unix:\/\/\/run\/user\/1000\/docker\.sock' sh -c '/,
         );
     });
 
-    it("replaces the container only after the trial, and the trial beside the old one", async () => {
-        const deployed = await deployFront();
-        assert.equal(trialOf(deployed).deleteBeforeReplace, false);
-        assert.equal(realOf(deployed).deleteBeforeReplace, true);
-    });
-
-    it("fails before it touches the container when the trial fails, and says what nginx says", async () => {
-        const { code, stderr } = await pronounce(await deployFront({}, { exitCode: 1, containerLogs: `${REFUSED}\n` }));
-        assert.equal(code, 1);
-        assert.match(stderr, /the front's configuration is not usable, what ran before still runs/);
-        assert.ok(stderr.includes(REFUSED), stderr);
-    });
-
-    it("replaces the container when a file changes and only then", async () => {
-        const label = async (args: Partial<FrontArgs>) => realOf(await deployFront(args)).inputs.labels;
-        const [first] = await label({});
-        assert.deepEqual(Object.keys(first), ["label", "value"]);
-        assert.deepEqual(await label({}), [first]);
-        assert.notDeepEqual(await label({ allowFrom: ["10.0.0.0/8"] }), [first]);
-    });
-
-    it("tries what the user adds as well", async () => {
-        const snippet = { file: "/etc/nginx/front/own.conf", content: "oops" };
-        const deployed = await deployFront({
-            transform: { container: (args) => (args.uploads = [...(args.uploads as object[]), snippet] as never) },
-        });
-        assert.deepEqual(reveal(trialOf(deployed).inputs.uploads).at(-1), snippet);
+    it("can be changed by transform", async () => {
+        const deployed = await deployFront({ transform: { container: { memory: 512 } } });
+        assert.equal(only(deployed, CONTAINER).inputs.memory, 512);
     });
 });

@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { OnpremSite, type OnpremSiteArgs } from "../../../components/onprem/onprem-site";
 import type { RelayEndpoint } from "../../../components/relay-endpoint";
 import { selectUpstreams } from "../../../services/registry/upstreams";
+import { cacheConfig, containerFiles } from "../../support/container-files";
 import { type Deployed, deploy, isSecret, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
 
 const CONTAINER = "docker:index/container:Container";
@@ -43,7 +44,6 @@ function make(args: Partial<OnpremSiteArgs> = {}, preview = false): Promise<Depl
         {
             preview,
             outputs: {
-                [CONTAINER]: ({ attach }) => (attach ? { exitCode: 0 } : {}),
                 [IMAGE]: (_, name) => ({ imageId: `sha256:${name}` }),
                 [VOLUME]: ({ name }) => ({ name }),
                 "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "the mirror's CA" }),
@@ -58,16 +58,16 @@ function make(args: Partial<OnpremSiteArgs> = {}, preview = false): Promise<Depl
 const all = ({ resources }: Deployed, type: string) => resources.filter((resource) => resource.type === type);
 const container = (deployed: Deployed, role: string): Resource =>
     all(deployed, CONTAINER).find(({ name }) => name === `onprem-${role}-container`)!;
-const upload = ({ inputs }: Resource, path: string): string =>
-    reveal(inputs.uploads).find(({ file }: { file: string }) => file === path).content;
 
 describe("OnpremSite", () => {
-    it("puts its three containers on one network, and what they share into two volumes", async () => {
+    it("puts its three containers on one network, and what they share into two volumes, with the files of each", async () => {
         const deployed = await make();
         assert.equal(only(deployed, NETWORK).inputs.name, "dockermirror");
         assert.deepEqual(
-            all(deployed, VOLUME).map(({ inputs }) => inputs.name),
-            ["dockermirror-store", "dockermirror-spool"],
+            all(deployed, VOLUME)
+                .map(({ inputs }) => inputs.name)
+                .sort(),
+            ["front-config", "spool", "store", "uplink-config"].map((role) => `dockermirror-${role}`),
         );
         const placed = ["uplink", "cache", "front"].map((role) => {
             const { networksAdvanced, volumes, image } = container(deployed, role).inputs;
@@ -84,10 +84,18 @@ describe("OnpremSite", () => {
                 [
                     ["dockermirror-spool", false],
                     ["dockermirror-store", false],
+                    ["dockermirror-uplink-config", true],
                 ],
             ],
             ["sha256:onprem-images-cache", ["dockermirror"], [["dockermirror-store", false]]],
-            ["sha256:onprem-images-front", ["dockermirror"], [["dockermirror-store", true]]],
+            [
+                "sha256:onprem-images-front",
+                ["dockermirror"],
+                [
+                    ["dockermirror-front-config", true],
+                    ["dockermirror-store", true],
+                ],
+            ],
         ]);
     });
 
@@ -100,11 +108,8 @@ describe("OnpremSite", () => {
 
     it("points the cache to the uplink, and gives it the relays in their order", async () => {
         const deployed = await make();
-        assert.match(
-            upload(container(deployed, "cache"), "/etc/dockermirror/registry.yml"),
-            /remoteurl: http:\/\/uplink:5000$/m,
-        );
-        const config = JSON.parse(upload(container(deployed, "uplink"), "/etc/dockermirror/uplink.json"));
+        assert.match(cacheConfig(deployed), /remoteurl: http:\/\/uplink:5000$/m);
+        const config = JSON.parse(containerFiles(deployed, "onprem-uplink")["uplink.json"] ?? "");
         assert.deepEqual(config.relays, [
             { name: "nginx", url: "https://vm.example.com", key: "sEntiNel1", ca: "the relay's CA" },
             { name: "worker", url: "https://hub.example.com", key: "sEntiNel2" },

@@ -10,6 +10,7 @@ import { goProgram } from "../../../rehearsal/go-programs";
 import { makeBaseImages } from "../../../rehearsal/images";
 import { createNetwork } from "../../../rehearsal/networks";
 import { fill, readTemplate } from "../../../templates/render";
+import { cacheConfig } from "../../support/container-files";
 import { type Deployed, deploy, only } from "../../support/deploy";
 import { eventually } from "../../support/eventually";
 
@@ -19,6 +20,7 @@ const REMOTE_URL = "http://uplink:5000";
 function make(args: Partial<RegistryCacheArgs> = {}): Promise<Deployed> {
     return deploy(() => {
         const { url } = new RegistryCache("cache", {
+            docker: "unix:///var/run/docker.sock",
             remoteUrl: pulumi.output(REMOTE_URL),
             version: "3.1.2",
             image: "sha256:registry",
@@ -34,22 +36,26 @@ describe("RegistryCache", () => {
     it("runs the image with its configuration, where front and uplink find it and its files", async () => {
         const deployed = await make();
         const { inputs, parent, deleteBeforeReplace } = only(deployed, CONTAINER);
-        const { uploads, healthcheck, logOpts, ...rest } = inputs;
+        const { envs, entrypoints, healthcheck, logOpts, ...rest } = inputs;
         assert.deepEqual(rest, {
             name: "dockermirror-cache",
             image: "sha256:registry",
-            command: ["serve", "/etc/dockermirror/registry.yml"],
-            envs: ["OTEL_TRACES_EXPORTER=none"],
             networksAdvanced: [{ name: "home", aliases: ["cache"] }],
             dnsOpts: ["timeout:1", "attempts:1"],
             volumes: [{ volumeName: "store", containerPath: "/var/lib/registry" }],
             logDriver: "json-file",
             restart: "unless-stopped",
-            wait: true,
+            user: "1000:1000",
+            capabilities: { drops: ["ALL"] },
+            securityOpts: ["no-new-privileges"],
+            readOnly: true,
+            tmpfs: { "/tmp": "mode=1777,size=64m" },
+            memory: 2048,
         });
+        assert.deepEqual(envs, ["OTEL_TRACES_EXPORTER=none", `CONFIG=${cacheConfig(deployed)}`]);
+        assert.match(entrypoints.at(-1), /exec registry serve \/tmp\/registry\.yml$/);
         assert.equal(healthcheck.tests.at(-1), "http://127.0.0.1:5000/");
         assert.ok(logOpts["max-size"] && logOpts["max-file"]);
-        assert.equal(uploads.length, 1);
         assert.match(parent, /dockermirror:onprem:RegistryCache::cache$/);
         assert.equal(deleteBeforeReplace, true);
         assert.equal(deployed.outputs.url, "http://cache:5000");
@@ -58,11 +64,16 @@ describe("RegistryCache", () => {
     const templates = { "3.1.2": "config-3", "3.2.0": "config-3", "2.8.3": "config-2" };
     for (const [version, template] of Object.entries(templates)) {
         it(`has the ${template} form of configuration for ${version}`, async () => {
-            const [upload] = only(await make({ version }), CONTAINER).inputs.uploads;
             const content = fill(readTemplate(`registry/${template}.yml`), { remoteUrl: REMOTE_URL });
-            assert.deepEqual(upload, { file: "/etc/dockermirror/registry.yml", content });
+            assert.equal(cacheConfig(await make({ version })), content);
         });
     }
+
+    it("is waited for by a command that is run again for each container", async () => {
+        const { inputs } = only(await make(), "command:local:Command", "-ready");
+        assert.deepEqual(inputs.triggers, ["cache-container-id"]);
+        assert.match(inputs.create, /docker update --pids-limit 1024 "\$name"/);
+    });
 
     it("can be changed by transform", async () => {
         const { inputs } = only(await make({ transform: { container: { memory: 512 } } }), CONTAINER);
@@ -103,9 +114,10 @@ describe("The cache while its uplink is being replaced", function () {
         const dns = await start("dns", [], ["node", "--eval", silent]);
         const uplink = 'require("node:http").createServer((_, answer) => answer.end("{}")).listen(5000)';
         await start("uplink", ["--network-alias", "uplink"], ["node", "--eval", uplink]);
-        const { uploads, dnsOpts } = only(await make(), CONTAINER).inputs;
+        const deployed = await make();
+        const { dnsOpts } = only(deployed, CONTAINER).inputs;
         const config = join(mkdtempSync(join(tmpdir(), "dockermirror-cache-")), "registry.yml");
-        writeFileSync(config, uploads[0].content);
+        writeFileSync(config, cacheConfig(deployed));
         const options = (dnsOpts as string[]).flatMap((option) => ["--dns-option", option]);
         const flags = ["--dns", dns, ...options, "--volume", `${config}:/registry.yml:ro`];
         const address = await start("cache", flags, ["registry", "serve", "/registry.yml"]);

@@ -1,16 +1,20 @@
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
 import { Uplink, type UplinkArgs } from "../../../components/onprem/uplink";
+import { uplinkBundle } from "../../../components/onprem/uplink-bundle";
 import { makeCa } from "../../../rehearsal/pki";
 import { selectUpstreams } from "../../../services/registry/upstreams";
 import { parseConfig } from "../../../services/uplink/config";
-import { type Deployed, deploy, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
-import { pronounce } from "../../support/verdict";
+import { containerFiles } from "../../support/container-files";
+import { type Deployed, deploy, only, plainOccurrences, reveal } from "../../support/deploy";
 
 const KEY = "sentinel-key-sentinel-key-sentinel-key-1";
 const ca = makeCa("relay CA").cert;
 
 const args: UplinkArgs = {
+    docker: "unix:///var/run/docker.sock",
     relays: [
         { name: "nginx", hostname: "vm.example.com", key: pulumi.secret(KEY), address: "198.51.100.7", ca },
         { name: "worker", hostname: "hub.example.com", key: pulumi.secret(KEY) },
@@ -22,50 +26,49 @@ const args: UplinkArgs = {
     image: "sha256:node",
 };
 
-function make(change: Partial<UplinkArgs> = {}, exitCode = 0): Promise<Deployed> {
-    const container = (_: unknown, name: string) =>
-        name.endsWith("-trial") ? { exitCode, containerLogs: "uplink.json cannot be used" } : {};
-    return deploy(
-        () => {
-            const uplink = new Uplink("uplink", { ...args, ...change });
-            return { remoteUrl: uplink.remoteUrl };
-        },
-        { outputs: { [CONTAINER]: container } },
-    );
+function make(change: Partial<UplinkArgs> = {}): Promise<Deployed> {
+    return deploy(() => {
+        const uplink = new Uplink("uplink", { ...args, ...change });
+        return { remoteUrl: uplink.remoteUrl };
+    });
 }
 
 const CONTAINER = "docker:index/container:Container";
+const COMMAND = "command:local:Command";
 
-function container({ resources }: Deployed): Resource {
-    return resources.find(({ type, name }) => type === CONTAINER && !name.endsWith("-trial"))!;
-}
-const upload = (deployed: Deployed, file: string) =>
-    reveal(container(deployed).inputs.uploads).find((each: { file: string }) => each.file === file);
+const container = (deployed: Deployed) => only(deployed, CONTAINER);
+const configOf = (deployed: Deployed) => containerFiles(deployed, "uplink")["uplink.json"] ?? "";
 
 describe("Uplink component", () => {
-    it("has its configuration tried by the program itself before the old container goes", async () => {
-        const trial = only(await make(), CONTAINER, "-trial");
-        assert.deepEqual(trial.inputs.command, [
-            "node",
-            "/opt/dockermirror/uplink.js",
-            "--check",
-            "/etc/dockermirror/uplink.json",
-        ]);
-        const { code, stderr } = await pronounce(await make({}, 1));
-        assert.equal(code, 1);
-        assert.match(stderr, /the uplink's configuration is not usable.*\n.*uplink\.json cannot be used/s);
+    it("has its configuration checked by the program itself before the container is made", async () => {
+        const deployed = await make();
+        const { create } = only(deployed, COMMAND, "-trial").inputs;
+        const folder = "/config/current";
+        const words = ["node", `${folder}/uplink.js`, "--check", `${folder}/uplink.json`];
+        // Three shells deep: the host's, the container's, and the words themselves.
+        const quoted = create.replaceAll("\\", "").replaceAll("'", "");
+        assert.ok(quoted.includes(`exec ${words.join(" ")}`), create);
+        const { parent, deleteBeforeReplace, dependencies } = container(deployed);
+        assert.ok(dependencies.some((urn) => urn.endsWith("::uplink-trial")));
+        assert.match(parent, /dockermirror:onprem:Uplink::uplink$/);
+        assert.equal(deleteBeforeReplace, true);
     });
 
-    it("makes one container under itself, replaced by deleting first because of its name", async () => {
-        const made = container(await make());
-        assert.match(made.parent, /dockermirror:onprem:Uplink::uplink$/);
-        assert.equal(made.deleteBeforeReplace, true);
-        assert.equal(made.inputs.image, "sha256:node");
+    it("has the program in a file, so that no state holds it, and its hash as a trigger", async () => {
+        const deployed = await make();
+        for (const part of ["-trial", "-files"]) {
+            const { create, stdin, triggers } = only(deployed, COMMAND, part).inputs;
+            assert.match(create, /^cat - '\.dockermirror\/uplink\.js\.line' \| DOCKER_HOST=/);
+            assert.ok(reveal(stdin).length < 10_000);
+            assert.match(triggers.at(-1), /^uplink\.js=[0-9a-f]{12}$/);
+        }
+        const [path, content = ""] = readFileSync(".dockermirror/uplink.js.line", "utf8").trimEnd().split(" ");
+        assert.equal(path, "uplink.js");
+        assert.equal(gunzipSync(Buffer.from(content, "base64")).toString(), uplinkBundle());
     });
 
-    it("lays in a configuration that the uplink itself accepts, with all of its arguments", async () => {
-        const { content } = upload(await make(), "/etc/dockermirror/uplink.json");
-        assert.deepEqual(parseConfig(content, "uplink.json"), {
+    it("brings in a configuration that the uplink itself accepts, with all of its arguments", async () => {
+        assert.deepEqual(parseConfig(configOf(await make()), "uplink.json"), {
             source: "uplink.json",
             port: 5000,
             upstreams: args.upstreams,
@@ -81,19 +84,18 @@ describe("Uplink component", () => {
     });
 
     it("takes a spool budget", async () => {
-        const { content } = upload(await make({ spoolBudgetGiB: 3 }), "/etc/dockermirror/uplink.json");
-        assert.equal(JSON.parse(content).spool.budgetGiB, 3);
+        assert.equal(JSON.parse(configOf(await make({ spoolBudgetGiB: 3 }))).spool.budgetGiB, 3);
     });
 
-    it("keeps the key in a secret, in a file that only root reads, and out of the command line", async () => {
-        const made = container(await make());
-        assert.deepEqual(plainOccurrences(made.inputs, KEY), []);
-        assert.ok(JSON.stringify(reveal(made.inputs)).includes(KEY));
-        const { permissions } = reveal(made.inputs.uploads).find(({ file }: { file: string }) =>
-            file.endsWith(".json"),
-        );
-        assert.equal(permissions, "0600");
-        assert.deepEqual(made.inputs.command, ["node", "/opt/dockermirror/uplink.js", "/etc/dockermirror/uplink.json"]);
+    it("keeps the key in a secret, and out of the command line", async () => {
+        const deployed = await make();
+        for (const { name, inputs } of deployed.resources) assert.deepEqual(plainOccurrences(inputs, KEY), [], name);
+        assert.ok(configOf(deployed).includes(KEY));
+        assert.deepEqual(container(deployed).inputs.command, [
+            "node",
+            "/config/current/uplink.js",
+            "/config/current/uplink.json",
+        ]);
     });
 
     it("is on the private network only, publishes nothing, and can set aside what is wrong in the store", async () => {
@@ -103,8 +105,10 @@ describe("Uplink component", () => {
         assert.deepEqual(inputs.volumes, [
             { volumeName: "spool", containerPath: "/var/spool/dockermirror" },
             { volumeName: "store", containerPath: "/var/lib/registry" },
+            { volumeName: "dockermirror-uplink-config", containerPath: "/config", readOnly: true },
         ]);
         assert.deepEqual(inputs.capabilities, { drops: ["ALL"] });
+        assert.deepEqual([inputs.user, inputs.readOnly, inputs.memory], ["1000:1000", true, 1024]);
     });
 
     it("says where the cache finds it, once it is there", async () => {

@@ -1,0 +1,58 @@
+import type * as command from "@pulumi/command";
+import * as pulumi from "@pulumi/pulumi";
+import { script } from "./configured-container";
+import { hostCommand } from "./docker-host";
+
+/** A volume, and whose it is. */
+export interface OwnedVolume {
+    /** Name of the volume. */
+    readonly volume: pulumi.Input<string>;
+    /** `<uid>:<gid>` of the program that writes there. */
+    readonly user: string;
+}
+
+/** Arguments of {@link VolumeOwners}. */
+export interface VolumeOwnersArgs {
+    /** The Docker host, `unix://…` or `ssh://…`. */
+    readonly docker: string;
+    readonly volumes: readonly OwnedVolume[];
+    /** Id of an image with a shell. */
+    readonly image: pulumi.Input<string>;
+}
+
+/** Volumes that programs without root can write. Changes nothing where that is so; with a full store it takes a while, once. */
+export class VolumeOwners extends pulumi.ComponentResource {
+    /** The resources underneath. */
+    readonly nodes: { readonly owner: command.local.Command };
+
+    constructor(name: string, args: VolumeOwnersArgs, opts?: pulumi.ComponentResourceOptions) {
+        super("dockermirror:onprem:VolumeOwners", name, {}, opts);
+        const { docker, volumes, image } = args;
+        const named = pulumi.output(volumes);
+
+        const owner = hostCommand(
+            `${name}-owner`,
+            docker,
+            {
+                create: script("onprem/owner.sh", {
+                    image,
+                    mounts: named.apply((all) =>
+                        all.map(({ volume }) => `--volume ${volume}:${within(volume)}`).join(" "),
+                    ),
+                    owners: named.apply((all) =>
+                        all.map(({ volume, user }) => `${within(volume)} ${user.split(":")[0]}`).join(" "),
+                    ),
+                }),
+                triggers: named.apply((all) => all.map(({ volume, user }) => `${volume}=${user}`)),
+            },
+            { parent: this },
+        );
+
+        this.nodes = { owner };
+        this.registerOutputs({});
+    }
+}
+
+function within(volume: string): string {
+    return `/volumes/${volume}`;
+}
