@@ -1,8 +1,9 @@
 /** SSH by this machine's own `ssh`, with the key and the host key that are handed in. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { attempt, type Ran } from "../rehearsal/run";
+import { UnusableKey, withKeyAgent } from "./key-agent";
+import { withTemporaryFolder } from "./temporary-folder";
 
 /** A machine to log in to; the shape of the stack's output `relaySsh`. */
 export interface SshTarget {
@@ -21,7 +22,7 @@ const DIAL_SECONDS = 15;
 export const LIKE_THE_PROVIDER = ["-F", "none", "-o", "IdentityFile=none"];
 
 /**
- * Runs a shell command on the machine. Code 255: ssh itself failed, and standard error says why.
+ * Runs a shell command on the machine. Code 255: ssh itself failed, or the key cannot be used, and standard error says why.
  *
  * @param flags More of them for `ssh`.
  */
@@ -31,26 +32,27 @@ export function overSsh(
     env: NodeJS.ProcessEnv,
     flags: readonly string[] = [],
 ): Promise<Ran> {
-    return withSsh(target, DIAL_SECONDS, (ssh) => attempt("ssh", [...flags, ...ssh, command], { env }));
+    const ran = withSsh(target, DIAL_SECONDS, (ssh) => attempt("ssh", [...flags, ...ssh, command], { env }));
+    return ran.catch((error) => {
+        if (error instanceof UnusableKey) return { code: 255, stdout: "", stderr: error.message };
+        throw error;
+    });
 }
 
 /**
- * Has `work` run `ssh` with these arguments and a command behind them, and hands it the private folder of the keys, which
- * are on disk for no longer.
+ * Has `work` run `ssh` with these arguments and a command behind them, and hands it a private folder, which has no secret
+ * in it: the key is with an agent. Both are gone afterwards, and also when this process is killed.
  *
  * @param seconds In which the machine must answer a connection.
  */
-export async function withSsh<T>(
+export function withSsh<T>(
     { host, port, user, hostKey, privateKey }: SshTarget,
     seconds: number,
     work: (ssh: readonly string[], folder: string) => Promise<T>,
 ): Promise<T> {
-    const folder = mkdtempSync(join(tmpdir(), "dockermirror-ssh-"));
-    try {
+    return withTemporaryFolder("ssh", (folder) => {
         const known = join(folder, "known_hosts");
         writeFileSync(known, hostKey === undefined ? "" : `* ${hostKey}\n`);
-        const identity = join(folder, "key");
-        if (privateKey !== undefined) writeFileSync(identity, privateKey, { mode: 0o600 });
         const options = [
             "BatchMode=yes",
             `ConnectTimeout=${seconds}`,
@@ -58,11 +60,11 @@ export async function withSsh<T>(
             `UserKnownHostsFile=${known}`,
             "GlobalKnownHostsFile=none",
             `StrictHostKeyChecking=${hostKey === undefined ? "no" : "yes"}`,
-            ...(privateKey === undefined ? [] : [`IdentityFile=${identity}`, "IdentitiesOnly=yes"]),
         ];
-        const all = ["-T", ...options.flatMap((option) => ["-o", option])];
-        return await work([...all, "-p", String(port), "-l", user, "--", host], folder);
-    } finally {
-        rmSync(folder, { recursive: true });
-    }
+        const ssh = (identity: readonly string[]) => {
+            const all = ["-T", ...[...options, ...identity].flatMap((option) => ["-o", option])];
+            return work([...all, "-p", String(port), "-l", user, "--", host], folder);
+        };
+        return privateKey === undefined ? ssh([]) : withKeyAgent(privateKey, folder, ssh);
+    });
 }

@@ -15,6 +15,11 @@ export interface RelayOffer {
 export interface RelayEndpoint extends RelayOffer {
     /** What this site shows it. */
     readonly key: pulumi.Input<string>;
+    /**
+     * What the on-prem host's Docker shows it when it pulls the site's own images: the oldest key that is valid, which the
+     * preview of a rotation knows. @default `key`
+     */
+    readonly pullKey?: pulumi.Input<string>;
     /** Address to connect to in place of what DNS says. */
     readonly address?: pulumi.Input<string | undefined>;
 }
@@ -29,30 +34,53 @@ export function relayOffers(relays: Readonly<Record<string, OwnRelay | undefined
     );
 }
 
-/** Relays as an office sees them that has the same key for all. */
-export function withKey(relays: readonly RelayOffer[], key: pulumi.Input<string>): RelayEndpoint[] {
-    return relays.map((relay) => ({ ...relay, key }));
+/** The keys of an office at the relays of its own stack. */
+export interface OfficeKeys {
+    readonly key: pulumi.Input<string>;
+    readonly pullKey: pulumi.Input<string>;
 }
 
-/** One list of several, one after the other. */
-export function inOrder(...lists: pulumi.Input<readonly RelayEndpoint[]>[]): pulumi.Output<Endpoint[]> {
-    return pulumi.output(lists).apply((all) => all.flat());
+/** Relays as an office sees them that has the same keys for all. */
+export function withKeys(relays: readonly RelayOffer[], keys: OfficeKeys = { key: "", pullKey: "" }): RelayEndpoint[] {
+    return relays.map((relay) => ({ ...relay, ...keys }));
 }
 
 /**
- * The relays without their keys: what is made of it is no secret, and can be read in a preview.
+ * Relays in the order in which they are asked: each by itself, or several that only another stack knows. Not one output
+ * of them all: a key that is not made yet would make host names and CAs unknown, too, and a preview of its rotation would
+ * show changes that are none.
+ */
+export type RelayList = readonly (RelayEndpoint | pulumi.Output<readonly Endpoint[]>)[];
+
+/** One list of them, for what needs the keys. Secret. */
+export function endpoints(relays: RelayList): pulumi.Output<Endpoint[]> {
+    return pulumi.secret(pulumi.output([...relays]).apply((all) => all.flat() as Endpoint[]));
+}
+
+/**
+ * The relays without their keys: what is made of it is no secret, and is known in a preview whatever the keys are.
  *
  * @throws pulumi.RunError, when it is known, that there is none.
  */
-export function withoutKeys(relays: pulumi.Input<readonly RelayEndpoint[]>): pulumi.Output<Keyless[]> {
-    const known = pulumi.output(relays).apply((list) => {
+export function withoutKeys(relays: RelayList): pulumi.Output<Keyless[]> {
+    const known = relays.map((relay) =>
+        pulumi.Output.isInstance<readonly Endpoint[]>(relay)
+            ? pulumi.unsecret(relay).apply((list) => list.map(keyless))
+            : pulumi.output([keyless(relay)]),
+    );
+    return pulumi.output(known).apply((all) => {
+        const list = all.flat() as Keyless[];
         if (list.length === 0) throw new pulumi.RunError("an on-prem site needs at least one relay, got none");
-        return list.map(({ key: _, ...rest }): Keyless => rest);
+        return list;
     });
-    return pulumi.unsecret(known);
+}
+
+function keyless<T extends object>(relay: T & { readonly key: unknown; readonly pullKey?: unknown }) {
+    const { key: _, pullKey: __, ...rest } = relay;
+    return rest;
 }
 
 /** A relay whose values are there. */
 export type Endpoint = pulumi.Unwrap<RelayEndpoint>;
-/** The same without the key. */
-export type Keyless = Omit<Endpoint, "key">;
+/** The same without the keys. */
+export type Keyless = Omit<Endpoint, "key" | "pullKey">;

@@ -1,5 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import * as random from "@pulumi/random";
+import type { OfficeKeys } from "./relay-endpoint";
 import { child, type Transform } from "./transform";
 
 /** Long enough that guessing is hopeless, and only characters that need no quoting anywhere. */
@@ -21,8 +22,8 @@ export interface RelayKeysArgs {
 export class RelayKeys extends pulumi.ComponentResource {
     /** Value by key id: all that are valid now. Secret. */
     readonly values: Readonly<Record<string, pulumi.Output<string>>>;
-    /** The current key of each name. Secret. */
-    readonly current: Readonly<Record<string, pulumi.Output<string>>>;
+    /** By name, what an office shows the relays. Secret. */
+    readonly offices: Readonly<Record<string, OfficeKeys>>;
     /** The resources underneath, by key id. */
     readonly nodes: { readonly keys: Readonly<Record<string, random.RandomPassword>> };
 
@@ -40,16 +41,18 @@ export class RelayKeys extends pulumi.ComponentResource {
             ]),
         );
 
+        // Without waiting for the one that is made, when there is one of the user's own.
         const brought = pulumi.secret(args.own ?? {});
+        const chosen = (id: string, { result }: random.RandomPassword): pulumi.Output<string> =>
+            brought.apply((values) => (values[id] === undefined ? result : pulumi.output(values[id])));
         this.nodes = { keys };
-        this.values = Object.fromEntries(
-            Object.entries(keys).map(([id, key]) => [
-                id,
-                pulumi.all([brought, key.result]).apply(([values, made]) => values[id] ?? made),
-            ]),
-        );
-        this.current = Object.fromEntries(
-            args.keys.map((key) => [key.name, this.values[keyId(key)] ?? pulumi.secret("")]),
+        this.values = Object.fromEntries(Object.entries(keys).map(([id, key]) => [id, chosen(id, key)]));
+        const value = (id = "") => this.values[id] ?? pulumi.secret("");
+        this.offices = Object.fromEntries(
+            args.keys.map((key) => {
+                const valid = validIds(key);
+                return [key.name, { key: value(valid.at(-1)), pullKey: value(valid[0]) }];
+            }),
         );
         this.registerOutputs({});
     }
@@ -79,6 +82,7 @@ function keyId({ name, generation }: { readonly name: string; readonly generatio
     return `${name}.${generation}`;
 }
 
+/** The oldest first. */
 function validIds(key: { readonly name: string; readonly generation: number }): string[] {
     return [key.generation - 1, key.generation]
         .filter((generation) => generation >= 1)

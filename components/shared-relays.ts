@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
-import type { Endpoint, RelayOffer } from "./relay-endpoint";
+import type { Endpoint, RelayList, RelayOffer } from "./relay-endpoint";
 import { currentKey, keyNames } from "./relay-keys";
 
 /** What a name in logs and metrics may have: services/uplink/config.ts. */
@@ -70,8 +70,8 @@ export class SharedRelays extends pulumi.ComponentResource {
 }
 
 /** The endpoints of {@link SharedRelays}; where there are none, nothing is made. */
-export function sharedEndpoints(name: string, args: SharedRelaysArgs): pulumi.Input<Endpoint[]> {
-    return args.relays.length === 0 ? [] : new SharedRelays(name, args).endpoints;
+export function sharedEndpoints(name: string, args: SharedRelaysArgs): RelayList {
+    return args.relays.length === 0 ? [] : [new SharedRelays(name, args).endpoints];
 }
 
 /** What `work` returns; in a preview a warning and nothing that is known when it throws. */

@@ -11,15 +11,15 @@ const TEXTS: Readonly<Record<string, string>> = {
     hub: "Who the relays are to Docker Hub; with the account's access token in the secret hubToken",
 };
 
-/** The file of a stack. Secrets are named in it, never their values. */
+/** The file of a stack, as Pulumi itself writes it. Secrets are named in it, never their values. */
 export function stackYaml(stack: string, draft: Draft): string {
     const secrets = secretsOf(draft).map(({ key, text }) => `#   ${key}: ${text}`);
     const lines = [
         `# ${stack}: ${purpose(draft)}. Begun by npm run new-stack; yours to edit.`,
         "# Every setting with its meaning: Pulumi.example.yaml. Mistakes are told all at once, by npm run preflight too.",
         "config:",
-        ...Object.entries(draft).flatMap(([key, value], index) => [...(index > 0 ? [""] : []), ...setting(key, value)]),
-        ...(secrets.length > 0 ? ["", "# Secrets, only by pulumi config set --secret:", ...secrets] : []),
+        ...Object.entries(draft).flatMap(([key, value]) => setting(key, value)),
+        ...(secrets.length > 0 ? ["# Secrets, only by pulumi config set --secret:", ...secrets] : []),
     ];
     return `${lines.join("\n")}\n`;
 }

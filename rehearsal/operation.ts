@@ -5,7 +5,7 @@
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { gunzipSync } from "node:zlib";
+import { gunzipSync, gzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
 import { fileLines } from "../components/onprem/file-lines";
 import { type Answer, type Operation, operate } from "./automation";
@@ -96,11 +96,18 @@ export function breaking(broken: BrokenFile): pulumi.ResourceTransformation {
             stdin === undefined
                 ? {}
                 : {
-                      stdin: pulumi.output(stdin).apply((text) => brokenFiles(brokenRelease(text))),
+                      stdin: pulumi
+                          .output(stdin)
+                          .apply((text) => (isPacked(text) ? brokenRelease(text) : brokenFiles(text))),
                       triggers: [NONSENSE],
                   };
         return { props: { ...props, ...edited }, opts };
     };
+
+    /** A release is one run of Base64; the files of a container are lines with their paths. */
+    function isPacked(stdin: string): boolean {
+        return !stdin.includes(" ");
+    }
 
     /** Lines of a container's files, as templates/onprem/read-files.sh reads them. */
     function brokenFiles(stdin: string): string {
@@ -111,9 +118,14 @@ export function breaking(broken: BrokenFile): pulumi.ResourceTransformation {
         );
     }
 
-    /** Lines of a release, as templates/vm/apply.sh reads them. */
+    /** Lines of a release, as templates/vm/apply.sh reads them, packed as components/overseas/relay-files.ts does. */
     function brokenRelease(stdin: string): string {
-        return stdin.replace(/^(\d+) (\S+) (\S*)$/gm, (line, mode, path, base64) =>
+        const lines = gunzipSync(Buffer.from(stdin, "base64")).toString();
+        return gzipSync(brokenLines(lines)).toString("base64");
+    }
+
+    function brokenLines(lines: string): string {
+        return lines.replace(/^(\d+) (\S+) (\S*)$/gm, (line, mode, path, base64) =>
             path === broken.file
                 ? `${mode} ${path} ${Buffer.from(NONSENSE + Buffer.from(base64, "base64")).toString("base64")}`
                 : line,

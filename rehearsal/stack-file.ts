@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { PLACEHOLDER } from "../stacks/schema";
 
 const FOLDER = join(__dirname, "..", "stacks");
 const PROJECT = "dockermirror";
@@ -146,7 +147,8 @@ export function hubAccounts(stack: StackConfig): Record<string, string> {
 /** The stack with its relays and no other site, for another stack that takes them. */
 export function relaysOnly(stack: StackConfig): StackConfig {
     const config = { ...stack.config };
-    for (const key of ["onprem", "onpremCertificateKey", "relays", "relayKey"]) delete config[`${PROJECT}:${key}`];
+    for (const key of ["onprem", "onpremCertificateKey", "onpremCaKey", "relays", "relayKey"])
+        delete config[`${PROJECT}:${key}`];
     return { config, secretKeys: stack.secretKeys };
 }
 
@@ -191,7 +193,8 @@ export function adapted(stack: StackConfig, machine: OverseasMachine, changed: (
     edit("overseas", "ipv6Address", undefined);
     edit("overseas", "ipv6", false);
     for (const key of ["overseas", "onprem"]) edit(key, "certificate", undefined);
-    for (const key of ["overseasCertificateKey", "onpremCertificateKey", "acmeDnsToken"])
+    edit("onprem", "ca", undefined);
+    for (const key of ["overseasCertificateKey", "onpremCertificateKey", "onpremCaKey", "acmeDnsToken"])
         delete config[`${PROJECT}:${key}`];
     return { config, secretKeys: stack.secretKeys };
 }
@@ -213,7 +216,7 @@ function entries(list: unknown): RelaySettings[] | undefined {
 }
 
 function isSecure(value: unknown): boolean {
-    return typeof value === "object" && value !== null && "secure" in value;
+    return value === PLACEHOLDER || (typeof value === "object" && value !== null && "secure" in value);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

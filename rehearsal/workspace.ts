@@ -63,9 +63,9 @@ export class Workspace {
     }
 
     /** Pulumi's program with this workspace. */
-    run(args: readonly string[], input?: string): Promise<string> {
+    run(args: readonly string[], input?: string, env: Readonly<Record<string, string>> = {}): Promise<string> {
         const program = this.pulumi.root === undefined ? "pulumi" : join(this.pulumi.root, "bin", "pulumi");
-        return run(program, args, { cwd: this.workDir, env: { ...process.env, ...this.env }, input });
+        return run(program, args, { cwd: this.workDir, env: { ...process.env, ...this.env, ...env }, input });
     }
 
     /**

@@ -208,6 +208,11 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
         zh: "客户端信任的证书链，PEM；私钥是加密配置 `onpremCertificateKey`",
         otherwise: { en: "a private CA", zh: "私有 CA" },
     },
+    "onprem.ca": {
+        en: "a private CA that was made before, PEM: it signs the mirror's certificate, with its key in the secret `onpremCaKey`",
+        zh: "以前生成的私有 CA，PEM：由它签发镜像站的证书，私钥是加密配置 `onpremCaKey`",
+        otherwise: { en: "the stack makes one", zh: "由 stack 生成" },
+    },
     "onprem.images.from": {
         en: "where the host gets its own three images",
         zh: "Docker 主机从哪里拿它自己的三个镜像",
@@ -331,6 +336,11 @@ export const SECRET_MEANINGS: Readonly<Record<string, Meaning>> = {
     onpremCertificateKey: {
         en: "private key of `onprem.certificate`",
         zh: "`onprem.certificate` 的私钥",
+        otherwise: NONE,
+    },
+    onpremCaKey: {
+        en: "private key of `onprem.ca`",
+        zh: "`onprem.ca` 的私钥",
         otherwise: NONE,
     },
     acmeDnsToken: {

@@ -1,4 +1,5 @@
 /** What no field of a stack's settings tells by itself: which ones need, exclude or contradict each other. */
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import type { z } from "zod";
 import type { RedirectHosts } from "../services/registry/redirect-hosts";
 import { UPSTREAMS } from "../services/registry/upstreams";
@@ -20,6 +21,8 @@ export interface Given {
     readonly isSet: (path: string) => boolean;
     /** True when the secret is set. */
     readonly hasSecret: (name: SecretName) => boolean;
+    /** The private key of `onprem.ca`. */
+    readonly onpremCaKey?: string;
     /** Undefined where they cannot be used. */
     readonly relayKeys?: z.infer<typeof OWN_KEYS>;
     /** Undefined where they cannot be used. */
@@ -33,7 +36,7 @@ export type Problem = readonly [key: string, problem: string];
 export function crossFieldProblems(given: Given): Problem[] {
     const rules = [
         ...[sites, relays, zone, hostnames, keys, access, accounts],
-        ...[redirects, overseasSecrets, certificates, repeated, canary],
+        ...[redirects, overseasSecrets, certificates, authority, repeated, canary],
     ];
     return rules.flatMap((rule) => rule(given));
 }
@@ -241,6 +244,37 @@ function repeated({ plain: { onprem, overseas, upstreams, redirectHosts, private
     return lists.flatMap(([key, entries]) =>
         duplicates(present(entries)).map((entry): Problem => [key, `must have each entry once, got "${entry}" twice`]),
     );
+}
+
+function authority(given: Given): Problem[] {
+    const { onprem } = given.plain;
+    const key = given.onpremCaKey;
+    if (!given.isSet("onprem.ca")) return key === undefined ? [] : [["onpremCaKey", "needs its CA: set onprem.ca"]];
+    if (given.isSet("onprem.certificate")) {
+        return [["onprem.ca", "cannot be set with a certificate of your own: leave one of them out"]];
+    }
+    if (key === undefined) return [["onprem.ca", `needs its private key: ${command(given, "onpremCaKey")}`]];
+    return onprem?.ca === undefined ? [] : authorityProblems(onprem.ca, key);
+}
+
+/** A CA that clients trust, and that can sign. The key is not repeated. */
+function authorityProblems(ca: string, key: string): Problem[] {
+    let certificate: X509Certificate;
+    try {
+        certificate = new X509Certificate(ca);
+    } catch {
+        return [["onprem.ca", "must be a certificate in PEM, and cannot be read as one"]];
+    }
+    if (!certificate.ca) {
+        const what = `${certificate.subject} is a server's certificate`;
+        return [["onprem.ca", `must be a certificate authority, ${what}: see onprem.certificate`]];
+    }
+    try {
+        if (certificate.checkPrivateKey(createPrivateKey(key))) return [];
+        return [["onpremCaKey", "must be the private key of onprem.ca, and is another one"]];
+    } catch {
+        return [["onpremCaKey", "must be a private key in PEM without a passphrase; its value is not repeated here"]];
+    }
 }
 
 function hasRelay({ edge, overseas }: Right<Plain>): boolean {

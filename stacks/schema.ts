@@ -61,6 +61,7 @@ export const schemas = {
         spoolBudgetGiB: z.int().min(1).default(10),
         key: keyName.optional(),
         certificate: certificate.optional(),
+        ca: certificate.optional(),
         images: z
             .discriminatedUnion("from", [
                 z.strictObject({ from: z.literal("relay") }),
@@ -90,10 +91,14 @@ export const SECRETS = [
     "sshPrivateKey",
     "overseasCertificateKey",
     "onpremCertificateKey",
+    "onpremCaKey",
     "acmeDnsToken",
 ] as const;
 
 export type SecretName = (typeof SECRETS)[number];
+
+/** What the examples have in place of a secret. Not \`secure: …\`, of which Pulumi says no more than "bad value". */
+export const PLACEHOLDER = "set-by-pulumi-config-set---secret";
 
 /** Key ids and keys: what needs no quoting in any file that they land in. */
 export const OWN_KEYS = z.record(

@@ -12,7 +12,7 @@ import { type PlaceProblem, problemLines } from "./problem-text";
 import type { RelaySettings } from "./relays";
 import { type Right, rightOf } from "./right";
 import { crossFieldProblems } from "./rules";
-import { DEFAULT_KEYS, OWN_KEYS, type Plain, SECRETS, type SecretName, schemas } from "./schema";
+import { DEFAULT_KEYS, OWN_KEYS, PLACEHOLDER, type Plain, SECRETS, type SecretName, schemas } from "./schema";
 
 // Public in the SDK's JavaScript, marked internal in its types.
 const { isConfigSecret } = pulumi.runtime as unknown as { isConfigSecret(key: string): boolean };
@@ -26,7 +26,12 @@ const FULL_DEFAULTS: Readonly<Record<string, unknown>> = {
 /** Namespaces of the configuration that belong to the providers and to Pulumi: https://www.pulumi.com/docs/concepts/config/ */
 const PROVIDERS = ["aws", "cloudflare", "command", "docker", "pulumi", "random", "tls"];
 
-type Site<Key extends keyof Plain> = Omit<NonNullable<Plain[Key]>, "certificate">;
+type Site<Key extends keyof Plain> = Omit<NonNullable<Plain[Key]>, "certificate" | "ca">;
+
+/** The mirror's certificate: as of a relay, or of a private CA that was made before. */
+export type MirrorTlsSettings =
+    | TlsSettings
+    | { readonly authority: { readonly certificate: string; readonly key: pulumi.Output<string> } };
 
 /** A stack's settings, checked, with their defaults, secrets beside what they belong to. */
 export interface Settings {
@@ -36,7 +41,7 @@ export interface Settings {
     /** The sites are absent, too, in a run that only makes the zone. */
     readonly edge?: Site<"edge">;
     readonly overseas?: OverseasSettings;
-    readonly onprem?: Site<"onprem"> & { readonly tls: TlsSettings };
+    readonly onprem?: Site<"onprem"> & { readonly tls: MirrorTlsSettings };
     readonly upstreams: Upstream[];
     /** Hosts that they may redirect the stack's relays to, beside those of the table. */
     readonly redirectHosts: RedirectHosts;
@@ -80,7 +85,7 @@ export function readSettings(config: pulumi.Config): Settings {
         createZone: zone !== undefined && createZone ? { name: zone, ...createZone, ready: zoneReady } : undefined,
         edge,
         overseas: overseas && overseasSettings(overseas, overseasSecrets),
-        onprem: onprem && withTls(onprem, secret("onpremCertificateKey")),
+        onprem: onprem && withTls(onprem, secret("onpremCertificateKey"), secret("onpremCaKey")),
         upstreams: upstreams ? selectUpstreams(upstreams) : [...UPSTREAMS],
         redirectHosts: (checked.redirectHosts ?? {}) as RedirectHosts,
         access: checked.access ?? "keys",
@@ -123,11 +128,19 @@ function checkValues(config: pulumi.Config): { readonly plain: Plain; readonly p
     return { plain, problems };
 }
 
-function withTls<T extends { readonly certificate?: string }>(
-    { certificate, ...site }: T,
+function withTls(
+    { certificate, ca, ...site }: NonNullable<Plain["onprem"]>,
     key: pulumi.Output<string> | undefined,
-): Omit<T, "certificate"> & { readonly tls: TlsSettings } {
-    return { ...site, tls: certificate && key ? { certificate, key } : "privateCa" };
+    caKey: pulumi.Output<string> | undefined,
+): NonNullable<Settings["onprem"]> {
+    if (certificate && key) return { ...site, tls: { certificate, key } };
+    if (ca && caKey) return { ...site, tls: { authority: { certificate: pem(ca), key: caKey.apply(pem) } } };
+    return { ...site, tls: "privateCa" };
+}
+
+/** As the CA's own resource has it: a CA that comes back from a backup is then no change. */
+function pem(text: string): string {
+    return `${text.trim()}\n`;
 }
 
 /** What can be used, though it should be known; for `pulumi.log.warn`. */
@@ -161,6 +174,7 @@ function contradictions(
         plain,
         isSet,
         hasSecret: (name: SecretName) => config.get(name) !== undefined,
+        onpremCaKey: config.get("onpremCaKey"),
         relayKeys: OWN_KEYS.safeParse(readValue(config, "relayKeys") ?? {}).data,
         privateTokens: privateTokens.safeParse(readValue(config, "privateTokens") ?? {}).data,
     };
@@ -186,35 +200,39 @@ function unknownKeys(config: pulumi.Config): string[] {
 function plainSecrets(config: pulumi.Config): string[] {
     const isPlain = (name: string) => config.get(name) !== undefined && !isConfigSecret(`${config.name}:${name}`);
     // The value itself is not repeated: it would end in a log.
-    return SECRETS.filter(isPlain).map(
-        (name) =>
-            `${config.name}:${name}  must be encrypted, got a plain value: pulumi config set --secret ${config.name}:${name} (and change it where it was made: it stood in a file)`,
-    );
+    return SECRETS.filter(isPlain).map((name) => {
+        const set = `pulumi config set --secret ${config.name}:${name}`;
+        return config.get(name) === PLACEHOLDER
+            ? `${config.name}:${name}  must be set, got the example's placeholder: ${set}`
+            : `${config.name}:${name}  must be encrypted, got a plain value: ${set} (and change it where it was made: it stood in a file)`;
+    });
 }
 
 /** Secrets that nobody would take. The value is not repeated: it would end in a log. */
 function unusableSecrets(config: pulumi.Config): string[] {
     const problems: string[] = [];
+    // Of a placeholder it is said that it is one.
+    const isThere = (name: SecretName) => config.get(name) !== PLACEHOLDER;
     const relayKey = config.get("relayKey");
-    if (relayKey !== undefined && !/^[\x21-\x7e]{16,}$/.test(relayKey)) {
+    if (relayKey !== undefined && isThere("relayKey") && !/^[\x21-\x7e]{16,}$/.test(relayKey)) {
         problems.push(
             `${config.name}:relayKey  must be at least 16 visible ASCII characters, got ${relayKey.length} of some kind`,
         );
     }
     const dnsToken = config.get("acmeDnsToken");
     // As Cloudflare's own provider knows a token; a global API key, which opens the whole account, is shorter.
-    if (dnsToken !== undefined && !/^[A-Za-z0-9_-]{40,80}$/.test(dnsToken)) {
+    if (dnsToken !== undefined && isThere("acmeDnsToken") && !/^[A-Za-z0-9_-]{40,80}$/.test(dnsToken)) {
         problems.push(
             `${config.name}:acmeDnsToken  must be a Cloudflare API token of 40 to 80 letters, digits, - and _, got ${dnsToken.length} of some kind`,
         );
     }
     const ownKeys = readValue(config, "relayKeys");
-    if (ownKeys !== undefined && !OWN_KEYS.safeParse(ownKeys).success) {
+    if (ownKeys !== undefined && isThere("relayKeys") && !OWN_KEYS.safeParse(ownKeys).success) {
         const allowed = 'JSON such as {"acme.1": "…"}: the id of a key, and 40 or more letters and digits';
         problems.push(`${config.name}:relayKeys  must be ${allowed}; its value is not repeated here`);
     }
     const tokens = readValue(config, "privateTokens");
-    if (tokens !== undefined && !privateTokens.safeParse(tokens).success) {
+    if (tokens !== undefined && isThere("privateTokens") && !privateTokens.safeParse(tokens).success) {
         const allowed =
             'JSON such as {"ghcr.io/acme-bot": "…"}: upstream and user name, and at most 3000 visible characters';
         problems.push(`${config.name}:privateTokens  must be ${allowed}; its value is not repeated here`);

@@ -17,6 +17,7 @@ import {
     type OtherStack,
     only,
     PROJECT,
+    plainOccurrences,
     type Resource,
     reveal,
 } from "./support/deploy";
@@ -32,6 +33,7 @@ import {
     SENTINEL,
     ZONE_ID,
 } from "./support/program";
+import { unpacked } from "./support/release";
 
 const CONTAINER = "docker:index/container:Container";
 const IMAGE = "docker:index/remoteImage:RemoteImage";
@@ -193,12 +195,16 @@ function container(deployed: Deployed, role: string): Resource {
     return found;
 }
 
+/** Resources whose inputs have the secret, in whatever form. */
+function whoKnows({ resources }: Deployed, secret: string): Resource[] {
+    return resources.filter(({ inputs }) => plainOccurrences(reveal(inputs), secret).length > 0);
+}
+
 /** A file of the release that goes to the relay's machine. */
 function relayFile(deployed: Deployed, wanted: string): string {
-    const lines: string[] = reveal(only(deployed, REMOTE, "nginx-apply").inputs.stdin).split("\n");
-    const [, , text] = lines.map((line) => line.split(" ")).find(([, path]) => path === wanted) ?? [];
-    assert.ok(text, `no ${wanted}`);
-    return Buffer.from(text, "base64").toString();
+    const file = unpacked(reveal(only(deployed, REMOTE, "nginx-apply").inputs.stdin)).files[wanted];
+    assert.ok(file, `no ${wanted}`);
+    return file.content;
 }
 
 function bindings(deployed: Deployed): Record<string, string> {
@@ -269,7 +275,6 @@ describe("The program", () => {
             relayKeys: { "acme.1": `${SENTINEL}0keysacme1` },
             relaySsh: { host: ADDRESS, port: 22, user: "root", hostKey: undefined, privateKey: undefined },
             relayClients: { "/etc/docker/certs.d/vm.example.com/ca.crt": AUTHORITIES["nginx-ca-authority"] },
-            dnsRecord: undefined,
             mirrorUrl: "https://mirror.acme.lan",
             mirrorCa: AUTHORITIES["onprem-front-ca-authority"],
         });
@@ -320,11 +325,7 @@ describe("The program", () => {
         assert.equal(bindings(deployed).HUB_TOKEN, HUB.hubToken);
         const basic = Buffer.from(`acme:${HUB.hubToken}`).toString("base64");
         assert.ok(relayFile(deployed, "account.conf").includes(basic));
-        const knowing = deployed.resources.filter(({ inputs }) => {
-            const text = JSON.stringify(reveal(inputs));
-            const lines = text.replace(/[A-Za-z0-9+/]{12,}={0,2}/g, (run) => Buffer.from(run, "base64").toString());
-            return text.includes(HUB.hubToken) || lines.includes(basic);
-        });
+        const knowing = whoKnows(deployed, HUB.hubToken);
         assert.deepEqual(knowing.map(({ name }) => name).sort(), ["nginx-apply", "worker-script"]);
     });
 
@@ -439,11 +440,7 @@ describe("The program", () => {
         assert.deepEqual(JSON.parse(bindings(deployed).PRIVATE_ACCOUNTS!), [account]);
         const basic = Buffer.from(`acme-bot:${token}`).toString("base64");
         assert.ok(relayFile(deployed, "account.conf").includes(basic));
-        const knowing = deployed.resources.filter(({ inputs }) => {
-            const text = JSON.stringify(reveal(inputs));
-            const lines = text.replace(/[A-Za-z0-9+/]{12,}={0,2}/g, (run) => Buffer.from(run, "base64").toString());
-            return text.includes(token) || lines.includes(basic);
-        });
+        const knowing = whoKnows(deployed, token);
         assert.deepEqual(knowing.map(({ name }) => name).sort(), ["nginx-apply", "worker-script"]);
     });
 
@@ -621,12 +618,7 @@ describe("The program", () => {
     it("gives the DNS token to the machine whose certificate needs it, and to nobody else", async () => {
         const deployed = await program("a machine of EC2 with IPv6, and its certificate by DNS-01");
         assert.equal(relayFile(deployed, "dns-token"), DNS_TOKEN);
-        const knowing = deployed.resources.filter(({ inputs }) => {
-            const text = JSON.stringify(reveal(inputs));
-            return `${text}${text.replace(/[A-Za-z0-9+/]{12,}={0,2}/g, (run) => Buffer.from(run, "base64").toString())}`.includes(
-                DNS_TOKEN,
-            );
-        });
+        const knowing = whoKnows(deployed, DNS_TOKEN);
         assert.deepEqual(
             knowing.map(({ name }) => name),
             ["nginx-apply"],

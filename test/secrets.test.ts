@@ -13,7 +13,7 @@ import { MockMonitor } from "@pulumi/pulumi/runtime/mocks";
 import { getMonitor } from "@pulumi/pulumi/runtime/settings";
 import { parse } from "yaml";
 import { makeCa } from "../rehearsal/pki";
-import { SECRETS } from "../stacks/schema";
+import { PLACEHOLDER, SECRETS } from "../stacks/schema";
 import { deploy, isSecret, PROJECT, plainOccurrences, type Resource, reveal } from "./support/deploy";
 import { freshProgram } from "./support/fresh-program";
 import { type DeployedProgram, FUNCTIONS, OUTPUTS, SENTINEL } from "./support/program";
@@ -21,6 +21,7 @@ import { onRegistration } from "./support/registrations";
 
 const STACKS = join(__dirname, "../stacks");
 const EXAMPLES = readdirSync(STACKS).flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
+const CA = makeCa("a backup's");
 const CHAIN = makeCa("the user's own").cert;
 
 /** Two dozen programs, one after another. */
@@ -35,12 +36,12 @@ const secret = (name: string) => `${SENTINEL}0${name}`.padEnd(48, "0");
 function example(stack: string): Config {
     const { config } = parse(readFileSync(join(STACKS, `Pulumi.${stack}.yaml`), "utf8"));
     const entries = Object.entries<any>(config).map(([key, value]) => [key.replace(`${PROJECT}:`, ""), value]);
-    return Object.fromEntries(entries.filter(([, value]) => value?.secure === undefined));
+    return Object.fromEntries(entries.filter(([, value]) => value !== PLACEHOLDER));
 }
 
 /** Every secret that a stack can have beside those that are made for it. */
 function withAccounts(config: Config): Config {
-    const { edge, overseas, zone, relays = [], upstreams = ["ghcr.io"], access } = config;
+    const { edge, overseas, onprem, zone, relays = [], upstreams = ["ghcr.io"], access } = config;
     const acme = overseas && overseas.kind !== "host" && zone;
     const [upstream] = upstreams;
     return {
@@ -54,6 +55,10 @@ function withAccounts(config: Config): Config {
               }
             : {}),
         ...(overseas?.kind === "host" ? { sshPrivateKey: secret("ssh") } : {}),
+        // What stands before its first line is no part of a key: RFC 7468, 2.
+        ...(onprem && !overseas
+            ? { onprem: { ...onprem, ca: CA.cert }, onpremCaKey: `${secret("onpremCa")}\n${CA.key}` }
+            : {}),
         ...(acme ? { overseas: { ...overseas, acmeChallenge: "dns-01" }, acmeDnsToken: secret("dns") } : {}),
     };
 }
@@ -200,7 +205,6 @@ describe("Secrets", () => {
         const places = new Set(all.flatMap(({ resources }) => resources.flatMap(fields)));
         for (const place of [
             "Instance.userData",
-            "Container.uploads",
             "Command.stdin",
             "Command.connection",
             "docker.registryAuth",

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import * as ts from "typescript";
+import { parse as parseYaml } from "yaml";
 
 const ROOT = join(__dirname, "..");
 const FOLDERS = [
@@ -24,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "index.ts": { project: /^(components|stacks)\//, packages: /^@pulumi\// },
     "stacks/": {
         project: /^(stacks\/|services\/registry\/)/,
-        packages: /^(@pulumi\/pulumi|zod|fastest-levenshtein|node:(net|url|util))$/,
+        packages: /^(@pulumi\/pulumi|zod|fastest-levenshtein|node:(crypto|net|url|util))$/,
     },
     "components/": {
         project: /^(components\/|services\/registry\/|templates\/render\.ts$|package\.json$)/,
@@ -166,6 +167,21 @@ describe("The project", () => {
     it("has an index.ts of under 40 lines", () => {
         const lines = readFileSync(join(ROOT, "index.ts"), "utf8").trimEnd().split("\n");
         assert.ok(lines.length < 40, `${lines.length} lines`);
+    });
+
+    it("is loaded by Pulumi without a check of its types, and otherwise as it is checked", () => {
+        const { runtime } = parseYaml(readFileSync(join(ROOT, "Pulumi.yaml"), "utf8"));
+        const options = (file: string) => {
+            const { config, error } = ts.readConfigFile(join(ROOT, file), ts.sys.readFile);
+            assert.equal(error, undefined, file);
+            return config.compilerOptions;
+        };
+        // As sdk/nodejs/cmd/run/run.ts reads it: "extends" is not followed.
+        const { noCheck, ...loaded } = options(runtime.options.tsconfig);
+        assert.equal(noCheck, true);
+        const checked = options("tsconfig.json");
+        for (const name of ["target", "module", "moduleResolution", "strict"])
+            assert.equal(loaded[name], checked[name], name);
     });
 
     it("imports in one direction: index.ts knows settings and components, and neither knows the other", () => {

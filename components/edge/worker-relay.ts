@@ -6,6 +6,7 @@ import { checkPrivateAccounts, type PrivateAccount } from "../../services/regist
 import { REQUESTS_PER_MINUTE } from "../../services/registry/public-access";
 import type { RedirectHosts } from "../../services/registry/redirect-hosts";
 import type { Upstream } from "../../services/registry/upstreams";
+import { builtFile } from "../built-file";
 import { RelayGate } from "../relay-gate";
 import { child, type Transform } from "../transform";
 import { workerBundle } from "./worker-bundle";
@@ -77,6 +78,7 @@ export class WorkerRelay extends pulumi.ComponentResource {
         super("dockermirror:edge:WorkerRelay", name, {}, opts);
         const own = { parent: this };
         const { accountId, zone, transform } = args;
+        const program = builtFile(MAIN_MODULE, workerBundle());
 
         const script = new cloudflare.WorkersScript(
             ...child(
@@ -85,7 +87,8 @@ export class WorkerRelay extends pulumi.ComponentResource {
                 {
                     accountId,
                     scriptName: pulumi.output(args.hostname).apply(scriptName),
-                    content: workerBundle(),
+                    contentFile: program.path,
+                    contentSha256: program.sha256,
                     mainModule: MAIN_MODULE,
                     compatibilityDate: COMPATIBILITY_DATE,
                     bindings: bindings(args),

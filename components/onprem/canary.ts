@@ -2,7 +2,7 @@ import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
 import { bundle, FOR_NODE } from "../bundle";
-import type { RelayEndpoint } from "../relay-endpoint";
+import { endpoints, type RelayList } from "../relay-endpoint";
 import { hostCommand } from "./docker-host";
 import { CONTAINER } from "./front-files";
 
@@ -31,7 +31,7 @@ export interface CanaryArgs {
     readonly front: pulumi.Input<string>;
     /** URL of the uplink. */
     readonly uplink: pulumi.Input<string>;
-    readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
+    readonly relays: RelayList;
     /** Id of a node image, 20 or newer. */
     readonly image: pulumi.Input<string>;
     /** It runs again when one of these changes. */
@@ -55,7 +55,7 @@ export class Canary extends pulumi.ComponentResource {
             path: pathOf(reference),
             front: { hostname, address: LOOPBACK, port: CONTAINER.port, ...trust },
             uplink,
-            relays,
+            relays: endpoints(relays).apply((all) => all.map(({ pullKey: _, ...relay }) => relay)),
         };
         const asking = hostCommand(
             `${name}-command`,

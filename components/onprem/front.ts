@@ -1,7 +1,7 @@
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
-import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
+import type { ServerCertificate } from "../private-ca";
 import { child, type Transform } from "../transform";
 import { type Configuration, type ConfiguredContainer, CURRENT, configuredContainer } from "./configured-container";
 import { type Confinement, type ContainerLimits, confined } from "./confinement";
@@ -35,7 +35,7 @@ export interface FrontArgs {
     /** Name of the cache's volume: warm blobs go out straight from there. Read-only. */
     readonly storeVolume: pulumi.Input<string>;
     readonly upstreams: readonly Upstream[];
-    readonly tls: TlsArgs;
+    readonly tls: ServerCertificate;
     /** Address ranges that may pull. */
     readonly allowFrom: readonly string[];
     /** Id of an nginx image, 1.22 or newer. */
@@ -50,7 +50,7 @@ export class Front extends pulumi.ComponentResource {
     /** PEM of the private CA that clients must trust; absent with a certificate of one's own. */
     readonly ca?: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
-    readonly nodes: ConfiguredContainer & { readonly privateCa?: PrivateCa };
+    readonly nodes: ConfiguredContainer;
 
     constructor(name: string, args: FrontArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:Front", name, {}, opts);
@@ -58,21 +58,16 @@ export class Front extends pulumi.ComponentResource {
         const port = args.port ?? HTTPS_PORT;
         const mirrorUrl = `https://${args.hostname}${port === HTTPS_PORT ? "" : `:${port}`}`;
 
-        const privateCa =
-            args.tls === "privateCa" ? new PrivateCa(`${name}-ca`, { hostname: args.hostname }, own) : undefined;
-        const tls = privateCa ?? (args.tls as OwnCertificate);
         const confinement = { user: USER, limits: { ...LIMITS, ...args.limits } };
-        const configured = configuredContainer(name, {
+        this.nodes = configuredContainer(name, {
             host: args.docker,
             container: child(args.transform?.container, `${name}-container`, containerArgs(args, confinement), own),
             confinement,
-            configuration: configuration(args, mirrorUrl, tls),
+            configuration: configuration(args, mirrorUrl),
         });
-
-        this.nodes = { ...configured, privateCa };
         // Not derived from the container: what is made of it would be unknown in a preview whenever that is replaced.
         this.mirrorUrl = pulumi.output(mirrorUrl);
-        this.ca = privateCa?.ca;
+        this.ca = args.tls.ca;
         this.registerOutputs({ mirrorUrl: this.mirrorUrl, ca: this.ca });
     }
 }
@@ -99,8 +94,8 @@ function containerArgs(args: FrontArgs, confinement: Confinement): docker.Contai
     };
 }
 
-function configuration(args: FrontArgs, mirrorUrl: string, tls: OwnCertificate): Configuration {
-    const { hostname, upstreams, allowFrom } = args;
+function configuration(args: FrontArgs, mirrorUrl: string): Configuration {
+    const { hostname, upstreams, allowFrom, tls } = args;
     return {
         what: "the front's configuration",
         files: {

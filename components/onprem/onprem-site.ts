@@ -1,7 +1,7 @@
 import * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
-import { type Endpoint, type RelayEndpoint, withoutKeys } from "../relay-endpoint";
+import { type Endpoint, endpoints, type RelayList, withoutKeys } from "../relay-endpoint";
 import { Canary, type CanaryArgs, canaryImage, idsOf, withCanary } from "./canary";
 import { clientFiles } from "./client-files";
 import type { OnpremLimits } from "./confinement";
@@ -25,7 +25,7 @@ export interface OnpremSiteArgs {
     /** How much of the Docker host the containers may take. */
     readonly limits?: OnpremLimits;
     /** In the order in which the uplink asks them. At least one. */
-    readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
+    readonly relays: RelayList;
     readonly upstreams: readonly Upstream[];
     /** Address ranges that may pull. */
     readonly allowFrom: readonly string[];
@@ -64,7 +64,11 @@ export class OnpremSite extends pulumi.ComponentResource {
         const { network, store, spool } = placesFor(name, { parent: this, provider });
         const trust =
             args.images.from === "relay"
-                ? new RelayTrust(`${name}-trust`, { docker: host, relays }, { parent: this, aliases: [former] })
+                ? new RelayTrust(
+                      `${name}-trust`,
+                      { docker: host, hostId: network.id, relays },
+                      { parent: this, aliases: [former] },
+                  )
                 : undefined;
         const images = new OnpremImages(
             `${name}-images`,
@@ -76,6 +80,7 @@ export class OnpremSite extends pulumi.ComponentResource {
             `${name}-volumes`,
             {
                 docker: host,
+                hostId: network.id,
                 volumes: [
                     { volume: store.name, user: CACHE_USER },
                     { volume: spool.name, user: UPLINK_USER },
@@ -135,7 +140,7 @@ export class OnpremSite extends pulumi.ComponentResource {
                     docker: host,
                     reference,
                     hostname,
-                    trust: canaryTrust(front, tls),
+                    trust: canaryTrust(tls),
                     front: front.nodes.container.name,
                     uplink: uplink.remoteUrl,
                     relays,
@@ -155,8 +160,8 @@ export class OnpremSite extends pulumi.ComponentResource {
     }
 }
 
-function canaryTrust({ ca }: Front, tls: FrontArgs["tls"]): CanaryArgs["trust"] {
-    return tls === "privateCa" ? { ca: ca ?? "" } : { certificate: tls.certificate };
+function canaryTrust({ ca, certificate }: FrontArgs["tls"]): CanaryArgs["trust"] {
+    return ca === undefined ? { certificate } : { ca };
 }
 
 function providerArgs({ docker: host, images, relays }: OnpremSiteArgs): docker.ProviderArgs {
@@ -166,8 +171,16 @@ function providerArgs({ docker: host, images, relays }: OnpremSiteArgs): docker.
         host,
         // A preview, in CI on a pull request, reaches no Docker host.
         disableDockerDaemonCheck: true,
-        registryAuth: images.from === "relay" ? pulumi.secret(pulumi.output(relays).apply(login)) : undefined,
+        registryAuth: images.from === "relay" ? pulumi.secret(firstOf(relays).apply(login)) : undefined,
     };
+}
+
+/** The one that images come through: its key alone, so that no other one makes the login unknown in a preview. */
+function firstOf(relays: RelayList): pulumi.Output<Endpoint[]> {
+    const [first] = relays;
+    if (first === undefined || pulumi.Output.isInstance<readonly Endpoint[]>(first)) return endpoints(relays);
+    const { name, hostname, key, pullKey = key } = first;
+    return endpoints([{ name, hostname, key: pullKey }]);
 }
 
 function imageSource({ images, relays }: OnpremSiteArgs): ImageSource {

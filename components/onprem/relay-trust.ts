@@ -1,14 +1,16 @@
 import type * as command from "@pulumi/command";
 import * as pulumi from "@pulumi/pulumi";
-import { type RelayEndpoint, withoutKeys } from "../relay-endpoint";
+import { type RelayList, withoutKeys } from "../relay-endpoint";
 import { hostCommand } from "./docker-host";
 
 /** Arguments of {@link RelayTrust}. */
 export interface RelayTrustArgs {
     /** The on-prem host, `unix://…` or `ssh://…`. */
     readonly docker: string;
+    /** Another one where the host is another machine, on which nothing is laid yet. */
+    readonly hostId: pulumi.Input<string>;
     /** Nothing is laid for those without a private CA. */
-    readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
+    readonly relays: RelayList;
 }
 
 /**
@@ -38,7 +40,7 @@ export class RelayTrust extends pulumi.ComponentResource {
                     relays.map(({ hostname, ca }) => `${hostname} ${Buffer.from(ca).toString("base64")}\n`).join(""),
                 ),
                 // A relay that is there no more is trusted no more; a renewed CA is laid over the old one.
-                triggers: [trusted.apply((relays) => relays.map(({ hostname }) => hostname).join(" "))],
+                triggers: [trusted.apply((relays) => relays.map(({ hostname }) => hostname).join(" ")), args.hostId],
             },
             // Taken away afterwards, what is still wanted would go with it.
             { parent: this, deleteBeforeReplace: true },

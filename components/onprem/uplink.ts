@@ -1,7 +1,7 @@
 import type * as docker from "@pulumi/docker";
 import * as pulumi from "@pulumi/pulumi";
 import type { Upstream } from "../../services/registry/upstreams";
-import type { RelayEndpoint } from "../relay-endpoint";
+import { endpoints, type RelayList } from "../relay-endpoint";
 import { child, type Transform } from "../transform";
 import { type Configuration, type ConfiguredContainer, CURRENT, configuredContainer } from "./configured-container";
 import { type Confinement, type ContainerLimits, confined } from "./confinement";
@@ -34,7 +34,7 @@ export interface UplinkArgs {
     /** The Docker host, `unix://…` or `ssh://…`. */
     readonly docker: string;
     /** In the order in which they are asked. At least one. */
-    readonly relays: pulumi.Input<readonly RelayEndpoint[]>;
+    readonly relays: RelayList;
     readonly upstreams: readonly Upstream[];
     /** Name of the private network. */
     readonly network: pulumi.Input<string>;
@@ -128,7 +128,7 @@ function configText(args: UplinkArgs): pulumi.Output<string> {
     const config = {
         port: PORT,
         upstreams: args.upstreams.map((upstream) => upstream.name),
-        relays: pulumi.output(args.relays).apply((relays) =>
+        relays: endpoints(args.relays).apply((relays) =>
             relays.map(({ name, hostname, key, address, ca }) => ({
                 name,
                 url: `https://${hostname}`,

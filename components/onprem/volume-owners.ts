@@ -15,6 +15,8 @@ export interface OwnedVolume {
 export interface VolumeOwnersArgs {
     /** The Docker host, `unix://…` or `ssh://…`. */
     readonly docker: string;
+    /** Another one where the host is another machine, or was lost: volumes of the same names are new ones then. */
+    readonly hostId: pulumi.Input<string>;
     readonly volumes: readonly OwnedVolume[];
     /** Id of an image with a shell. */
     readonly image: pulumi.Input<string>;
@@ -27,7 +29,7 @@ export class VolumeOwners extends pulumi.ComponentResource {
 
     constructor(name: string, args: VolumeOwnersArgs, opts?: pulumi.ComponentResourceOptions) {
         super("dockermirror:onprem:VolumeOwners", name, {}, opts);
-        const { docker, volumes, image } = args;
+        const { docker, hostId, volumes, image } = args;
         const named = pulumi.output(volumes);
 
         const owner = hostCommand(
@@ -43,7 +45,9 @@ export class VolumeOwners extends pulumi.ComponentResource {
                         all.map(({ volume, user }) => `${within(volume)} ${user.split(":")[0]}`).join(" "),
                     ),
                 }),
-                triggers: named.apply((all) => all.map(({ volume, user }) => `${volume}=${user}`)),
+                triggers: pulumi
+                    .all([hostId, named])
+                    .apply(([id, all]) => [id, ...all.map(({ volume, user }) => `${volume}=${user}`)]),
             },
             { parent: this },
         );

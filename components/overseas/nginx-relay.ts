@@ -5,11 +5,20 @@ import { checkPrivateAccounts, type PrivateAccount } from "../../services/regist
 import type { RedirectHosts } from "../../services/registry/redirect-hosts";
 import type { Upstream } from "../../services/registry/upstreams";
 import { readTemplate } from "../../templates/render";
+import { trustFiles } from "../onprem/client-files";
 import { type OwnCertificate, PrivateCa, type TlsArgs } from "../private-ca";
 import { RelayGate } from "../relay-gate";
 import { asRoot, quote } from "../shell";
 import { child, type Transform } from "../transform";
-import { MACHINE, type RelayFilesArgs, relayFiles, releaseHash, releaseLines } from "./relay-files";
+import {
+    fileHashes,
+    MACHINE,
+    packedRelease,
+    type RelayFilesArgs,
+    relayFiles,
+    releaseHash,
+    UNPACK,
+} from "./relay-files";
 
 /** Seconds that resolvers keep the relay's address: short, so that a new machine is found soon. */
 const DNS_TTL = 60;
@@ -95,6 +104,8 @@ export class NginxRelay extends pulumi.ComponentResource {
     readonly ca?: pulumi.Output<string>;
     /** Another one when the relay's files or its machine changed. */
     readonly changes: pulumi.Output<string>;
+    /** Files to lay down on a machine that pulls from the relay itself, by path: none with any other certificate. */
+    readonly clients: pulumi.Output<Record<string, string>>;
     /** The DNS records that the relay needs, as lines of a zone file. */
     readonly dnsRecord: pulumi.Output<string>;
     /** The resources underneath, for what this component does not offer. */
@@ -122,10 +133,12 @@ export class NginxRelay extends pulumi.ComponentResource {
                 `${name}-apply`,
                 {
                     connection: host.connection,
-                    create: asRoot(readTemplate("vm/apply.sh")),
+                    create: asRoot(UNPACK),
                     // Files and secrets go by standard input: an argument list is for all to read.
-                    stdin: pulumi.secret(files.apply(releaseLines)),
-                    triggers: [release, host.id],
+                    stdin: pulumi.secret(files.apply((all) => packedRelease(readTemplate("vm/apply.sh"), all))),
+                    triggers: pulumi
+                        .all([pulumi.unsecret(files.apply(fileHashes)), host.id])
+                        .apply((all) => all.flat()),
                 },
                 own,
             ),
@@ -181,6 +194,7 @@ export class NginxRelay extends pulumi.ComponentResource {
         this.address = pulumi.output(host.address);
         this.ca = privateCa?.ca;
         this.changes = apply.id;
+        this.clients = pulumi.output(this.ca).apply((ca) => trustFiles(hostname, ca));
         this.dnsRecord = pulumi
             .all([host.address, host.ipv6Address])
             .apply((addresses) => zoneLines(hostname, addresses));

@@ -1,5 +1,6 @@
 /** The files of one release of the relay Nginx: pure, from checked values to text. */
 import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
 import { version } from "../../package.json";
 import type { Account, PrivateAccount } from "../../services/registry/accounts";
 import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
@@ -208,6 +209,31 @@ export function releaseLines(files: readonly ReleaseFile[]): string {
         .map(({ mode, path, content }) => `${mode} ${path} ${Buffer.from(content).toString("base64")}\n`)
         .join("");
 }
+
+/**
+ * What the machine is sent: the script that reads the lines, then the lines. Packed, because Pulumi keeps it twice in each
+ * state, and prints all of a command that fails: so the script is no part of the command.
+ */
+export function packedRelease(script: string, files: readonly ReleaseFile[]): string {
+    const text = `${Buffer.from(script).toString("base64")}\n${releaseLines(files)}`;
+    return gzipSync(text, { level: 9 }).toString("base64");
+}
+
+/** A shell command that takes a packed release: runs its script, with the lines as standard input. */
+export const UNPACK = 'base64 -d | gzip -d | { read -r script && sh -c "$(printf %s "$script" | base64 -d)"; }';
+
+/** One line a file, `<path> <12 digits of its SHA-256>`: by these a preview names the files that change. */
+export function fileHashes(files: readonly ReleaseFile[]): string[] {
+    return files
+        .filter(({ path }) => !DERIVED.includes(path))
+        .map(({ path, mode, content }) => {
+            const hash = createHash("sha256").update(`${mode} ${content}`).digest("hex");
+            return `${path} ${hash.slice(0, 12)}`;
+        });
+}
+
+/** Files made of all others. */
+const DERIVED = ["release", "release.conf"];
 
 /** Hash of a release: what makes the machine be filled again. */
 export function releaseHash(files: readonly ReleaseFile[]): string {

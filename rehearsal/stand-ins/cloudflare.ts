@@ -1,4 +1,5 @@
 /** @pulumi/cloudflare: the Worker in a real workerd behind its custom domain; zones and records as the settings say. */
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { issue } from "../pki";
@@ -7,6 +8,7 @@ import { SHAPES } from "./shapes";
 import type { Made, Properties, Provider, Remembered, StandIn, Wanted } from "./stand-in";
 import { type WorkerScript, workerdConfig } from "./workerd";
 
+const PROJECT_FOLDER = join(__dirname, "..", "..");
 const WORKERD = join(__dirname, "..", "..", "node_modules", "@cloudflare", "workerd-linux-64", "bin", "workerd");
 
 /** Where a stack's Worker is, and what of it must outlive one run of Pulumi. */
@@ -40,7 +42,7 @@ export function cloudflareProvider(topology: Topology, stack: string): Provider 
     };
     const upload = async ({ inputs }: Wanted): Promise<Made> => {
         mkdirSync(folder, { recursive: true, mode: 0o700 });
-        writeFileSync(place.scriptFile, JSON.stringify(inputs), { mode: 0o600 });
+        writeFileSync(place.scriptFile, JSON.stringify({ ...inputs, content: contentOf(inputs) }), { mode: 0o600 });
         return { id: inputs.scriptName, outputs: {} };
     };
     const uploaded = (name: string): Properties | undefined => {
@@ -54,14 +56,17 @@ export function cloudflareProvider(topology: Topology, stack: string): Provider 
         update: async (wanted) => {
             if (existsSync(place.domainFile)) {
                 const hostname = readFileSync(place.domainFile, "utf8");
-                writeConfig(topology, place, hostname, wanted.inputs as unknown as WorkerScript);
+                const script = { ...wanted.inputs, content: contentOf(wanted.inputs) };
+                writeConfig(topology, place, hostname, script as unknown as WorkerScript);
                 await topology.docker.run(["restart", "--time", "2", topology.container(role)]);
             }
             return upload(wanted);
         },
         read: async ({ id }) => {
-            const inputs = uploaded(id);
-            return inputs && { inputs };
+            const found = uploaded(id);
+            if (!found) return undefined;
+            const { content: _, ...inputs } = found;
+            return { inputs };
         },
         remove: async () => rmSync(place.scriptFile, { force: true }),
     };
@@ -136,6 +141,19 @@ export function cloudflareProvider(topology: Topology, stack: string): Provider 
         },
         functions: { "cloudflare:index/getZone:getZone": getZone },
     };
+}
+
+/**
+ * The Worker's text, from where Pulumi runs providers. A file of another text is an error, as it is with the real one:
+ * https://github.com/cloudflare/terraform-provider-cloudflare, internal/services/workers_script/resource.go.
+ */
+function contentOf({ contentFile, contentSha256 }: Properties): string {
+    const text = readFileSync(join(PROJECT_FOLDER, contentFile), "utf8");
+    const sha256 = createHash("sha256").update(text).digest("hex");
+    if (sha256 !== contentSha256) {
+        throw new Error(`contentSha256 is ${contentSha256}, and the SHA-256 of ${contentFile} is ${sha256}`);
+    }
+    return text;
 }
 
 /** All inputs of a type but those that replace it. */

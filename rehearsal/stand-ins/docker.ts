@@ -1,8 +1,8 @@
 /** @pulumi/docker: the resources of the on-prem site, really made on the Docker engine that the provider names. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import { pack } from "tar-stream";
+import { withTemporaryFolder } from "../../checks/temporary-folder";
 import { Docker } from "../docker";
 import { PUBLIC_CAS } from "../images";
 import { bar } from "../progress";
@@ -153,8 +153,7 @@ async function updateContainer(docker: Docker, { inputs }: Wanted, { id, inputs:
 async function pull(docker: Docker, name: string, provider: Properties, tell: (line: string) => void): Promise<string> {
     const present = await docker.inspect<{ Id: string }>("image", name);
     if (present) return present.Id;
-    const folder = mkdtempSync(join(tmpdir(), "dockermirror-login-"));
-    try {
+    await withTemporaryFolder("login", async (folder) => {
         const logins = ((provider.registryAuth ?? []) as Properties[]).map(
             ({ address, username, password }: Properties) => [
                 address,
@@ -172,9 +171,7 @@ async function pull(docker: Docker, name: string, provider: Properties, tell: (l
             tell(`pulling  ${bar(layers.complete, layers.known)} layers  ${name}`);
         };
         await docker.run(["pull", name], { env: { ...docker.env, DOCKER_CONFIG: folder }, onLine });
-    } finally {
-        rmSync(folder, { recursive: true });
-    }
+    });
     const pulled = await docker.inspect<{ Id: string }>("image", name);
     if (!pulled) throw new Error(`${name} was pulled and is not there`);
     return pulled.Id;

@@ -1,8 +1,8 @@
 /** @pulumi/tls: real keys and certificates, by Node and the openssl command line. */
 import { createHash, generateKeyPairSync, randomBytes, X509Certificate } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { withTemporaryFolder } from "../../checks/temporary-folder";
 import { run } from "../run";
 import type { Made, Properties, Provider, Remembered, StandIn } from "./stand-in";
 
@@ -249,11 +249,6 @@ function curve(name: string): string {
 }
 
 /** Keys are on disk only while openssl needs them, in a folder that nobody else may enter. */
-async function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
-    const folder = mkdtempSync(join(tmpdir(), "dockermirror-tls-"));
-    try {
-        return await work(folder);
-    } finally {
-        rmSync(folder, { recursive: true });
-    }
+function withFolder<T>(work: (folder: string) => Promise<T>): Promise<T> {
+    return withTemporaryFolder("tls", work);
 }

@@ -1,6 +1,7 @@
 /** The machines' rows: real TCP on loopback, stand-ins for `ssh` and `docker`. */
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { containerChecks, dockerCheck } from "../../checks/docker-host";
 import { type Finding, look, lookAll } from "../../checks/finding";
@@ -79,24 +80,26 @@ describe("The machine overseas", () => {
         assert.equal((await machine({}, {}, true)).at(-1)?.note, "the secret sshPrivateKey cannot be read here");
     });
 
-    it("gets the pinned key, a private key that nobody else reads, and neither stays", async () => {
+    it("gets the pinned key, and a private key that is in no file and in no argument", async () => {
         const record = (folder: string) => `
             printf '%s\\n' "$@" >"${folder}"
             for word; do
                 case $word in
                     UserKnownHostsFile=*) cat "\${word#*=}" ;;
-                    IdentityFile=*) cat "\${word#*=}"; stat -c %a "\${word#*=}" ;;
+                    IdentityAgent=*) SSH_AUTH_SOCK="\${word#*=}" ssh-add -L ;;
                 esac
             done >>"${folder}.files"; ${DEBIAN}`;
         const kept = new Programs({});
         const log = join(kept.folder, "log");
-        await machine({ privateKey: "-----KEY-----\n" }, { ssh: record(log) });
+        execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "a key", "-f", join(kept.folder, "key")]);
+        const privateKey = readFileSync(join(kept.folder, "key"), "utf8");
+        await machine({ privateKey }, { ssh: record(log) });
         const args = readFileSync(log, "utf8").split("\n");
-        assert.equal(readFileSync(`${log}.files`, "utf8"), `* ${HOST_KEY}\n-----KEY-----\n600\n`);
+        const publicKey = readFileSync(join(kept.folder, "key.pub"), "utf8");
+        assert.equal(readFileSync(`${log}.files`, "utf8"), `* ${HOST_KEY}\n${publicKey}`);
         assert.ok(args.includes("StrictHostKeyChecking=yes") && args.includes("BatchMode=yes"));
-        assert.ok(!args.some((word) => word.includes("-----KEY-----")));
-        const identity = args.find((word) => word.startsWith("IdentityFile="))?.slice("IdentityFile=".length);
-        assert.ok(identity && !existsSync(identity));
+        const [, line = ""] = privateKey.split("\n");
+        assert.ok(!args.some((word) => word.includes(line)));
         kept.remove();
     });
 });

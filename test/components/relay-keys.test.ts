@@ -11,11 +11,12 @@ async function make(args: RelayKeysArgs): Promise<Found> {
     let secret = true;
     const deployed = await deploy(
         async () => {
-            const { values, current } = new RelayKeys("keys", args);
-            for (const key of [...Object.values(values), ...Object.values(current)]) {
-                secret &&= await pulumi.isSecret(key);
+            const { values, offices } = new RelayKeys("keys", args);
+            const shown = Object.values(offices).flatMap(({ key, pullKey }) => [key, pullKey]);
+            for (const key of [...Object.values(values), ...shown]) {
+                secret &&= await pulumi.isSecret(pulumi.output(key));
             }
-            return { values, current };
+            return { values, offices };
         },
         // In plain: that a key is secret is this component's business.
         { outputs: { [PASSWORD]: (_, name) => ({ result: `made ${name}` }) } },
@@ -30,7 +31,7 @@ describe("RelayKeys", () => {
         const found = await make({ keys: [{ name: "acme", generation: 1 }] });
         assert.deepEqual(found.outputs, {
             values: { "acme.1": "made keys-acme.1" },
-            current: { acme: "made keys-acme.1" },
+            offices: { acme: { key: "made keys-acme.1", pullKey: "made keys-acme.1" } },
         });
         const [password, ...more] = passwords(found);
         assert.equal(more.length, 0);
@@ -46,7 +47,10 @@ describe("RelayKeys", () => {
             ],
         });
         assert.deepEqual(Object.keys(outputs.values), ["acme.2", "acme.3", "globex.1"]);
-        assert.deepEqual(outputs.current, { acme: "made keys-acme.3", globex: "made keys-globex.1" });
+        assert.deepEqual(outputs.offices, {
+            acme: { key: "made keys-acme.3", pullKey: "made keys-acme.2" },
+            globex: { key: "made keys-globex.1", pullKey: "made keys-globex.1" },
+        });
     });
 
     it("leaves a key's resource as it was when the next generation comes", async () => {
@@ -65,7 +69,10 @@ describe("RelayKeys", () => {
         });
         assert.deepEqual(outputs, {
             values: { "acme.1": "made keys-acme.1", "acme.2": "the user's own", "globex.1": "made keys-globex.1" },
-            current: { acme: "the user's own", globex: "made keys-globex.1" },
+            offices: {
+                acme: { key: "the user's own", pullKey: "made keys-acme.1" },
+                globex: { key: "made keys-globex.1", pullKey: "made keys-globex.1" },
+            },
         });
         assert.equal(secret, true);
     });
@@ -84,7 +91,7 @@ describe("RelayKeys", () => {
     it("makes nothing where there is no relay", async () => {
         const { resources, outputs } = await make({ keys: [] });
         assert.equal(resources.length, 1);
-        assert.deepEqual(outputs, { values: {}, current: {} });
+        assert.deepEqual(outputs, { values: {}, offices: {} });
     });
 
     it("lets the user change what it makes", async () => {

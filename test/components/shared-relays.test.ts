@@ -36,9 +36,9 @@ async function make(relays: Relays, preview = false): Promise<Found> {
     let secret = false;
     const deployed = await deploy(
         async () => {
-            const endpoints = pulumi.output(
-                sharedEndpoints("relays", { relays, relayKey: pulumi.secret(KEY("literal")) }),
-            );
+            const endpoints = pulumi
+                .output([...sharedEndpoints("relays", { relays, relayKey: pulumi.secret(KEY("literal")) })])
+                .apply((lists) => lists.flat());
             secret = await pulumi.isSecret(endpoints);
             return { endpoints };
         },

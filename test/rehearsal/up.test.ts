@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { fileLines } from "../../components/onprem/file-lines";
-import { releaseLines } from "../../components/overseas/relay-files";
+import { packedRelease } from "../../components/overseas/relay-files";
 import { type BrokenFile, breaking } from "../../rehearsal/operation";
+import { unpacked } from "../support/release";
 
 const NONSENSE = "this is no configuration;\n";
 
@@ -30,12 +31,10 @@ describe("breaking", () => {
     it("puts a line into one file of a release on standard input", async () => {
         const file = (path: string, content: string) => ({ mode: "0644" as const, path, content });
         const others = [file("nginx.conf", "good;"), file("empty.conf", "")];
-        const stdin = pulumi.output(releaseLines([...others, file("server.conf", "good;")]));
-        const made = await broken("nginx-apply", { stdin }, { resource: "nginx-apply", file: "server.conf" });
-        assert.equal(
-            (made as { stdin: string }).stdin,
-            releaseLines([...others, file("server.conf", `${NONSENSE}good;`)]),
-        );
+        const packed = (content: string) => packedRelease("a script", [...others, file("server.conf", content)]);
+        const props = { stdin: pulumi.output(packed("good;")) };
+        const edited = await broken("nginx-apply", props, { resource: "nginx-apply", file: "server.conf" });
+        assert.deepEqual(unpacked((edited as { stdin: string }).stdin), unpacked(packed(`${NONSENSE}good;`)));
     });
 
     it("leaves other resources as they are", async () => {

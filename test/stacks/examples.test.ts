@@ -12,6 +12,7 @@ import { parseConfig, type UplinkConfig } from "../../services/uplink/config";
 import { containerFiles } from "../support/container-files";
 import { type Deployed, PROJECT, plainOccurrences, type Resource, reveal } from "../support/deploy";
 import { type DeployedProgram, OUTPUTS, runProgram, SENTINEL } from "../support/program";
+import { unpacked } from "../support/release";
 
 const STACKS = join(__dirname, "../../stacks");
 const EXAMPLES = readdirSync(STACKS)
@@ -77,13 +78,9 @@ function admitted(deployed: Deployed): string[][] {
     const [worker] = ofType(deployed, WORKER);
     const bindings: { name: string; text: string }[] = worker ? reveal(worker.inputs.bindings) : [];
     const ofWorker = bindings.filter(({ name }) => name === "KEYS").map((keys) => Object.keys(JSON.parse(keys.text)));
-    const lines: string[] = reveal(
-        ofType(deployed, "command:remote:Command").find(({ name }) => name === "nginx-apply"),
-    ).inputs.stdin.split("\n");
-    const [, , conf = ""] = lines.map((line) => line.split(" ")).find(([, path]) => path === "keys.conf") ?? [];
-    const digests = Buffer.from(conf, "base64")
-        .toString()
-        .matchAll(/^ {4}[0-9a-f]{64} {2}"(.+)";$/gm);
+    const [apply] = ofType(deployed, "command:remote:Command").filter(({ name }) => name === "nginx-apply");
+    const conf = apply ? (unpacked(reveal(apply.inputs.stdin)).files["keys.conf"]?.content ?? "") : "";
+    const digests = conf.matchAll(/^ {4}[0-9a-f]{64} {2}"(.+)";$/gm);
     return [...ofWorker, [...digests].map(([, id = ""]) => id)];
 }
 

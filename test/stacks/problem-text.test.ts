@@ -56,7 +56,7 @@ const ROWS: Readonly<Record<string, readonly [Record<string, unknown>, readonly 
         { ...edge("hub.example.com"), ovreseas: HOST, Keys: [] },
         ["ovreseas", "Keys"].map(
             (key, index) =>
-                `${key}  is not a setting; did you mean "${["overseas", "keys"][index]}"?; settings are zone, createZone, zoneReady, edge, overseas, onprem, relays, upstreams, redirectHosts, publicMirrors, keys, access, abuseContact, publicLimit, hub, privateAccounts, hubToken, privateTokens, relayKey, relayKeys, sshPrivateKey, overseasCertificateKey, onpremCertificateKey, acmeDnsToken`,
+                `${key}  is not a setting; did you mean "${["overseas", "keys"][index]}"?; settings are zone, createZone, zoneReady, edge, overseas, onprem, relays, upstreams, redirectHosts, publicMirrors, keys, access, abuseContact, publicLimit, hub, privateAccounts, hubToken, privateTokens, relayKey, relayKeys, sshPrivateKey, overseasCertificateKey, onpremCertificateKey, onpremCaKey, acmeDnsToken`,
         ),
     ],
     "a field that is nearly right": [

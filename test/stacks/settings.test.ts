@@ -4,8 +4,10 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
+import { issue, makeCa } from "../../rehearsal/pki";
 import { readStack } from "../../rehearsal/stack-file";
 import type { AcmeSettings } from "../../stacks/overseas";
+import { PLACEHOLDER, SECRETS } from "../../stacks/schema";
 import { readSettings, type Settings, warnings } from "../../stacks/settings";
 import { PROJECT } from "../support/deploy";
 
@@ -15,6 +17,7 @@ const EC2 = { kind: "ec2", hostname: "vm.example.com", region: "ap-northeast-1",
 const LIGHTSAIL = { ...EC2, kind: "lightsail" };
 const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
 const STACKS = join(__dirname, "../../stacks");
+const CA = makeCa("acme");
 const WHOLE = { zone: "example.com", edge: EDGE, overseas: OVERSEAS, onprem: ONPREM };
 
 function read(config: Record<string, unknown>, secretKeys: string[] = []): Settings {
@@ -94,6 +97,7 @@ describe("Settings", () => {
                 "sshPrivateKey",
                 "overseasCertificateKey",
                 "onpremCertificateKey",
+                "onpremCaKey",
                 "acmeDnsToken",
             ],
         );
@@ -418,6 +422,14 @@ describe("Settings", () => {
             { ...WHOLE, createZone: { accountId: "f".repeat(32) } },
             /^dockermirror:edge\.accountId {2}must be the account that the zone is made in, f{32}, got "0123/,
         ],
+        "a CA without its key": [
+            { ...WHOLE, onprem: { ...ONPREM, ca: CA.cert } },
+            /^dockermirror:onprem\.ca {2}needs its private key: pulumi config set --secret dockermirror:onpremCaKey$/,
+        ],
+        "a CA beside a certificate": [
+            { ...WHOLE, onprem: { ...ONPREM, ca: CA.cert, certificate: CA.cert } },
+            /^dockermirror:onprem\.ca {2}cannot be set with a certificate of your own/,
+        ],
         "a certificate without its key": [
             { ...WHOLE, onprem: { ...ONPREM, certificate: "-----BEGIN CERTIFICATE-----\n" } },
             /^dockermirror:onprem\.certificate {2}needs its private key/,
@@ -432,6 +444,56 @@ describe("Settings", () => {
             );
         });
     }
+
+    it("take a CA that was made before, as its resource would have it", async () => {
+        const lines = { ca: CA.cert.trim(), onpremCaKey: CA.key.trim() };
+        const config = { ...WHOLE, onprem: { ...ONPREM, ca: lines.ca }, onpremCaKey: lines.onpremCaKey };
+        const { tls } = read(config, ["onpremCaKey"]).onprem!;
+        assert.ok(typeof tls === "object" && "authority" in tls);
+        assert.equal(tls.authority.certificate, `${lines.ca}\n`);
+        assert.ok(await pulumi.isSecret(tls.authority.key));
+        assert.equal(await new Promise((resolve) => tls.authority.key.apply(resolve)), `${lines.onpremCaKey}\n`);
+    });
+
+    it("refuse a CA that is none, and a key that is not its own, without repeating the key", () => {
+        const other = makeCa("another");
+        const leaf = issue(CA, ["mirror.acme.lan"]);
+        const found = (ca: string, key: string) =>
+            problems({ ...WHOLE, onprem: { ...ONPREM, ca }, onpremCaKey: key }, ["onpremCaKey"]);
+        for (const [ca, key, expected] of [
+            [
+                CA.cert,
+                other.key,
+                /^dockermirror:onpremCaKey {2}must be the private key of onprem\.ca, and is another one$/,
+            ],
+            [CA.cert, "no key", /^dockermirror:onpremCaKey {2}must be a private key in PEM without a passphrase/],
+            [leaf.cert, leaf.key, /^dockermirror:onprem\.ca {2}must be a certificate authority, /],
+            [
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                CA.key,
+                /^dockermirror:onprem\.ca {2}must be a certificate in PEM/,
+            ],
+        ] as const) {
+            const [problem = "", ...more] = found(ca, key);
+            assert.match(problem, expected);
+            assert.deepEqual(more, []);
+            assert.ok(!problem.includes(key));
+        }
+        const alone = problems({ ...WHOLE, onpremCaKey: CA.key }, ["onpremCaKey"]);
+        assert.deepEqual(alone, ["dockermirror:onpremCaKey  needs its CA: set onprem.ca"]);
+    });
+
+    it("say of each placeholder of the examples which secret is missing, and how it is set", () => {
+        const placeholders = Object.fromEntries(SECRETS.map((name) => [name, PLACEHOLDER]));
+        const found = problems({ ...WHOLE, ...placeholders });
+        for (const name of SECRETS) {
+            const set = `pulumi config set --secret dockermirror:${name}`;
+            const own = found.filter((line) => line.startsWith(`dockermirror:${name}  `));
+            assert.equal(own[0], `dockermirror:${name}  must be set, got the example's placeholder: ${set}`);
+            // Nor is it measured by what a value must be.
+            assert.ok(!own.some((line) => /of some kind|must be JSON|encrypted/.test(line)), own.join());
+        }
+    });
 
     it("refuse a secret in plain, without repeating it", () => {
         const found = problems({ ...WHOLE, hub: { username: "acme" }, hubToken: "dckr_pat_sentinel" });

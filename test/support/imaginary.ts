@@ -48,8 +48,8 @@ const FOUND: Readonly<Record<string, Properties>> = {
 
 /** What happens to what is made, besides what the program does. Read at each step, so that a test can change it. */
 export interface Fate {
-    /** What somebody has changed by hand: inputs by type, as they are found from then on. */
-    readonly edited?: Readonly<Record<string, Properties>>;
+    /** What somebody has changed by hand: inputs by type, as they are found from then on; null: it is gone. */
+    readonly edited?: Readonly<Record<string, Properties | null>>;
     /** Before a resource is made: it may take a while, or fail. */
     readonly before?: (wanted: Wanted) => Promise<unknown>;
 }
@@ -84,8 +84,12 @@ function imagined(type: string, standIn: StandIn, fate: Fate): StandIn {
             return { id: `${wanted.name}-${made}`, outputs: outputs(wanted) };
         },
         update: async (wanted, old) => ({ id: old.id, outputs: { ...old.outputs, ...outputs(wanted) } }),
-        // An import knows no inputs.
-        read: async ({ inputs }) => ({ inputs: Object.keys(inputs).length > 0 ? fate.edited?.[type] : FOUND[type] }),
+        read: async ({ inputs }) => {
+            const found = fate.edited?.[type];
+            if (found === null) return undefined;
+            // An import knows no inputs.
+            return { inputs: Object.keys(inputs).length > 0 ? found : FOUND[type] };
+        },
         remove: async () => {},
     };
 }

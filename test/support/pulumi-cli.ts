@@ -17,7 +17,16 @@ import { Workspace } from "../../rehearsal/workspace";
 import { writtenState } from "./checkpoint";
 
 const ROOT = join(__dirname, "..", "..");
-const PROGRAM = ["index.ts", "components", "services", "stacks", "templates", "package.json", "tsconfig.json"];
+const PROGRAM = [
+    "index.ts",
+    "components",
+    "services",
+    "stacks",
+    "templates",
+    "package.json",
+    "tsconfig.json",
+    "tsconfig.pulumi.json",
+];
 
 /** How a program ended, and all that it printed. */
 export interface Printed {

@@ -133,6 +133,30 @@ export class TestPulumi {
         return requestFile;
     }
 
+    /** Pulumi's own program with these stacks; what it printed. */
+    run(...args: readonly string[]): Promise<string> {
+        return this.runWith({}, args);
+    }
+
+    /** The same with another environment. */
+    runWith(env: Readonly<Record<string, string>>, args: readonly string[]): Promise<string> {
+        return new Workspace(this.folder, this.pulumi).run(args, undefined, env);
+    }
+
+    /** The text of a stack's file after Pulumi has changed a setting in it, and has changed it back. */
+    async rewritten(text: string): Promise<string> {
+        const workspace = new Workspace(this.folder, this.pulumi);
+        const stack = "rewritten";
+        const file = workspace.stackFile(stack);
+        if (!existsSync(file)) await workspace.run(["stack", "init", stack]);
+        const salt = /^encryptionsalt: .*\n/m;
+        const [own = ""] = salt.exec(readFileSync(file, "utf8")) ?? [];
+        writeFileSync(file, text + own);
+        await workspace.run(["config", "set", "--stack", stack, "dockermirror:zoneReady", "true"]);
+        await workspace.run(["config", "rm", "--stack", stack, "dockermirror:zoneReady"]);
+        return readFileSync(file, "utf8").replace(salt, "");
+    }
+
     /** The stack's state, as text. */
     async state(module: string): Promise<{ text: string; resources: Properties[] }> {
         const { state = {} } = await this.operate({ kind: "export" }, module);

@@ -1,9 +1,13 @@
 /** What the edge component gives to Cloudflare, as a runtime takes it. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { WorkerRelay } from "../../components/edge/worker-relay";
 import type { WorkerScript } from "../../rehearsal/stand-ins/workerd";
 import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
 import { deploy, only, reveal } from "./deploy";
 import type { RelayOptions } from "./relay";
+
+const ROOT = join(__dirname, "..", "..");
 
 type WorkerOptions = Omit<RelayOptions, "hub" | "hubAddress" | "ca"> & { readonly hostname: string };
 
@@ -25,5 +29,6 @@ export async function workerScript(options: WorkerOptions): Promise<WorkerScript
         });
         return { url };
     });
-    return reveal(only(deployed, "cloudflare:index/workersScript:WorkersScript").inputs);
+    const { contentFile, ...inputs } = reveal(only(deployed, "cloudflare:index/workersScript:WorkersScript").inputs);
+    return { ...inputs, content: readFileSync(join(ROOT, contentFile), "utf8") };
 }

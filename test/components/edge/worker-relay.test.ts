@@ -1,5 +1,6 @@
 /** What WorkerRelay asks Cloudflare for. That the script works is proven in test/relays/worker.test.ts. */
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import * as pulumi from "@pulumi/pulumi";
 import { workerBundle } from "../../../components/edge/worker-bundle";
 import { COMPATIBILITY_DATE, WorkerRelay, type WorkerRelayArgs } from "../../../components/edge/worker-relay";
@@ -69,7 +70,8 @@ describe("WorkerRelay", () => {
         assert.deepEqual(inputs, {
             accountId: ACCOUNT_ID,
             scriptName: "dockermirror-hub-example-com",
-            content: workerBundle(),
+            contentFile: ".dockermirror/worker.js",
+            contentSha256: createHash("sha256").update(workerBundle()).digest("hex"),
             mainModule: "worker.js",
             compatibilityDate: COMPATIBILITY_DATE,
             observability: {

@@ -1,5 +1,6 @@
 /** What Front asks Docker for. That its files work is proven in test/templates/nginx-front.test.ts. */
 import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
 import { Front, type FrontArgs } from "../../../components/onprem/front";
 import { selectUpstreams } from "../../../services/registry/upstreams";
 import { containerFiles } from "../../support/container-files";
@@ -10,29 +11,20 @@ const VOLUME = "docker:index/volume:Volume";
 const COMMAND = "command:local:Command";
 
 function deployFront(args: Partial<FrontArgs> = {}): Promise<Deployed> {
-    const outputs = {
-        "tls:index/privateKey:PrivateKey": (_: unknown, name: string) => ({ privateKeyPem: `sEntiNel ${name}` }),
-        "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "the CA" }),
-        "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
-        "tls:index/locallySignedCert:LocallySignedCert": () => ({ certPem: "a leaf" }),
-    };
-    return deploy(
-        () => {
-            const { mirrorUrl, ca } = new Front("front", {
-                docker: "unix:///var/run/docker.sock",
-                hostname: "mirror.acme.lan",
-                network: "home",
-                storeVolume: "store",
-                upstreams: selectUpstreams(["docker.io", "ghcr.io"]),
-                tls: { certificate: "the certificate", key: "sEntiNelKey" },
-                allowFrom: ["10.0.0.0/8", "192.168.0.0/16"],
-                image: "sha256:nginx",
-                ...args,
-            });
-            return { mirrorUrl, ca };
-        },
-        { outputs },
-    );
+    return deploy(() => {
+        const { mirrorUrl, ca } = new Front("front", {
+            docker: "unix:///var/run/docker.sock",
+            hostname: "mirror.acme.lan",
+            network: "home",
+            storeVolume: "store",
+            upstreams: selectUpstreams(["docker.io", "ghcr.io"]),
+            tls: { certificate: "the certificate", key: "sEntiNelKey" },
+            allowFrom: ["10.0.0.0/8", "192.168.0.0/16"],
+            image: "sha256:nginx",
+            ...args,
+        });
+        return { mirrorUrl, ca };
+    });
 }
 
 const filesOf = (deployed: Deployed) => containerFiles(deployed, "front");
@@ -90,20 +82,17 @@ describe("Front", () => {
     });
 
     it("has the certificate's key as a secret", async () => {
-        for (const tls of [{ certificate: "the certificate", key: "sEntiNelKey" }, "privateCa"] as const) {
-            const deployed = await deployFront({ tls });
-            for (const { type, name, inputs } of deployed.resources) {
-                if (!type.startsWith("tls:")) assert.deepEqual(plainOccurrences(inputs, "sEntiNel"), [], name);
-            }
-            assert.match(filesOf(deployed)["front/key.pem"] ?? "", /^sEntiNel/);
-        }
+        const deployed = await deployFront();
+        for (const { name, inputs } of deployed.resources)
+            assert.deepEqual(plainOccurrences(inputs, "sEntiNel"), [], name);
+        assert.match(filesOf(deployed)["front/key.pem"] ?? "", /^sEntiNel/);
     });
 
-    it("has a certificate of a private CA of its own, if wanted", async () => {
-        const deployed = await deployFront({ tls: "privateCa" });
+    it("shows the certificate that it is given, and says which CA signed it", async () => {
+        const ca = pulumi.output("the CA");
+        const deployed = await deployFront({ tls: { certificate: "a leaf", key: "sEntiNelKey", ca } });
         const files = filesOf(deployed);
-        assert.equal(files["front/certificate.pem"], "a leaf");
-        assert.equal(files["front/key.pem"], "sEntiNel front-ca-key");
+        assert.deepEqual([files["front/certificate.pem"], files["front/key.pem"]], ["a leaf", "sEntiNelKey"]);
         assert.equal(deployed.outputs.ca, "the CA");
     });
 

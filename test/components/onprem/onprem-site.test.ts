@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import * as pulumi from "@pulumi/pulumi";
 import { OnpremSite, type OnpremSiteArgs } from "../../../components/onprem/onprem-site";
-import type { RelayEndpoint } from "../../../components/relay-endpoint";
+import type { Endpoint, RelayEndpoint } from "../../../components/relay-endpoint";
 import { selectUpstreams } from "../../../services/registry/upstreams";
 import { cacheConfig, containerFiles } from "../../support/container-files";
 import { type Deployed, deploy, isSecret, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
@@ -15,6 +15,7 @@ const PROVIDER = "pulumi:providers:docker";
 const COMMAND = "command:local:Command";
 const TRUST = "dockermirror:onprem:RelayTrust";
 
+const OWN = { certificate: "the certificate", key: pulumi.secret("sEntiNel3") };
 const ARGS: OnpremSiteArgs = {
     docker: "unix:///var/run/docker.sock",
     hostname: "mirror.acme.lan",
@@ -32,7 +33,7 @@ const ARGS: OnpremSiteArgs = {
     registryVersion: "3.1.2",
     spoolBudgetGiB: 7,
     images: { from: "relay" },
-    tls: { certificate: "the certificate", key: pulumi.secret("sEntiNel3") },
+    tls: OWN,
 };
 
 function make(args: Partial<OnpremSiteArgs> = {}, preview = false): Promise<Deployed> {
@@ -46,10 +47,6 @@ function make(args: Partial<OnpremSiteArgs> = {}, preview = false): Promise<Depl
             outputs: {
                 [IMAGE]: (_, name) => ({ imageId: `sha256:${name}` }),
                 [VOLUME]: ({ name }) => ({ name }),
-                "tls:index/selfSignedCert:SelfSignedCert": () => ({ certPem: "the mirror's CA" }),
-                "tls:index/privateKey:PrivateKey": () => ({ privateKeyPem: "a key" }),
-                "tls:index/certRequest:CertRequest": () => ({ certRequestPem: "a request" }),
-                "tls:index/locallySignedCert:LocallySignedCert": () => ({ certPem: "a leaf" }),
             },
         },
     );
@@ -130,7 +127,7 @@ describe("OnpremSite", () => {
 
     it("can be given relays that only another stack knows, and makes the same of them", async () => {
         const known = await make();
-        const told = await make({ relays: pulumi.secret(ARGS.relays as RelayEndpoint[]) });
+        const told = await make({ relays: [pulumi.secret(ARGS.relays as RelayEndpoint[])] });
         assert.deepEqual(reveal(told.resources), reveal(known.resources));
         // What is no key can be read in a preview.
         assert.equal(only(told, IMAGE, "front").inputs.name, "vm.example.com/library/nginx:1.28-bookworm");
@@ -139,8 +136,8 @@ describe("OnpremSite", () => {
     });
 
     it("makes as many resources in a preview in which the relays are not known", async () => {
-        const unknown = pulumi.output(pulumi.unknown) as unknown as pulumi.Output<RelayEndpoint[]>;
-        const previewed = await make({ relays: unknown }, true);
+        const unknown = pulumi.output(pulumi.unknown) as unknown as pulumi.Output<Endpoint[]>;
+        const previewed = await make({ relays: [unknown] }, true);
         const names = ({ resources }: Deployed) => resources.map(({ type, name }) => `${type} ${name}`).sort();
         assert.deepEqual(names(previewed), names(await make()));
     });
@@ -157,13 +154,22 @@ describe("OnpremSite", () => {
         assert.match(only(past, IMAGE, "front").inputs.name, /^harbor\.acme\.lan\/nginx:/);
     });
 
+    it("names, trusts and reaches a relay in a preview whose key is not made yet", async () => {
+        const key = pulumi.output(pulumi.unknown) as unknown as pulumi.Output<string>;
+        const relays = (ARGS.relays as RelayEndpoint[]).map((relay) => ({ ...relay, key, pullKey: relay.key }));
+        const previewed = await make({ relays }, true);
+        assert.equal(only(previewed, IMAGE, "front").inputs.name, "vm.example.com/library/nginx:1.28-bookworm");
+        assert.match(only(previewed, COMMAND, "trust").inputs.stdin, /^vm\.example\.com /);
+        assert.match(reveal(only(previewed, PROVIDER).inputs.registryAuth), /"password":"sEntiNel1"/);
+    });
+
     it("asks no Docker host in a preview", async () => {
         assert.equal(only(await make(), PROVIDER).inputs.disableDockerDaemonCheck, "true");
     });
 
     it("tells the mirror's URL, its CA and what to lay on clients", async () => {
         const hosts = ["docker.io", "ghcr.io"].map((name) => `/etc/docker/certs.d/${name}/hosts.toml`);
-        const { outputs } = await make({ tls: "privateCa", port: 8443 });
+        const { outputs } = await make({ tls: { ...OWN, ca: pulumi.output("the mirror's CA") }, port: 8443 });
         assert.equal(outputs.mirrorUrl, "https://mirror.acme.lan:8443");
         assert.equal(outputs.ca, "the mirror's CA");
         assert.deepEqual(Object.keys(outputs.clients), [

@@ -18,7 +18,7 @@ const WORKER = { name: "worker", hostname: "hub.example.com", key: KEY };
 const SOCKET = "unix:///var/run/docker.sock";
 
 function make(docker: string, relays: RelayTrustArgs["relays"] = [TOKYO, WORKER, BERLIN]): Promise<Deployed> {
-    return deploy(() => ({ trust: new RelayTrust("trust", { docker, relays }).urn }));
+    return deploy(() => ({ trust: new RelayTrust("trust", { docker, relays, hostId: "network" }).urn }));
 }
 
 describe("RelayTrust", () => {

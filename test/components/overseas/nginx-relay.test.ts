@@ -1,10 +1,12 @@
 /** What NginxRelay asks for. That its files work is proven in test/relays/nginx.test.ts and test/templates. */
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { NginxRelay, type NginxRelayArgs } from "../../../components/overseas/nginx-relay";
+import { packedRelease, releaseLines, UNPACK } from "../../../components/overseas/relay-files";
 import { selectUpstreams } from "../../../services/registry/upstreams";
 import { readTemplate } from "../../../templates/render";
 import { type Deployed, deploy, isSecret, only, plainOccurrences, type Resource, reveal } from "../../support/deploy";
+import { type SentFile, unpacked } from "../../support/release";
 
 const COMMAND = "command:remote:Command";
 const RECORD = "cloudflare:index/dnsRecord:DnsRecord";
@@ -45,15 +47,8 @@ function deployRelay(args: Partial<NginxRelayArgs> = {}): Promise<Deployed> {
 }
 
 /** The files that go to the machine, by path. */
-async function filesOf(args: Partial<NginxRelayArgs> = {}): Promise<Record<string, { mode: string; content: string }>> {
-    const stdin: string = reveal(only(await deployRelay(args), COMMAND, "apply").inputs.stdin);
-    const lines = stdin
-        .trimEnd()
-        .split("\n")
-        .map((line) => line.split(" "));
-    return Object.fromEntries(
-        lines.map(([mode = "", path, text = ""]) => [path, { mode, content: Buffer.from(text, "base64").toString() }]),
-    );
+async function filesOf(args: Partial<NginxRelayArgs> = {}): Promise<Record<string, SentFile>> {
+    return unpacked(reveal(only(await deployRelay(args), COMMAND, "apply").inputs.stdin)).files;
 }
 
 describe("NginxRelay", () => {
@@ -80,11 +75,30 @@ describe("NginxRelay", () => {
 
     it("runs apply.sh as it is, and nothing when it is destroyed", async () => {
         const { inputs } = only(await deployRelay(), COMMAND);
-        const script = execFileSync("sh", ["-c", `${inputs.create.split("; if ")[0]}; printf %s "$script"`]);
-        assert.equal(script.toString(), readTemplate("vm/apply.sh"));
+        assert.equal(unpacked(reveal(inputs.stdin)).script, readTemplate("vm/apply.sh"));
         assert.match(inputs.create, /exec sudo -n sh -c "\$script"; fi$/);
         assert.equal(inputs.delete, undefined);
         assert.equal(inputs.update, undefined);
+    });
+
+    it("sends what a shell on the machine takes apart again: the script, and the files as its standard input", () => {
+        const files = [{ mode: "0600" as const, path: "a.conf", content: 'it\'s a "text"\n' }];
+        const script = `printf '%s|' "it's" "$0" "$#"; cat; exit 7`;
+        const { status, stdout, stderr } = spawnSync("sh", ["-c", UNPACK], { input: packedRelease(script, files) });
+        assert.deepEqual([status, stdout.toString(), stderr.toString()], [7, `it's|sh|0|${releaseLines(files)}`, ""]);
+        assert.notEqual(spawnSync("sh", ["-c", UNPACK], { input: "no release" }).status, 0);
+    });
+
+    it("has a command that an error message can repeat, and names in its triggers the files that change", async () => {
+        const triggersOf = async (args: Partial<NginxRelayArgs>) => {
+            const { create, triggers } = only(await deployRelay(args), COMMAND).inputs;
+            assert.ok(create.length < 500, create);
+            return triggers as string[];
+        };
+        const [before, after] = [await triggersOf({}), await triggersOf({ keys: { "acme.2": "k".repeat(48) } })];
+        const changed = after.filter((trigger) => !before.includes(trigger)).map((trigger) => trigger.split(" ")[0]);
+        assert.deepEqual(changed, ["keys.conf", "key.curl"]);
+        assert.equal(after.at(-1), HOST.id);
     });
 
     it("hands every secret over as a secret, and by standard input alone", async () => {
@@ -206,7 +220,9 @@ describe("NginxRelay", () => {
             const { stdin } = only(deployed, "command:local:Command").inputs;
             assert.equal(JSON.parse(reveal(stdin)).ca, undefined);
             assert.equal(scriptOf(certificate), "exec sh /etc/nginx/relay/renew.sh --first");
-            assert.deepEqual(certificate.inputs.triggers, only(deployed, COMMAND, "apply").inputs.triggers);
+            const { triggers } = certificate.inputs;
+            assert.match(triggers[0], /^[0-9a-f]{32}$/);
+            assert.deepEqual(triggers.slice(1), [HOST.id]);
         });
 
         it("waits for its name where a person enters it, and only there: a resolver remembers what was missing", async () => {
