@@ -4,6 +4,6 @@
 # @pulumi/docker lays them into what it makes (stand-ins/docker.ts).
 if [ "$1" = run ]; then
     shift
-    set -- run --volume /etc/ssl/certs/ca-certificates.crt:/etc/ssl/rehearsal-ca.pem:ro "$@"
+    set -- run --volume /etc/ssl/certs/ca-certificates.crt:{{ cas }}:ro "$@"
 fi
 exec /usr/bin/docker "$@"

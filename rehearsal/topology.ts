@@ -8,13 +8,14 @@ import { randomBytes } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { buildSync } from "esbuild";
+import { fill } from "../templates/render";
 import { Cloud } from "./cloud";
 import { startDns } from "./dns";
 import { Docker, LABEL, removeLabelled } from "./docker";
 import { Firewall } from "./firewall";
 import { HubClient } from "./hub/client";
 import { HUB_HOSTS } from "./hub/upstream-hosts";
-import { KEEP } from "./images";
+import { KEEP, PUBLIC_CAS } from "./images";
 import { createNetwork, type NetworkRange, type Space } from "./networks";
 import { issue, type KeyPair, makeCa } from "./pki";
 import { eventually, run } from "./run";
@@ -260,7 +261,8 @@ export class Topology {
         await this.lay(role, "/root/.ssh/authorized_keys", readFileSync(join(RUN, "id.pub"), "utf8"));
         await this.docker.exec(name, ["update-ca-certificates", "--fresh"]);
         if (role !== "onprem") return;
-        await this.lay(role, DOCKER_RUN, readFileSync(join(__dirname, "docker-run.sh"), "utf8"));
+        const wrapper = readFileSync(join(__dirname, "docker-run.sh"), "utf8");
+        await this.lay(role, DOCKER_RUN, fill(wrapper, { cas: PUBLIC_CAS }, "docker-run.sh"));
         await this.docker.exec(name, ["chmod", "755", DOCKER_RUN]);
     }
 

@@ -4,13 +4,19 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readFlags, UsageShown } from "../../rehearsal/flags";
-import { REHEARSAL_LOCK, takeLock } from "../../rehearsal/lock";
+import { takeLock } from "../../rehearsal/lock";
 import { Report } from "../../rehearsal/report";
 import { attempt, type Ran } from "../../rehearsal/run";
 
 const MAIN = join(__dirname, "../../rehearsal/main.ts");
 
-const start = (...args: string[]): Promise<Ran> => attempt(process.execPath, ["--require", "tsx/cjs", MAIN, ...args]);
+/** Not the one of rehearsals: one may be running on this machine, and end at any time. */
+const LOCK = `dockermirror-test-${process.pid}`;
+
+const start = (...args: string[]): Promise<Ran> =>
+    attempt(process.execPath, ["--require", "tsx/cjs", MAIN, ...args], {
+        env: { ...process.env, DOCKERMIRROR_REHEARSAL_LOCK: LOCK },
+    });
 
 describe("npm start", () => {
     let folder: string;
@@ -38,21 +44,20 @@ describe("npm start", () => {
     }
 
     it("leaves a rehearsal alone that is running, says which, and reports it", async () => {
-        // On a machine where one is running, that one has the lock.
-        const lock = await takeLock(REHEARSAL_LOCK);
-        const pid = "pid" in lock ? lock.pid : process.pid;
+        const lock = await takeLock(LOCK);
+        assert.ok("release" in lock);
         const json = join(folder, "running.json");
         try {
             const { code, stdout, stderr } = await start("--once", "--json", json);
             assert.equal(code, 1);
             assert.match(
                 stderr.trim(),
-                new RegExp(`^a rehearsal is running since \\d{4}-\\S+Z, pid ${pid}: wait for its end`),
+                new RegExp(`^a rehearsal is running since \\d{4}-\\S+Z, pid ${process.pid}: wait for its end`),
             );
             assert.equal(stdout, "");
             assert.deepEqual(JSON.parse(readFileSync(json, "utf8")), { steps: [], error: stderr.trim() });
         } finally {
-            if ("release" in lock) await lock.release();
+            await lock.release();
         }
     });
 });
