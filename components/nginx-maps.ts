@@ -1,7 +1,7 @@
 /** The closed table, keys and names as lines of nginx `map`s: what the relay's and the front's templates leave open. */
 import { createHash } from "node:crypto";
 import { type Account, type PrivateAccount, repositoryPattern } from "../services/registry/accounts";
-import { COLON, DIGEST, NAME, NAME_MAX, TAG } from "../services/registry/names";
+import { COLON, DIGEST, NAME, NAME_MAX, OTHER_DIGEST, TAG } from "../services/registry/names";
 import { BAD_QUERIES, LAST, N, NS, TYPES } from "../services/registry/query";
 import { DEFAULT_UPSTREAM, hostPattern, type Upstream } from "../services/registry/upstreams";
 import type { View } from "../templates/render";
@@ -14,6 +14,7 @@ export function namesView(upstreams: readonly Upstream[]): View {
         digest: DIGEST,
         tooLongName: `[^?]{${NAME_MAX + 1},}`,
         colon: COLON,
+        otherDigest: OTHER_DIGEST,
         badQueries: BAD_QUERIES.map((pattern) => `    "~${pattern}"  badquery;`).join("\n"),
         ns: NS,
         pageSize: N,

@@ -1,5 +1,5 @@
 /** The files of the front's container: pure, from checked values to text. */
-import { BAD_QUERY_MESSAGE } from "../../services/registry/names";
+import { BAD_QUERY_MESSAGE, otherDigestMessage } from "../../services/registry/names";
 import type { Upstream } from "../../services/registry/upstreams";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { namesView } from "../nginx-maps";
@@ -68,6 +68,7 @@ export function frontFiles(args: FrontFilesArgs): Record<string, string> {
             page: `${nginx}/front/page.txt`,
             upstreamList,
             badQueryMessage: BAD_QUERY_MESSAGE,
+            otherDigestMessage: otherDigestMessage("$other_algorithm"),
         }),
         "front/page.txt": text("nginx/front/page.txt", { hostname, mirrorUrl, upstreamList }),
     };

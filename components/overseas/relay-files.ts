@@ -4,7 +4,7 @@ import { gzipSync } from "node:zlib";
 import { version } from "../../package.json";
 import type { Account, PrivateAccount } from "../../services/registry/accounts";
 import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
-import { BAD_QUERY_MESSAGE } from "../../services/registry/names";
+import { BAD_QUERY_MESSAGE, otherDigestMessage } from "../../services/registry/names";
 import { aboutPage, REQUESTS_PER_MINUTE, ROBOTS } from "../../services/registry/public-access";
 import { type RedirectHosts, withRedirectHosts } from "../../services/registry/redirect-hosts";
 import { ownAnswerValue, type RelayReason, UPSTREAM_ANSWER } from "../../services/registry/relay-answer";
@@ -56,6 +56,7 @@ const OWN_ANSWERS: Readonly<Record<string, RelayReason | undefined>> = {
     "/_answer/not-found": "table",
     "/_answer/not-a-pull": "table",
     "/_answer/bad-query": "table",
+    "/_answer/other-digest": "table",
     "/_answer/bad-request": "table",
     "/_answer/too-long": "table",
     "/_answer/unknown-coding": "table",
@@ -160,6 +161,7 @@ export function relayFiles(args: RelayFilesArgs): ReleaseFile[] {
             publicPages: strangers === "yes" ? "    include relay/public.conf;" : "",
             upstreamList: upstreams.map(({ name }) => name).join(", "),
             badQueryMessage: BAD_QUERY_MESSAGE,
+            otherDigestMessage: otherDigestMessage("$other_algorithm"),
             ownAnswers: ownAnswerLines(),
             indexType: OCI_INDEX,
             emptyIndex: EMPTY_INDEX,

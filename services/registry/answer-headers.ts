@@ -3,6 +3,7 @@
  * (components/overseas/njs-module.ts): no destructuring, no spreading, no for-of.
  */
 import type { Said, UpstreamRefusal } from "./final-answers";
+import { readSaidDigest } from "./said-digest";
 
 /** The next page of a list on this relay, from `Link` in any form of https://www.rfc-editor.org/rfc/rfc8288; empty for none. */
 export function nextLink(link: string, path: string): string {
@@ -25,12 +26,6 @@ function isNext(parameters: string): boolean {
     return false;
 }
 
-/** The values of a header that must have one: lines of one name arrive as one, joined by commas. */
-export function valuesOf(header: string): string[] {
-    const values = header.split(",").map((value) => value.trim());
-    return values.filter((value, index) => value !== "" && values.indexOf(value) === index);
-}
-
 /**
  * Why an answer with content is not handed on; `undefined` for one that is.
  *
@@ -43,14 +38,18 @@ export function refusalOfContent(
     digest: string | null | undefined,
     encoding: string | null | undefined,
 ): UpstreamRefusal | undefined {
-    const digests = valuesOf(digest || "");
-    if (digests.length > 1) {
-        return refusal(`${upstream} answered with more than one Docker-Content-Digest: ${digests.join(", ")}`);
+    const contradiction = readSaidDigest(digest).contradiction;
+    if (contradiction !== "") {
+        return refusal(`${upstream} answered with more than one Docker-Content-Digest: ${contradiction}`);
     }
-    if (said.status === 304 || !encoding || /^identity$/i.test(encoding)) return undefined;
+    if (said.status === 304 || !isEncoded(encoding)) return undefined;
     if (!isGzip(encoding)) return refusal(`${upstream} answered in the encoding ${encoding}, which was not asked for`);
     // Part of what is encoded cannot be decoded.
     return said.status === 206 ? refusal(`${upstream} answered with a part in the encoding ${encoding}`) : undefined;
+}
+
+function isEncoded(encoding: string | null | undefined): boolean {
+    return Boolean(encoding) && !/^identity$/i.test(encoding || "");
 }
 
 /** https://www.rfc-editor.org/rfc/rfc9110#section-8.4.1.3: two names of one encoding, the only one that both relays decode. */
@@ -64,9 +63,14 @@ export function mayBeAskedByRange(said: Said): boolean {
 }
 
 /** The size of a blob by the answer to `Range: bytes=0-0`; empty where it does not say it. */
-export function sizeByRange(said: Said, contentRange: string | null | undefined): string {
+export function sizeByRange(
+    said: Said,
+    contentRange: string | null | undefined,
+    encoding: string | null | undefined,
+): string {
     const total = /^\s*bytes\s+(?:0-0|\*)\/([0-9]+)\s*$/i.exec(contentRange || "");
-    if (!total || (said.status !== 206 && said.status !== 416)) return "";
+    // What is encoded has another size.
+    if (!total || (said.status !== 206 && said.status !== 416) || isEncoded(encoding)) return "";
     // No blob but one of no bytes has no first byte.
     return said.status === 206 || Number(total[1]) === 0 ? String(total[1]) : "";
 }

@@ -32,6 +32,11 @@ export const TAG = "[A-Za-z0-9_][A-Za-z0-9._-]{0,127}";
  */
 export const COLON = "(?::|%3[Aa])";
 export const DIGEST = `sha256${COLON}[a-f0-9]{64}`;
+/** Before the name of any other algorithm, and that name (OCI image spec, "Digests"); a colon and a value follow. */
+const NOT_SHA256 = `(?!sha256${COLON})`;
+const ALGORITHM = "[a-z0-9]+(?:[+._-][a-z0-9]+)*";
+/** A path by a digest of another algorithm: no tag has a colon. */
+export const OTHER_DIGEST = `^/v2/${NAME}/(?:manifests|blobs|referrers)/${NOT_SHA256}(?<the_algorithm>${ALGORITHM})${COLON}[A-Za-z0-9=_-]+(?:\\?|$)`;
 /** Longest repository name, with the registry's: what Docker's own reference grammar allows. */
 export const NAME_MAX = 255;
 
@@ -61,7 +66,7 @@ export const BAD_QUERY_MESSAGE =
 export function parsePath(pathname: string, ns: string | undefined, upstreams: readonly Upstream[]): ParsedPath {
     if (pathname === "/v2/" || pathname === "/v2") return { base: true };
     const match = PATH.exec(pathname);
-    if (!match) return { refusal: { status: 404, code: "NAME_INVALID", message: "not a path of the pull API" } };
+    if (!match) return { refusal: refusalOfPath(pathname) };
     const [, name = ""] = match;
     const [kind, reference] = match.slice(2).filter((group) => group !== undefined) as [
         RegistryRequest["kind"],
@@ -74,6 +79,17 @@ export function parsePath(pathname: string, ns: string | undefined, upstreams: r
     }
     const place = locate(name, ns, upstreams);
     return "refusal" in place ? place : { request: { ...place, kind, reference: reference.replace(/%3a/i, ":") } };
+}
+
+/** Of a path by another algorithm's digest: a cache that keeps contents by SHA-256 alone could not check it. */
+function refusalOfPath(pathname: string): Refusal {
+    const algorithm = new RegExp(OTHER_DIGEST).exec(pathname)?.groups?.the_algorithm;
+    if (algorithm === undefined) return { status: 404, code: "NAME_INVALID", message: "not a path of the pull API" };
+    return { status: 415, code: "UNSUPPORTED", message: otherDigestMessage(algorithm) };
+}
+
+export function otherDigestMessage(algorithm: string): string {
+    return `a digest by ${algorithm}: only sha256 can be pulled here`;
 }
 
 /** The upstream and the repository that a name and an `ns` stand for. */

@@ -2,7 +2,7 @@
  * What nginx' JavaScript shares with the Worker, in one module for it (components/overseas/njs-module.ts): both relays
  * then decide alike.
  */
-import { isGzip, mayBeAskedByRange, nextLink, refusalOfContent, sizeByRange, valuesOf } from "./answer-headers";
+import { isGzip, mayBeAskedByRange, nextLink, refusalOfContent, sizeByRange } from "./answer-headers";
 import { presentedKey } from "./credentials";
 import {
     ERROR_BODY_MAX,
@@ -17,6 +17,7 @@ import {
     withoutVerdict,
 } from "./final-answers";
 import { readLocation } from "./location";
+import { readSaidDigest } from "./said-digest";
 import { readTokenAnswer } from "./token-answer";
 
 export {
@@ -30,6 +31,7 @@ export {
     nextLink,
     presentedKey,
     readLocation,
+    readSaidDigest,
     readTokenAnswer,
     refusalOfContent,
     refusalOfRegistry,
@@ -37,6 +39,5 @@ export {
     sizeByRange,
     tooManyFromAddress,
     unreadableToken,
-    valuesOf,
     withoutVerdict,
 };

@@ -17,7 +17,7 @@ export type RelayReason =
     | "key"
     /** 405: not a pull. */
     | "method"
-    /** 404: not a path of the pull API, or an upstream that is not relayed. 400, 414, 501, 505: no request that it reads. */
+    /** 404: not a path of the pull API, or an upstream that is not relayed. 415: a digest that is not sha256. 400, 414, 501, 505: no request that it reads. */
     | "table"
     /** 429 of the relay's own limit. */
     | "limit"

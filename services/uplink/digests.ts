@@ -1,31 +1,6 @@
-/** Digests: what bytes have, and what a registry says that they have. */
+/** Digests of bytes. */
 import { createHash } from "node:crypto";
 import type { FileHandle } from "node:fs/promises";
-
-/** SHA-256 alone: the one algorithm that every registry and the engine know (OCI image spec, "Registered algorithms"). */
-const KNOWN = /^sha256:[a-f0-9]{64}$/;
-
-/** OCI image spec, "Digests". */
-const ANY = /^([a-z0-9]+(?:[+._-][a-z0-9]+)*):[a-zA-Z0-9=_-]+$/;
-
-/** What `Docker-Content-Digest` says; nothing where it is missing, or holds what is no digest. */
-export type SaidDigest =
-    | { readonly digest: string }
-    | { readonly unknownAlgorithm: string }
-    /** Several, which differ. */
-    | { readonly problem: string }
-    | undefined;
-
-/** @param value As {@link singleValues} has it. */
-export function readSaidDigest(value: string | undefined): SaidDigest {
-    const said = (value ?? "").split(/\s*,\s*/);
-    const known = new Set(said.map((each) => each.toLowerCase()).filter((each) => KNOWN.test(each)));
-    const [digest] = known;
-    if (known.size > 1) return { problem: `says several digests: ${[...known].join(", ")}` };
-    if (digest !== undefined) return { digest };
-    const other = said.map((each) => ANY.exec(each)?.[1]).find((name) => name !== undefined && name !== "sha256");
-    return other === undefined ? undefined : { unknownAlgorithm: other };
-}
 
 /**
  * The digests that a manifest may be known by, the right one first. That of a signed one of schema 1 is its payload's: the

@@ -6,8 +6,9 @@ import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { errorBody } from "../registry/errors";
 import { type RegistryRequest, relayPath } from "../registry/names";
+import { algorithmOf, readSaidDigest } from "../registry/said-digest";
 import type { Descriptors } from "./descriptors";
-import { digestsOf, readSaidDigest } from "./digests";
+import { digestsOf } from "./digests";
 import { isDeafTo, Unavailable } from "./failure";
 import { lengthIn } from "./headers";
 import { scopeOf } from "./health";
@@ -237,9 +238,10 @@ export class Manifests {
             const { reference } = request;
             const answer = await this.kit.relays.ask({
                 ...this.question(request, "GET", types, true),
-                check: ({ body }) => {
-                    const digests = digestsOf(body);
-                    return digests.includes(reference) ? undefined : `asked for ${reference}, got ${digests[0]}`;
+                check: (answer) => {
+                    const digests = digestsOf(answer.body);
+                    if (!digests.includes(reference)) return `asked for ${reference}, got ${digests[0]}`;
+                    return contradictionIn(answer);
                 },
             });
             const outcome = await this.keep(repositoryOf(request), answer, reference);
@@ -257,16 +259,15 @@ export class Manifests {
     ): Promise<Outcome> {
         const answer = await this.kit.relays.ask({
             ...this.question(request, method, types, confirmed),
-            check: method === "HEAD" ? problemOfHead : problemOfBody,
+            check: method === "HEAD" ? contradictionIn : problemOfBody,
         });
         const { status, headers, body } = answer;
         // Not every registry has an answer to a HEAD, or says all of it there; the GET makes it sure.
         if (method === "HEAD" && isDeafTo("HEAD", status)) return await this.askByTag(request, "GET", types, confirmed);
         if (status !== 200) return await this.keep(repositoryOf(request), answer, undefined);
-        const said = readSaidDigest(headers["docker-content-digest"]);
-        if (said && "unknownAlgorithm" in said) return this.unsupported(request, said.unknownAlgorithm);
-        const digest = said && "digest" in said ? said.digest : undefined;
-        if (method === "GET") return await this.keep(repositoryOf(request), answer, digest ?? digestsOf(body)[0]);
+        const { digest } = readSaidDigest(headers["docker-content-digest"]);
+        if (!isUsable(digest)) return this.unsupported(request, algorithmOf(digest));
+        if (method === "GET") return await this.keep(repositoryOf(request), answer, digest || digestsOf(body)[0]);
         const { "content-type": type } = headers;
         const size = lengthIn(headers);
         if (!type || !digest || size === undefined) return await this.askByTag(request, "GET", types, confirmed);
@@ -276,7 +277,7 @@ export class Manifests {
     /** The engine keeps contents by SHA-256 alone, and no relay can help that. */
     private unsupported({ upstream, repository, reference }: RegistryRequest, algorithm: string): ManifestRefusal {
         const what = `${repository}:${reference} of ${upstream.name}`;
-        const message = `${what} has a digest by ${algorithm}; only sha256 can be pulled through this mirror`;
+        const message = `${what} has a digest by ${algorithm}; only sha256 can be pulled here`;
         const body = Buffer.from(errorBody("UNSUPPORTED", message));
         return { status: 415, type: "application/json", body, retryAfter: undefined, from: "link" };
     }
@@ -322,19 +323,24 @@ function typesFor(accept: string | undefined): string {
     return accept !== undefined && /\/vnd\.[^,;]*(?:manifest|index)/i.test(accept) ? accept : ANY_MANIFEST;
 }
 
-/** What is wrong with an answer to a HEAD. */
-function problemOfHead({ headers }: SmallAnswer): string | undefined {
-    const said = readSaidDigest(headers["docker-content-digest"]);
-    return said && "problem" in said ? said.problem : undefined;
+/** What contradicts itself is not trusted, here as at our relays. */
+function contradictionIn({ headers }: SmallAnswer): string | undefined {
+    const { contradiction } = readSaidDigest(headers["docker-content-digest"]);
+    return contradiction === "" ? undefined : `says several digests: ${contradiction}`;
 }
 
 /** What is wrong with a manifest that came by tag. */
-function problemOfBody({ headers, body }: SmallAnswer): string | undefined {
-    const said = readSaidDigest(headers["docker-content-digest"]);
-    if (!said || "unknownAlgorithm" in said) return undefined;
-    if ("problem" in said) return said.problem;
-    const digests = digestsOf(body);
-    return digests.includes(said.digest) ? undefined : `says ${said.digest}, sends ${digests[0]}`;
+function problemOfBody(answer: SmallAnswer): string | undefined {
+    const { digest } = readSaidDigest(answer.headers["docker-content-digest"]);
+    const problem = contradictionIn(answer);
+    if (problem !== undefined || digest === "" || !isUsable(digest)) return problem;
+    const digests = digestsOf(answer.body);
+    return digests.includes(digest) ? undefined : `says ${digest}, sends ${digests[0]}`;
+}
+
+/** SHA-256 alone: the one algorithm that every registry and the engine know (OCI image spec, "Registered algorithms"). */
+function isUsable(digest: string): boolean {
+    return digest === "" || algorithmOf(digest) === "sha256";
 }
 
 function nameOf(digest: string): string {

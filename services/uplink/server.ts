@@ -66,11 +66,6 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
     // Answered here: an engine that cannot ping its upstream does not start, or panics.
     if ("base" in parsed) return text(response, "application/json", "{}");
     if ("refusal" in parsed) {
-        const algorithm = otherAlgorithm(place.pathname);
-        if (algorithm !== undefined) {
-            const message = `a digest by ${algorithm}: only sha256 can be pulled through this mirror`;
-            return refuse(response, 415, "UNSUPPORTED", message);
-        }
         const { status, code, message } = parsed.refusal;
         return refuse(response, status, code, message);
     }
@@ -109,12 +104,6 @@ function readPlace(upstreams: readonly Upstream[], url: RequestUrl): { pathname:
     const named = upstreams.find(({ name }) => url.pathname.startsWith(`/${name}/v2`));
     if (named) return { pathname: url.pathname.slice(named.name.length + 1), ns: named.name };
     return { pathname: url.pathname, ns: url.searchParams.get("ns") ?? undefined };
-}
-
-/** The algorithm of a digest in a path, when it is one that is not served. */
-function otherAlgorithm(pathname: string): string | undefined {
-    const [, algorithm] = /\/(?:manifests|blobs|referrers)\/([a-z0-9+._-]+)(?::|%3a)[\w=-]{32,}$/i.exec(pathname) ?? [];
-    return algorithm?.toLowerCase() === "sha256" ? undefined : algorithm;
 }
 
 async function answerManifest(

@@ -1,19 +1,19 @@
 /** The answers that the relay makes itself, and what of an upstream's answer goes back to the caller. */
-import { isGzip, nextLink, sizeByRange, valuesOf } from "../registry/answer-headers";
+import { isGzip, nextLink, sizeByRange } from "../registry/answer-headers";
 import { errorBody } from "../registry/errors";
 import { EMPTY_INDEX, OCI_INDEX } from "../registry/media";
 import { type RegistryRequest, relayPath } from "../registry/names";
 import { ownAnswerValue, RELAY_ANSWER, UPSTREAM_ANSWER } from "../registry/relay-answer";
+import { readSaidDigest } from "../registry/said-digest";
 import { decoded } from "./outbound";
 import { type Refused, saidBy } from "./refusals";
 
-/** Headers of an upstream's answer that the caller gets. `Link` and `Cache-Control` are made here. */
+/** Headers of an upstream's answer that the caller gets as they are. */
 const PASSED_BACK = [
     "content-length",
     "content-type",
     "content-range",
     "accept-ranges",
-    "docker-content-digest",
     "etag",
     "oci-filters-applied",
     "ratelimit-limit",
@@ -56,8 +56,8 @@ export function passBack(wanted: RegistryRequest, answer: Response): Response {
         const value = answer.headers.get(name);
         if (value !== null) headers.set(name, value);
     }
-    const digest = answer.headers.get("docker-content-digest");
-    if (digest !== null) headers.set("docker-content-digest", valuesOf(digest).join(", "));
+    const { digest } = readSaidDigest(answer.headers.get("docker-content-digest"));
+    if (digest !== "") headers.set("docker-content-digest", digest);
     // What was decoded has another length, and other parts.
     if (isGzip(answer.headers.get("content-encoding"))) {
         for (const name of ["content-length", "accept-ranges", "etag"]) headers.delete(name);
@@ -70,8 +70,10 @@ export function passBack(wanted: RegistryRequest, answer: Response): Response {
 /** The answer to a HEAD of a blob whose size came from a GET of its first byte; `undefined` where it did not. */
 export function sizeAnswer(wanted: RegistryRequest, answer: Response): Response | undefined {
     const said = saidBy(answer);
-    const size = sizeByRange(said, answer.headers.get("content-range"));
-    if (size === "" && said.status !== 206) return undefined;
+    const { headers: theirs } = answer;
+    const size = sizeByRange(said, theirs.get("content-range"), theirs.get("content-encoding"));
+    const { contradiction } = readSaidDigest(theirs.get("docker-content-digest"));
+    if (contradiction !== "" || (size === "" && said.status !== 206)) return undefined;
     const { headers } = passBack(wanted, new Response(null, answer));
     headers.delete("content-range");
     headers.delete("content-length");

@@ -227,7 +227,20 @@ describe("Both relays", function () {
             "/v2/library/hello%3A1.0/manifests/1.0": [404, "NAME_INVALID"],
             [`/v2/library/hello/blobs/sha256%253A${ZEROS}`]: [404, "NAME_INVALID"],
             [`/v2/library/hello/blobs/sha256%3A${"A".repeat(64)}`]: [404, "NAME_INVALID"],
-            [`/v2/library/hello/blobs/sha512%3A${ZEROS}`]: [404, "NAME_INVALID"],
+            // Digests that are not by SHA-256, of which no cache here could keep the content.
+            [`/v2/library/hello/manifests/sha512:${ZEROS}${ZEROS}`]: [415, "UNSUPPORTED"],
+            [`/v2/library/hello/blobs/sha512:${ZEROS}${ZEROS}`]: [415, "UNSUPPORTED"],
+            [`/v2/library/hello/blobs/sha512%3A${ZEROS}?ns=ghcr.io`]: [415, "UNSUPPORTED"],
+            [`/v2/library/hello/referrers/sha384:${ZEROS}`]: [415, "UNSUPPORTED"],
+            "/v2/library/hello/manifests/multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8": [
+                415,
+                "UNSUPPORTED",
+            ],
+            [`/v2/elsewhere.example/app/manifests/md5:${ZEROS}`]: [415, "UNSUPPORTED"],
+            [`/v2/library/hello/manifests/sha256:${ZEROS}${ZEROS}`]: [404, "NAME_INVALID"],
+            [`/v2/library/hello/manifests/SHA512:${ZEROS}${ZEROS}`]: [404, "NAME_INVALID"],
+            "/v2/library/hello/manifests/sha512:": [404, "NAME_INVALID"],
+            "/v2/library/hello/tags/sha512:list": [404, "NAME_INVALID"],
             "/v2/library/hello/manifests/1.0;x=1": [404, "NAME_INVALID"],
             "/v2/library/hello/manifests/%C3%A9": [404, "NAME_INVALID"],
             "/v2/a%00b/manifests/1.0": [404, "NAME_INVALID"],
@@ -323,10 +336,14 @@ describe("Both relays", function () {
 
         const digests: Record<string, [header: string | string[], handedOn: string | undefined]> = {
             "of another algorithm": [`sha512:${"c".repeat(128)}`, `sha512:${"c".repeat(128)}`],
+            "of two algorithms": [[`sha512:${"c".repeat(128)}`, digest], digest],
+            "in capitals": [digest.toUpperCase(), digest],
+            "beside what is no digest": [`unknown, ${digest}`, digest],
             "twice, the same": [[digest, digest], digest],
             "twice in one line, the same": [`${digest}, ${digest}`, digest],
             "twice, not the same": [[digest, other], undefined],
             "twice in one line, not the same": [`${digest},${other}`, undefined],
+            "of two algorithms, one of them twice": [[digest, `sha512:${"c".repeat(128)}`, other], undefined],
         };
         for (const [what, [header, handedOn]] of Object.entries(digests)) {
             it(`a Docker-Content-Digest ${what}: ${handedOn ? "as one" : "not"}`, async () => {
@@ -527,6 +544,20 @@ describe("Both relays", function () {
                 }
             });
         }
+
+        it("not from who contradicts himself about its digest, nor where that size is of encoded bytes", async () => {
+            const digests = ["a", "b"].map((hex) => `sha256:${hex.repeat(64)}`);
+            const part = { "content-range": "bytes 0-0/1000", "content-type": "application/octet-stream" };
+            const says = (headers: Record<string, string | string[]>) =>
+                ask("HEAD", blob(), [
+                    refusing("cdn", 403),
+                    { match: { role: "cdn" }, action: { kind: "status", status: 206, body: "x", headers } },
+                ]);
+            const contradiction = await says({ ...part, "docker-content-digest": digests });
+            assert.deepEqual([contradiction.status, contradiction.voice], [502, "upstream"]);
+            const encoded = await says({ ...part, "content-encoding": "gzip" });
+            assert.deepEqual([encoded.status, encoded.length], [200, undefined]);
+        });
 
         it("where the range is not looked at, by the length of the whole", async () => {
             const answer = await ask("HEAD", blob(), [

@@ -218,8 +218,9 @@ function answer(r) {
     if (!isAnswered(v)) return replace(r, ownFailure(r, v));
 
     if (v.by_range) {
-        const size = protocol.sizeByRange(said, r.headersOut["Content-Range"]);
-        if (size !== "" || said.status === 206) return answerSize(r, size);
+        const size = protocol.sizeByRange(said, r.headersOut["Content-Range"], encoding);
+        const isTrusted = !protocol.readSaidDigest(r.headersOut["Docker-Content-Digest"]).contradiction;
+        if (isTrusted && (size !== "" || said.status === 206)) return answerSize(r, size);
     }
     if (protocol.isContent(said)) return answerContent(r, said, encoding);
     const range = r.headersOut["Content-Range"];
@@ -242,7 +243,7 @@ function answerContent(r, said, encoding) {
         refusal.voice = "upstream";
         return replace(r, refusal);
     }
-    if (digest) r.headersOut["Docker-Content-Digest"] = protocol.valuesOf(digest).join(", ");
+    passDigest(r);
     if (protocol.isGzip(encoding)) {
         // nginx unpacks it under this name.
         r.headersOut["Content-Encoding"] = "gzip";
@@ -257,8 +258,16 @@ function answerContent(r, said, encoding) {
     setStatus(r, said.status);
 }
 
+function passDigest(r) {
+    const digest = protocol.readSaidDigest(r.headersOut["Docker-Content-Digest"]).digest;
+    if (digest) r.headersOut["Docker-Content-Digest"] = digest;
+    else delete r.headersOut["Docker-Content-Digest"];
+}
+
 /* To a HEAD of a blob, whose first byte was asked for. */
 function answerSize(r, size) {
+    passDigest(r);
+    delete r.headersOut["Content-Encoding"];
     delete r.headersOut["Content-Range"];
     delete r.headersOut["Content-Length"];
     if (size !== "") r.headersOut["Content-Length"] = size;

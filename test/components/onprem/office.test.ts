@@ -169,6 +169,60 @@ for (const engine of Object.keys(ENGINES) as Engine[]) {
                 });
             }
 
+            it("lists 9 MiB of tags, and those after a tag that is asked for without n", async () => {
+                const tags = Array.from({ length: 80_000 }, (_, index) => `${index}`.padStart(120, "0"));
+                content.tagLists.set("library/many", { tags, needsCount: true });
+                const list = async (query: string): Promise<string[]> => {
+                    const answer = await office.get(`/v2/library/many/tags/list${query}`);
+                    assert.equal(answer.status, 200);
+                    return JSON.parse(answer.body.toString()).tags;
+                };
+                assert.deepEqual(await list(""), tags);
+                assert.deepEqual(await list(`?last=${tags[79_990]}`), tags.slice(79_991));
+            });
+
+            it("lists 250 tags in pages of 100, of a registry that is named by ns", async () => {
+                const tags = Array.from({ length: 250 }, (_, index) => `v${1000 + index}`);
+                const link = (next: string) => [
+                    "</v2/x/tags/list>; rel=first",
+                    `<https://ghcr.io${next}>; title="a, b"; rel="next"`,
+                ];
+                content.tagLists.set("ghcr.io/owner/pages", { tags, link });
+                const got: string[] = [];
+                let pages = 0;
+                let path: string | undefined = "/v2/owner/pages/tags/list?ns=ghcr.io";
+                for (; path !== undefined; pages++) {
+                    const answer = await office.get(path);
+                    got.push(...JSON.parse(answer.body.toString()).tags);
+                    path = /^<([^>]+)>; rel="next"$/.exec(`${answer.headers.link ?? ""}`)?.[1];
+                }
+                assert.deepEqual([got, pages], [tags, 3]);
+            });
+
+            it("takes a digest whose colon is encoded for that digest", async () => {
+                const encoded = (digest: string) => digest.replace(":", "%3A");
+                const [layer = Buffer.alloc(0)] = layers;
+                const answer = await office.get(`/v2/library/app/manifests/${encoded(image.digest)}`, ACCEPT);
+                assert.deepEqual([answer.status, answer.digest], [200, image.digest]);
+                const cold = randomBytes(100 * KIB, `${engine} encoded`);
+                content.blob(cold);
+                for (const bytes of [layer, cold, cold]) {
+                    const blob = await office.get(`/v2/library/app/blobs/${encoded(digestOf(bytes))}`);
+                    assert.deepEqual([blob.status, blob.digest], [200, digestOf(bytes)]);
+                }
+            });
+
+            it("names the algorithm of a digest that it cannot keep", async () => {
+                for (const kind of ["manifests", "blobs", "referrers"]) {
+                    const answer = await office.get(`/v2/library/app/${kind}/sha512:${"a".repeat(128)}`);
+                    assert.deepEqual(
+                        [answer.status, JSON.parse(answer.body.toString()).errors[0].code],
+                        [415, "UNSUPPORTED"],
+                    );
+                    assert.match(answer.body.toString(), /sha512.*sha256/);
+                }
+            });
+
             it("serves five open ranges of one cold blob from one download", async () => {
                 const before = await office.bench.linkBytes();
                 const fifth = large.length / 5;

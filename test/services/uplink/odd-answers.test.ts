@@ -126,6 +126,19 @@ describe("Uplink, odd answers", () => {
         const body = JSON.stringify({ schemaVersion: 2, mediaType: MANIFEST, odd: true });
         const digest = digestOf(Buffer.from(body));
 
+        for (const method of ["HEAD", "GET"]) {
+            for (const reference of ["1.0", digest]) {
+                const by = reference === "1.0" ? "tag" : "digest";
+                it(`twice, not the same, is a 502 that says so (${method} by ${by})`, async () => {
+                    const other = digestOf(Buffer.from("other"));
+                    says({ "Content-Type": MANIFEST, "Docker-Content-Digest": [digest, other] }, body);
+                    const answer = await bench.get(manifest(reference), {}, method);
+                    assert.equal(answer.status, 502);
+                    if (method === "GET") assert.match(answer.body.toString(), /says several digests/);
+                });
+            }
+        }
+
         for (const [what, value] of [
             ["twice, the same", [digest, digest]],
             ["twice in one line", `${digest}, ${digest}`],
