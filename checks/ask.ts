@@ -1,6 +1,6 @@
 /** One question over HTTP, with an answer or a reason that a person understands. */
 import { fetch } from "undici";
-import type { Check } from "./finding";
+import { type Check, Failure } from "./finding";
 import type { Surroundings } from "./surroundings";
 
 /** What is asked. */
@@ -20,7 +20,10 @@ export interface Answer {
     readonly text: string;
 }
 
-/** @throws Error that says in words why no answer came. */
+/** No answer came: a fault of the way there, whatever was asked. */
+export class NoAnswer extends Failure {}
+
+/** @throws NoAnswer that says in words why no answer came. */
 export async function ask({ dispatcher, seconds }: Surroundings, question: Question): Promise<Answer> {
     const { url, method, headers, body, statusOnly } = question;
     const signal = AbortSignal.timeout(seconds * 1000);
@@ -36,7 +39,7 @@ export async function ask({ dispatcher, seconds }: Surroundings, question: Quest
         await answer.body?.cancel();
         return { status: answer.status, text: "" };
     } catch (error) {
-        throw new Error(reason(error, seconds));
+        throw new NoAnswer(reason(error, seconds));
     }
 }
 

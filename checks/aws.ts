@@ -1,4 +1,5 @@
 /** AWS: who one is there, and what the account may make in the region. Every call reads, or is a dry run. */
+import { NoAnswer } from "./ask";
 import { AwsError, json, query, texts } from "./aws-call";
 import { type Check, once, Remark } from "./finding";
 import type { Surroundings } from "./surroundings";
@@ -35,6 +36,9 @@ const TODO: Readonly<Record<string, string>> = {
     RequestExpired: "set this machine's clock",
     AuthFailure: "the credentials are refused in this region: is it on for the account?",
 };
+
+/** No answer says nothing about the credentials. */
+const NO_WAY = "set HTTPS_PROXY, or run Pulumi from CI overseas (README)";
 
 /** The credentials, the region, and what a machine on EC2 needs there. */
 export function ec2Check(where: Surroundings, use: Ec2Use): Check {
@@ -153,7 +157,7 @@ export function identityCheck(where: Surroundings, next: readonly Check[]): Chec
     return {
         what: "AWS credentials",
         where: new URL(where.services.aws("sts", HOME)).host,
-        todo: "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; without a way there HTTPS_PROXY",
+        todo: "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         ask: withAdvice(async () => {
             const answer = await query(where, "sts", HOME, "GetCallerIdentity");
             return texts(answer, "Arn").join();
@@ -315,7 +319,7 @@ function asWarning(ask: () => Promise<string>): () => Promise<string> {
 function withAdvice(ask: () => Promise<string>): () => Promise<string> {
     return () =>
         ask().catch((error: Error) => {
-            const todo = error instanceof AwsError ? TODO[error.code] : undefined;
+            const todo = error instanceof NoAnswer ? NO_WAY : error instanceof AwsError ? TODO[error.code] : undefined;
             throw todo === undefined ? error : new Remark("failed", error.message, todo);
         });
 }

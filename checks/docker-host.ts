@@ -1,7 +1,8 @@
 /** The machine with Docker at home, asked as @pulumi/docker asks it: by the user's own ssh and the docker CLI over there. */
 import { quote } from "../components/shell";
 import type { Ran } from "../rehearsal/run";
-import { type Check, Remark } from "./finding";
+import { type Check, Failure, Remark } from "./finding";
+import { sshAdvice } from "./ssh-advice";
 import type { Surroundings } from "./surroundings";
 
 /** As components/onprem/uplink.ts makes it. */
@@ -34,7 +35,7 @@ export function dockerCheck(where: Surroundings, docker: string, next: readonly 
         where: docker,
         todo: docker.startsWith("unix:")
             ? "start Docker, and run this as a user who may use it"
-            : "log in once by hand, so that the host key is known; that user must be in the group docker there",
+            : "see what it says by hand: docker -H with the same address, and version",
         ask: async () => `Docker ${await onDocker(where, docker, ["version", "--format", "{{.Server.Version}}"])}`,
         next,
     };
@@ -157,15 +158,17 @@ async function overThere(where: Surroundings, docker: string, words: readonly st
     const { username, hostname, port } = new URL(docker);
     const login = [...(port ? ["-p", port] : []), ...(username ? ["-l", username] : [])];
     const flags = ["-T", "-o", "BatchMode=yes", "-o", `ConnectTimeout=${seconds}`, ...login];
-    return saidBy(await run("ssh", [...flags, "--", hostname, words.map(quote).join(" ")], { env }));
+    const ran = await run("ssh", [...flags, "--", hostname, words.map(quote).join(" ")], { env });
+    const known = { host: hostname, user: username || undefined, port: port || undefined, setting: "onprem.docker" };
+    return saidBy(ran, sshAdvice(ran.stderr, known));
 }
 
-function saidBy({ code, stdout, stderr }: Ran): string {
+function saidBy({ code, stdout, stderr }: Ran, todo?: string): string {
     if (code === 0) return stdout.trim();
     const [said = code === TIMED_OUT ? "no answer in time" : `ends with ${code} and says nothing`] = stderr
         .trim()
         .split("\n")
         .slice(-1)
         .filter(Boolean);
-    throw new Error(said);
+    throw new Failure(said, todo);
 }

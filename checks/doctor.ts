@@ -1,12 +1,12 @@
 /** `npm run doctor`: whether what a stack made is as it was made and well. `--help` tells the flags. */
-import { parseArgs } from "node:util";
+import { readCommandLine, runProgram } from "../rehearsal/command-line";
 import { mirrorCheck, relayCheck } from "./answers";
 import { containerChecks, dockerCheck } from "./docker-host";
-import { type Check, type Finding, lookAll } from "./finding";
+import { type Check, type Finding, lookAll, type Seen } from "./finding";
 import { APPLY_AGAIN, examineMachine } from "./machine";
 import { pulumi } from "./pulumi-cli";
 import { relayFindings } from "./relays";
-import { report, runProgram } from "./report";
+import { Report } from "./report";
 import type { SshTarget } from "./ssh";
 import { readStackSettings } from "./stack";
 import { type Surroundings, theWorld } from "./surroundings";
@@ -34,26 +34,30 @@ interface Outputs {
 runProgram(main);
 
 async function main(): Promise<number> {
-    const flags = readFlags();
-    if (typeof flags === "number") return flags;
+    const flags = readCommandLine(process.argv.slice(2), USAGE, {
+        stack: { type: "string" },
+        json: { type: "string" },
+    });
+    const report = new Report(flags.json);
     const where = theWorld(process.env);
     const name = flags.stack ?? (await pulumi(where, ["stack", "--show-name"])).trim();
     const outputs = JSON.parse(
         await pulumi(where, ["stack", "output", "--json", "--show-secrets", "--stack", name]),
     ) as Outputs;
     const { stack, findings } = await readStackSettings(where, name);
+    for (const finding of findings) report.ended(finding);
     const { access = "keys", onprem } = stack?.settings ?? {};
     const looked = await Promise.all([
-        machine(outputs, where.env),
-        lookAll([...relays(where, outputs, access), ...mirror(where, outputs)]),
-        stack ? relayFindings(where, stack) : [],
-        lookAll(onprem ? [dockerCheck(where, onprem.docker, containerChecks(where, onprem.docker))] : []),
+        machine(outputs, where.env, report.ended),
+        lookAll([...relays(where, outputs, access), ...mirror(where, outputs)], report.ended),
+        stack ? relayFindings(where, stack, report.ended) : [],
+        lookAll(onprem ? [dockerCheck(where, onprem.docker, containerChecks(where, onprem.docker))] : [], report.ended),
     ]);
-    return report([...findings, ...looked.flat()], flags.json);
+    return report.finish([...findings, ...looked.flat()]);
 }
 
-async function machine({ relaySsh }: Outputs, env: NodeJS.ProcessEnv): Promise<Finding[]> {
-    return relaySsh ? examineMachine({ port: 22, user: "root", ...relaySsh }, env) : [];
+async function machine({ relaySsh }: Outputs, env: NodeJS.ProcessEnv, ended: Seen): Promise<Finding[]> {
+    return relaySsh ? examineMachine({ port: 22, user: "root", ...relaySsh }, env, ended) : [];
 }
 
 function relays({ seconds }: Surroundings, outputs: Outputs, access: "keys" | "public"): Check[] {
@@ -67,19 +71,4 @@ function relays({ seconds }: Surroundings, outputs: Outputs, access: "keys" | "p
 
 function mirror({ seconds }: Surroundings, { mirrorUrl, mirrorCa }: Outputs): Check[] {
     return mirrorUrl === undefined ? [] : [mirrorCheck({ url: mirrorUrl, ca: mirrorCa, seconds })];
-}
-
-/** The flags, or the exit code when that is all. */
-function readFlags(): { readonly stack?: string; readonly json?: string } | number {
-    try {
-        const { values } = parseArgs({
-            options: { stack: { type: "string" }, json: { type: "string" }, help: { type: "boolean" } },
-        });
-        if (!values.help) return values;
-        console.log(USAGE);
-        return 0;
-    } catch (error) {
-        console.error(`${(error as Error).message}\n\n${USAGE}`);
-        return 2;
-    }
 }

@@ -1,7 +1,7 @@
 /** Whether what runs Pulumi can be downloaded from here: the CLI, the provider plugins, the package that starts them. */
 import { ask } from "./ask";
 import { type Check, Remark } from "./finding";
-import { cli, type Download, isInstalled, plugins, thisPlatform, withOverride } from "./plugins";
+import { cli, type Download, isInstalled, OVERRIDES, plugins, thisPlatform, withOverride } from "./plugins";
 import { findPulumi, pulumi } from "./pulumi-cli";
 import type { Surroundings } from "./surroundings";
 
@@ -12,7 +12,7 @@ const WAYS_OUT =
 export function downloadChecks(where: Surroundings): Check[] {
     const { env, services } = where;
     const platform = thisPlatform();
-    const overrides = env.PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES ?? "";
+    const overrides = env[OVERRIDES] ?? "";
     return [
         cliCheck(where, cli(services, platform)),
         ...plugins(services, platform).map((plugin) => pluginCheck(where, withOverride(plugin, overrides))),

@@ -1,15 +1,16 @@
 /** An archive of Pulumi and its provider plugins, for an office that cannot download them. */
 import { createHash } from "node:crypto";
-import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { createReadStream, createWriteStream, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { pack } from "tar-stream";
+import { type Pack, pack } from "tar-stream";
 import { fetch } from "undici";
+import { openForWriting } from "../rehearsal/command-line";
 import { ask, reason } from "./ask";
 import { cli, type Download, type Platform, plugins } from "./plugins";
 import type { Services, Surroundings } from "./surroundings";
+import { withTemporaryFolder } from "./temporary-folder";
 
 const INSTALL = join(__dirname, "install.sh");
 
@@ -29,40 +30,55 @@ export async function fetchPlugins(
     archive: string,
     tell: (line: string) => void,
 ): Promise<void> {
-    const folder = mkdtempSync(join(tmpdir(), "dockermirror-plugins-"));
-    const sums: string[] = [];
+    const fd = openForWriting("fetch-plugins", archive);
     const tar = pack();
-    const written = pipeline(tar, createWriteStream(archive));
+    let unwritten: Error | undefined;
+    const written = pipeline(tar, createWriteStream(archive, { fd })).catch((error: Error) => {
+        unwritten = new Error(`${archive} cannot be written: ${error.message}`);
+    });
     try {
-        const wanted = downloads(where.services, platform);
-        for (const [index, download] of wanted.entries()) {
-            const { file } = download;
-            const path = join(folder, file);
-            const sum = await fetchOne(where, download, path);
-            const published = await publishedSum(where, download);
-            if (published !== undefined && published !== sum) {
-                throw new Error(`${file} is not what was published: its SHA-256 is ${sum} in place of ${published}`);
-            }
-            sums.push(`${sum}  ${file}\n`);
-            const size = statSync(path).size;
-            await pipeline(createReadStream(path), tar.entry({ name: file, size }));
-            rmSync(path);
-            const checked = published === undefined ? "no checksum could be had to compare" : "checksum as published";
-            tell(`${index + 1}/${wanted.length}  ${file}  ${(size / 1e6).toFixed(1)} MB, ${checked}`);
-        }
-        tar.entry({ name: "SHA256SUMS" }, sums.join(""));
-        tar.entry({ name: "install.sh", mode: 0o755 }, readFileSync(INSTALL, "utf8"));
+        await withTemporaryFolder("plugins", (folder) => fillArchive(where, platform, tar, folder, tell));
         tar.finalize();
         await written;
+        if (unwritten) throw unwritten;
         tell(`${archive}: unpack it on the other machine and run install.sh there`);
     } catch (error) {
+        // A disk that is full ends the downloads as well, each with an error that only says that it was ended.
+        const cause = unwritten ?? error;
         tar.destroy();
-        await written.catch(() => {});
-        rmSync(archive, { force: true });
-        throw error;
-    } finally {
-        rmSync(folder, { recursive: true });
+        await written;
+        // Not a device that somebody writes to.
+        if (statSync(archive, { throwIfNoEntry: false })?.isFile()) rmSync(archive);
+        throw cause;
     }
+}
+
+async function fillArchive(
+    where: Surroundings,
+    platform: Platform,
+    tar: Pack,
+    folder: string,
+    tell: (line: string) => void,
+): Promise<void> {
+    const sums: string[] = [];
+    const wanted = downloads(where.services, platform);
+    for (const [index, download] of wanted.entries()) {
+        const { file } = download;
+        const path = join(folder, file);
+        const sum = await fetchOne(where, download, path);
+        const published = await publishedSum(where, download);
+        if (published !== undefined && published !== sum) {
+            throw new Error(`${file} is not what was published: its SHA-256 is ${sum} in place of ${published}`);
+        }
+        sums.push(`${sum}  ${file}\n`);
+        const size = statSync(path).size;
+        await pipeline(createReadStream(path), tar.entry({ name: file, size }));
+        rmSync(path);
+        const checked = published === undefined ? "no checksum could be had to compare" : "checksum as published";
+        tell(`${index + 1}/${wanted.length}  ${file}  ${(size / 1e6).toFixed(1)} MB, ${checked}`);
+    }
+    tar.entry({ name: "SHA256SUMS" }, sums.join(""));
+    tar.entry({ name: "install.sh", mode: 0o755 }, readFileSync(INSTALL, "utf8"));
 }
 
 function downloads(services: Services, platform: Platform): Download[] {

@@ -32,12 +32,16 @@ export interface Check {
     readonly todo?: string;
     /** What is looked at only when this could be, and did not fail: it could only fail with it. */
     readonly next?: readonly Check[];
+    /** Nobody has said that it is needed: what fails, or what follows from it, is a warning. */
+    readonly isAdvice?: boolean;
 }
 
-/** What a check has to say when not all is well. */
-export class Remark extends Error {
+/** Is handed each finding as its check ends, in whatever order they do. */
+export type Seen = (finding: Finding) => void;
+
+/** A failure that knows better than its check what is to be done about it. */
+export class Failure extends Error {
     constructor(
-        readonly state: Exclude<State, "ok">,
         message: string,
         readonly todo?: string,
     ) {
@@ -45,27 +49,42 @@ export class Remark extends Error {
     }
 }
 
+/** What a check has to say when not all is well. */
+export class Remark extends Failure {
+    constructor(
+        readonly state: Exclude<State, "ok">,
+        message: string,
+        todo?: string,
+    ) {
+        super(message, todo);
+    }
+}
+
 /** Looks, and at what follows from it: the rows in the order of the checks. */
-export async function look(check: Check): Promise<Finding[]> {
+export async function look(check: Check, ended: Seen = () => {}): Promise<Finding[]> {
     const started = performance.now();
-    const { what, where, next = [] } = check;
+    const { what, where, isAdvice = false } = check;
+    const next = isAdvice ? (check.next ?? []).map((each) => ({ ...each, isAdvice })) : (check.next ?? []);
     const seen = await check.ask().then(
         (note) => ({ state: "ok" as const, note }),
         (error: Error) => ({
             state: error instanceof Remark ? error.state : ("failed" as const),
             note: error.message,
-            todo: (error instanceof Remark ? error.todo : undefined) ?? check.todo,
+            todo: (error instanceof Failure ? error.todo : undefined) ?? check.todo,
         }),
     );
-    const finding: Finding = { what, where, ...seen, seconds: (performance.now() - started) / 1000 };
-    if (seen.state === "failed" || seen.state === "skipped")
-        return [finding, ...next.flatMap((each) => leftOut(each, `${what}: ${seen.state}`))];
-    return [finding, ...(await lookAll(next))];
+    const state = isAdvice && seen.state === "failed" ? "warning" : seen.state;
+    const finding: Finding = { what, where, ...seen, state, seconds: (performance.now() - started) / 1000 };
+    ended(finding);
+    if (seen.state !== "failed" && seen.state !== "skipped") return [finding, ...(await lookAll(next, ended))];
+    const rest = next.flatMap((each) => leftOut(each, `${what}: ${seen.state}`));
+    for (const each of rest) ended(each);
+    return [finding, ...rest];
 }
 
 /** All of them at once. */
-export async function lookAll(checks: readonly Check[]): Promise<Finding[]> {
-    return (await Promise.all(checks.map(look))).flat();
+export async function lookAll(checks: readonly Check[], ended?: Seen): Promise<Finding[]> {
+    return (await Promise.all(checks.map((check) => look(check, ended)))).flat();
 }
 
 /** The rows of a check that is not made, and of what would have followed. */

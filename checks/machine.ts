@@ -1,7 +1,8 @@
 /** What the relay's machine says of itself: the lines of /etc/nginx/relay/doctor.sh (templates/vm/doctor.sh). */
 import { asRoot } from "../components/shell";
-import type { Finding, State } from "./finding";
+import type { Finding, Seen, State } from "./finding";
 import { overSsh, type SshTarget } from "./ssh";
+import { sshAdvice } from "./ssh-advice";
 
 const DOCTOR = "/etc/nginx/relay/doctor.sh";
 
@@ -20,7 +21,17 @@ const STATES: Readonly<Record<string, State>> = { ok: "ok", note: "warning", wro
  *
  * @param env The PATH that `ssh` is on, and its agent.
  */
-export async function examineMachine(target: SshTarget, env: NodeJS.ProcessEnv): Promise<Finding[]> {
+export async function examineMachine(
+    target: SshTarget,
+    env: NodeJS.ProcessEnv,
+    ended: Seen = () => {},
+): Promise<Finding[]> {
+    const findings = await examined(target, env);
+    for (const finding of findings) ended(finding);
+    return findings;
+}
+
+async function examined(target: SshTarget, env: NodeJS.ProcessEnv): Promise<Finding[]> {
     const where = `${target.host}:${target.port}`;
     const { code, stdout, stderr } = await overSsh(target, asRoot(`exec sh ${DOCTOR}`), env);
     const findings = stdout.split("\n").flatMap((line): Finding[] => {
@@ -38,7 +49,8 @@ export async function examineMachine(target: SshTarget, env: NodeJS.ProcessEnv):
         .filter(Boolean);
     const todo =
         code === 255
-            ? "is the machine up, and this one's address in sshFrom? A host key that changed is not taken: find out why first"
+            ? (sshAdvice(stderr, { ...target, port: String(target.port), setting: "the machine's address" }) ??
+              "is the machine up, and this one's address in sshFrom? A host key that changed is not taken: find out why first")
             : `apply the stack's files again: ${APPLY_AGAIN}`;
     return [...findings, { what: "machine", where, state: "failed", note: said, todo }];
 }

@@ -11,6 +11,9 @@ import type { Services } from "./surroundings";
 
 const MODULES = join(__dirname, "..", "node_modules");
 
+/** A variable of Pulumi's: https://www.pulumi.com/docs/iac/cli/environment-variables/ */
+export const OVERRIDES = "PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES";
+
 /** Platforms that Pulumi builds for, as its files are called. */
 export const PLATFORMS = ["linux-amd64", "linux-arm64", "darwin-amd64", "darwin-arm64"] as const;
 export type Platform = (typeof PLATFORMS)[number];
@@ -79,14 +82,23 @@ export function withOverride(plugin: Download, overrides: string): Download {
     const source = `github://api.github.com/pulumi/pulumi-${plugin.name}`;
     for (const pair of overrides.split(",").filter((each) => each.includes("="))) {
         const [pattern = "", url = ""] = pair.split("=");
-        // Go writes a named group with a P.
-        const match = new RegExp(pattern.replaceAll("(?P<", "(?<")).exec(source);
+        const match = expression(pattern).exec(source);
         if (!match) continue;
         const named = Object.entries(match.groups ?? {});
         const filled = named.reduce((text, [name, value]) => text.replaceAll(`\${${name}}`, value), url);
+        if (!URL.canParse(filled)) throw new Error(`${OVERRIDES} must name a URL for ${source}, got "${filled}"`);
         return { ...plugin, urls: [`${filled.replace(/\/$/, "")}/${plugin.file}`] };
     }
     return plugin;
+}
+
+/** Go writes a named group with a P. */
+function expression(pattern: string): RegExp {
+    try {
+        return new RegExp(pattern.replaceAll("(?P<", "(?<"));
+    } catch (error) {
+        throw new Error(`${OVERRIDES} cannot be read: ${(error as Error).message}`);
+    }
 }
 
 /** This machine, as Pulumi's files call it. */

@@ -1,10 +1,10 @@
 /** `npm run preflight`: what can be known from here before `pulumi up` makes anything. `--help` tells the flags. */
-import { parseArgs } from "node:util";
+import { readCommandLine, runProgram, UsageShown } from "../rehearsal/command-line";
 import { fetchPlugins, listPlugins } from "./fetch-plugins";
-import { type Finding, lookAll } from "./finding";
+import { lookAll } from "./finding";
 import { PLATFORMS, type Platform, thisPlatform } from "./plugins";
 import { relayFindings } from "./relays";
-import { report, runProgram } from "./report";
+import { Report } from "./report";
 import { preflightChecks, readStackSettings } from "./stack";
 import { theWorld } from "./surroundings";
 
@@ -12,9 +12,10 @@ const USAGE = `npm run preflight -- [--stack NAME] [--json FILE]
 npm run preflight -- --list | --fetch-plugins FILE.tar [--platform NAME]
 
 Looks whether this machine can run Pulumi for a stack: what it must reach, and what its tokens may do. Changes nothing.
-Exits with 1 when something that the stack needs does not work.
+Exits with 1 when something that the stack needs does not work. The settings alone, at once: npm run check.
 
-  --stack NAME              check what this stack needs; without it only what every stack needs
+  --stack NAME              check what this stack needs; without it only what every stack needs, and what of Cloudflare and
+                            AWS can be seen
   --json FILE               also write what was found as JSON
   --fetch-plugins FILE.tar  on a machine that can: download Pulumi and its provider plugins, with an install.sh
   --platform NAME           for that: ${PLATFORMS.join(", ")}; default: this machine's
@@ -33,7 +34,6 @@ runProgram(main);
 
 async function main(): Promise<number> {
     const flags = readFlags();
-    if (typeof flags === "number") return flags;
     const where = theWorld(process.env);
     if (flags.list) {
         console.log(listPlugins(where.services, flags.platform).join("\n"));
@@ -43,45 +43,33 @@ async function main(): Promise<number> {
         await fetchPlugins(where, flags.platform, flags.fetch, (line) => console.log(line));
         return 0;
     }
-    const findings: Finding[] = [];
+    const report = new Report(flags.json);
     const read = flags.stack === undefined ? undefined : await readStackSettings(where, flags.stack);
-    if (read) findings.push(...read.findings);
+    const findings = read?.findings ?? [];
+    for (const finding of findings) report.ended(finding);
     // Settings that cannot be used do not keep the rest from being looked at.
     const looked = await Promise.all([
-        lookAll(preflightChecks(where, read?.stack)),
-        read?.stack ? relayFindings(where, read.stack) : [],
+        lookAll(preflightChecks(where, read?.stack), report.ended),
+        read?.stack ? relayFindings(where, read.stack, report.ended) : [],
     ]);
-    return report([...findings, ...looked.flat()], flags.json);
+    return report.finish([...findings, ...looked.flat()]);
 }
 
-/** The flags, or the exit code when that is all. */
-function readFlags(): Flags | number {
-    try {
-        const { values } = parseArgs({
-            options: {
-                stack: { type: "string" },
-                json: { type: "string" },
-                "fetch-plugins": { type: "string" },
-                platform: { type: "string" },
-                list: { type: "boolean", default: false },
-                help: { type: "boolean" },
-            },
-        });
-        if (!values.help) {
-            const { stack, json, list, "fetch-plugins": fetch } = values;
-            return { stack, json, list, fetch, platform: readPlatform(values.platform) };
-        }
-        console.log(USAGE);
-        return 0;
-    } catch (error) {
-        console.error(`${(error as Error).message}\n\n${USAGE}`);
-        return 2;
-    }
+/** @throws UsageShown */
+function readFlags(): Flags {
+    const { stack, json, list, platform, ...values } = readCommandLine(process.argv.slice(2), USAGE, {
+        stack: { type: "string" },
+        json: { type: "string" },
+        "fetch-plugins": { type: "string" },
+        platform: { type: "string" },
+        list: { type: "boolean", default: false },
+    });
+    return { stack, json, list, fetch: values["fetch-plugins"], platform: readPlatform(platform) };
 }
 
 function readPlatform(name: string | undefined): Platform {
     if (name === undefined) return thisPlatform();
     const platform = PLATFORMS.find((each) => each === name);
-    if (!platform) throw new Error(`--platform must be one of ${PLATFORMS.join(", ")}, got "${name}"`);
-    return platform;
+    if (platform) return platform;
+    throw new UsageShown(USAGE, `--platform must be one of ${PLATFORMS.join(", ")}, got "${name}"`);
 }

@@ -2,7 +2,7 @@
 import { endpointsOf } from "../components/shared-relays";
 import { relayCheck } from "./answers";
 import { reachCheck } from "./docker-host";
-import { type Check, type Finding, look, lookAll, Remark } from "./finding";
+import { type Check, type Finding, look, lookAll, Remark, type Seen } from "./finding";
 import { findPulumi, pulumi } from "./pulumi-cli";
 import type { Stack } from "./stack";
 import type { Surroundings } from "./surroundings";
@@ -15,17 +15,22 @@ interface Relay {
 }
 
 /** What is found of the stack's `relays`; nothing where it has none. Those of a stack are known only once that is read. */
-export async function relayFindings(where: Surroundings, { settings, secret }: Stack): Promise<Finding[]> {
+export async function relayFindings(
+    where: Surroundings,
+    { settings, secret }: Stack,
+    ended?: Seen,
+): Promise<Finding[]> {
     const { onprem, relays } = settings;
     const docker = onprem?.docker ?? "";
     const rows = relays.map(async (entry, index): Promise<Finding[]> => {
         if (!("stack" in entry)) {
             const keyTodo =
                 "ask who runs the relay for the key that is valid now, then pulumi config set --secret dockermirror:relayKey";
-            return lookAll(checks(where, docker, { ...entry, key: secret("dockermirror:relayKey") }, keyTodo));
+            const key = secret("dockermirror:relayKey");
+            return lookAll(checks(where, docker, { ...entry, key }, keyTodo), ended);
         }
         const found: Relay[] = [];
-        const told = await look({
+        const readable: Check = {
             what: `relays of ${entry.stack}`,
             where: `relays[${index}]`,
             todo: "the stack must be in the same backend, and its secrets to be decrypted here: the same passphrase, or the right to its KMS key",
@@ -33,9 +38,16 @@ export async function relayFindings(where: Surroundings, { settings, secret }: S
                 found.push(...endpointsOf(entry, `relays[${index}]`, await outputs(where, entry.stack)));
                 return `can be read, with a key: ${found.map(({ hostname }) => hostname).join(", ")}`;
             },
-        });
+        };
+        const told = await look(readable, ended);
         const keyTodo = `run up there first: pulumi up --stack ${entry.stack}`;
-        return [...told, ...(await lookAll(found.flatMap((relay) => checks(where, docker, relay, keyTodo))))];
+        return [
+            ...told,
+            ...(await lookAll(
+                found.flatMap((relay) => checks(where, docker, relay, keyTodo)),
+                ended,
+            )),
+        ];
     });
     return (await Promise.all(rows)).flat();
 }

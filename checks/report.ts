@@ -1,9 +1,12 @@
-/** How the programs of this folder end: findings as a table and as JSON, and an exit code. */
+/** What the programs of this folder say: a line as each check ends, then the table, JSON, and an exit code. */
 import { writeFileSync } from "node:fs";
-import type { Finding } from "./finding";
+import { openForWriting } from "../rehearsal/command-line";
+import type { Finding, Seen } from "./finding";
+
+const MARKS: Readonly<Record<Finding["state"], string>> = { failed: "FAIL", warning: "warn", ok: "ok", skipped: "-" };
 
 const COLUMNS: readonly [string, (finding: Finding) => string][] = [
-    ["", ({ state }) => (state === "failed" ? "FAIL" : state === "warning" ? "warn" : state === "ok" ? "ok" : "-")],
+    ["", ({ state }) => MARKS[state]],
     ["what", ({ what }) => what],
     ["where", ({ where }) => where],
     ["seconds", ({ seconds }) => seconds?.toFixed(1) ?? ""],
@@ -33,25 +36,31 @@ export function table(findings: readonly Finding[]): string {
     return [line(head), ...lines, "", sum].join("\n");
 }
 
-/**
- * Prints the table, and writes the findings to `file` if one is given.
- *
- * @returns The exit code: 1 when something failed.
- */
-export function report(findings: readonly Finding[], file?: string): number {
-    console.log(table(findings));
-    if (file) writeFileSync(file, `${JSON.stringify({ findings }, undefined, 2)}\n`);
-    return findings.some(({ state }) => state === "failed") ? 1 : 0;
+/** A finding on its own, while others are waited for: its note is for the table. */
+export function shortLine({ what, where, state, seconds }: Finding): string {
+    return `${MARKS[state].padEnd(4)}  ${what}, ${where}${seconds === undefined ? "" : `  ${seconds.toFixed(1)} s`}`;
 }
 
-/** Runs a program to its exit code; an error that it did not expect is told without a stack. */
-export function runProgram(main: () => Promise<number>): void {
-    main().then(
-        // Connections that are kept alive would keep the process.
-        (code) => process.exit(code),
-        (error: Error) => {
-            console.error(error.message);
-            process.exit(1);
-        },
-    );
+/** What a program found, told while it looks and once more at its end. */
+export class Report {
+    private readonly file: number | undefined;
+
+    /** @param json File for `--json`, opened before anything is looked at. @throws Error when it cannot be written. */
+    constructor(json: string | undefined) {
+        this.file = json === undefined ? undefined : openForWriting("json", json);
+    }
+
+    /** Tells of a finding at once. */
+    readonly ended: Seen = (finding) => console.log(shortLine(finding));
+
+    /**
+     * Prints the table, and writes the findings to the file.
+     *
+     * @returns The exit code: 1 when something failed.
+     */
+    finish(findings: readonly Finding[]): number {
+        console.log(`\n${table(findings)}`);
+        if (this.file !== undefined) writeFileSync(this.file, `${JSON.stringify({ findings }, undefined, 2)}\n`);
+        return findings.some(({ state }) => state === "failed") ? 1 : 0;
+    }
 }

@@ -1,8 +1,9 @@
 /** A stack's settings for the checks, and which checks they ask for. */
 import { basename } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
-import { readStack, type StackConfig } from "../rehearsal/stack-file";
-import { readSettings, type Settings, settingsProblems } from "../stacks/settings";
+import { hasStack, readStack, type StackConfig } from "../rehearsal/stack-file";
+import { problemsOf } from "../rehearsal/usable";
+import { readSettings, type Settings } from "../stacks/settings";
 import { proxyChecks } from "./ask";
 import { ec2Check, identityCheck, lightsailCheck } from "./aws";
 import { cloudflareCheck } from "./cloudflare";
@@ -46,7 +47,13 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
     try {
         config = await decrypted(where, name);
     } catch (error) {
-        config = readStack(file, {});
+        // A name that is nobody's ends the program; a file that is no YAML leaves the rest to be looked at.
+        try {
+            config = readStack(file, {});
+        } catch (broken) {
+            if (!hasStack(file)) throw broken;
+            return { findings: [{ ...row, state: "failed", note: (broken as Error).message }] };
+        }
         readable = config.secretKeys.length === 0;
         if (!readable) {
             told.push({
@@ -59,11 +66,9 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
         }
     }
     const { secretKeys } = config;
-    pulumi.runtime.setAllConfig(config.config, secretKeys);
-    const read = new pulumi.Config(PROJECT);
-    const problems = settingsProblems(read);
+    const problems = problemsOf(config);
     if (problems.length > 0) return { findings: problems.map((note) => ({ ...row, state: "failed", note })) };
-    const settings = readSettings(read);
+    const settings = readSettings(new pulumi.Config(PROJECT));
     const secret = (key: string) => (readable || !secretKeys.includes(key) ? config.config[key] : undefined);
     const isSet = (key: string) => config.config[key] !== undefined;
     return { stack: { settings, secret, isSet }, findings: [{ ...row, state: "ok", note: "are right" }, ...told] };
@@ -89,7 +94,9 @@ export function preflightChecks(where: Surroundings, stack: Stack | undefined): 
 
 function anyStackChecks(where: Surroundings): Check[] {
     const { CLOUDFLARE_API_TOKEN: token } = where.env;
-    return [cloudflareCheck(where, { token, records: [] }), identityCheck(where, [])];
+    const clouds = [cloudflareCheck(where, { token, records: [] }), identityCheck(where, [])];
+    // A stack may have nothing there.
+    return clouds.map((check) => ({ ...check, isAdvice: true }));
 }
 
 /** What this stack needs: what its tokens may do, and the machines that are there. */

@@ -55,8 +55,18 @@ export function connectTimes(seconds: number): ConnectTimes {
     return { lookupMs: seconds * 1000, tcpMs: seconds * 1000, tlsMs: seconds * 1000 };
 }
 
+/** @throws Error for a proxy that is no URL: what it has of a password is not repeated. */
+function refuseBrokenProxy(env: NodeJS.ProcessEnv): void {
+    for (const name of ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"]) {
+        const value = env[name];
+        if (value && !(/^https?:/i.test(value) && URL.canParse(value)))
+            throw new Error(`the environment's ${name} must be a URL such as http://proxy.example:3128`);
+    }
+}
+
 /** The world as this process sees it: through the proxy of `HTTPS_PROXY` and `NO_PROXY`, as Pulumi and its providers. */
 export function theWorld(env: NodeJS.ProcessEnv): Surroundings {
+    refuseBrokenProxy(env);
     return {
         env,
         services: SERVICES,

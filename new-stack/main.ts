@@ -1,7 +1,7 @@
 /** `npm run new-stack`: asks what a new stack is to be, and writes its file. `--help` tells the flags. */
 import { join } from "node:path";
-import { runProgram } from "../checks/report";
 import { theWorld } from "../checks/surroundings";
+import { runProgram } from "../rehearsal/command-line";
 import { newStack } from "./new-stack";
 
 runProgram(() =>

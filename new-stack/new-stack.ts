@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { lookAll } from "../checks/finding";
-import { table } from "../checks/report";
+import { shortLine, table } from "../checks/report";
 import { type Stack, stackChecks } from "../checks/stack";
 import type { Surroundings } from "../checks/surroundings";
 import { draftOf, settingsOf, stackFile, stackName } from "./draft";
@@ -62,7 +62,7 @@ async function finish(answers: Answers, where: Surroundings, folder: string, onl
     const stack = stackName(answers);
     const draft = draftOf(answers);
     const found: Stack = { settings: settingsOf(draft), secret: () => undefined, isSet: () => false };
-    const findings = await lookAll(stackChecks(where, found));
+    const findings = await lookAll(stackChecks(where, found), (finding) => onlooker.tell(shortLine(finding)));
     onlooker.tell(`\n${table(findings)}\n`);
     const isWell = !findings.some(({ state }) => state === "failed");
     if (!isWell && !(await onlooker.agrees("A check failed. Write the file all the same?"))) {

@@ -1,5 +1,6 @@
 /** What `--json` writes: the steps of the proof, and why it did not come to one. */
-import { ftruncateSync, openSync, writeSync } from "node:fs";
+import { ftruncateSync, writeSync } from "node:fs";
+import { openForWriting } from "./command-line";
 import type { Step } from "./proof/step";
 
 export interface Reported {
@@ -15,11 +16,7 @@ export class Report {
 
     /** @param path None: nothing is written. @throws Error when it cannot be written. */
     constructor(path: string | undefined) {
-        try {
-            this.file = path === undefined ? undefined : openSync(path, "w");
-        } catch (error) {
-            throw new Error(`--json ${path} cannot be written: ${(error as Error).message}`);
-        }
+        this.file = path === undefined ? undefined : openForWriting("json", path);
     }
 
     /**

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { suggestion } from "../stacks/known-names";
 import { PLACEHOLDER } from "../stacks/schema";
 
 const FOLDER = join(__dirname, "..", "stacks");
@@ -47,18 +48,29 @@ export function allStacks(): string[] {
     return readdirSync(FOLDER).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
 }
 
+/** True when a stack has a file, whatever is in it. */
+export function hasStack(stack: string): boolean {
+    return existsSync(fileOf(stack));
+}
+
+function fileOf(stack: string): string {
+    return join(FOLDER, `Pulumi.${stack}.yaml`);
+}
+
 /**
  * The configuration of `stacks/Pulumi.<stack>.yaml`.
  *
  * @param secrets Values for encrypted keys that must fit something, by key without the project; others are made up.
  */
 export function readStack(stack: string, secrets: Readonly<Record<string, string>>): StackConfig {
-    const file = join(FOLDER, `Pulumi.${stack}.yaml`);
-    if (!existsSync(file)) {
-        throw new Error(`there is no stack "${stack}" in stacks/; there are ${allStacks().join(", ")}`);
+    if (!hasStack(stack)) {
+        const all = allStacks();
+        throw new Error(
+            `there is no stack "${stack}" in stacks/${suggestion(stack, all)}; there are ${all.join(", ")}`,
+        );
     }
     try {
-        return parseStack(readFileSync(file, "utf8"), secrets);
+        return parseStack(readFileSync(fileOf(stack), "utf8"), secrets);
     } catch (error) {
         throw new Error(`stacks/Pulumi.${stack}.yaml cannot be read: ${(error as Error).message}`, { cause: error });
     }

@@ -1,8 +1,15 @@
 /** Whether the program takes a stack's settings, before anything is made for it. */
 import * as pulumi from "@pulumi/pulumi";
 import { settingsProblems } from "../stacks/settings";
+import type { StackConfig } from "./stack-file";
 import type { NamedStack } from "./stacks";
 import { PROJECT } from "./workspace";
+
+/** Every problem of a stack's settings, a line each, as the program will find them. */
+export function problemsOf({ config, secretKeys }: StackConfig): readonly string[] {
+    pulumi.runtime.setAllConfig(config, secretKeys);
+    return settingsProblems(new pulumi.Config(PROJECT));
+}
 
 /**
  * Reads the settings of each stack as the program will.
@@ -10,9 +17,8 @@ import { PROJECT } from "./workspace";
  * @throws Error with every problem of every one, by file.
  */
 export function refuseUnusable(stacks: readonly NamedStack[]): void {
-    const refused = stacks.flatMap(({ name, stackConfig: { config, secretKeys } }) => {
-        pulumi.runtime.setAllConfig(config, secretKeys);
-        const problems = settingsProblems(new pulumi.Config(PROJECT));
+    const refused = stacks.flatMap(({ name, stackConfig }) => {
+        const problems = problemsOf(stackConfig);
         const lines = problems.map((problem) => `  ${problem}`);
         return problems.length > 0 ? [`stacks/Pulumi.${name}.yaml cannot be used:`, ...lines] : [];
     });

@@ -46,17 +46,18 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     // stack's relays, as the program does.
     "checks/": {
         project:
-            /^(checks\/|stacks\/|services\/connection\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file)\.ts$|package\.json$)/,
+            /^(checks\/|stacks\/|services\/connection\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file|usable|command-line)\.ts$|package\.json$)/,
         packages: /^(@pulumi\/pulumi|@aws-sdk\/credential-provider-node|aws4fetch|tar-stream|undici|node:[\w/]+)$/,
     },
     // It asks what the settings ask for, by their own rules, and looks with the checks before it writes.
     "new-stack/": {
-        project: /^(new-stack\/|checks\/|stacks\/settings\.ts$|services\/registry\/upstreams\.ts$)/,
+        project:
+            /^(new-stack\/|checks\/|stacks\/settings\.ts$|rehearsal\/command-line\.ts$|services\/registry\/upstreams\.ts$)/,
         packages: /^(@pulumi\/pulumi|yaml|node:[\w/]+)$/,
     },
     "rehearsal/": { project: /^(?!test\/|bench\/)/, packages: /./ },
-    "docs/": { project: /^stacks\/settings-table\.ts$/, packages: /^node:(fs|path)$/ },
-    "plan/": { project: /^plan\//, packages: /^node:util$/ },
+    "docs/": { project: /^(stacks\/settings-table|rehearsal\/command-line)\.ts$/, packages: /^node:(fs|path)$/ },
+    "plan/": { project: /^(plan\/|rehearsal\/command-line\.ts$)/, packages: /^node:util$/ },
     "bench/": { project: /./, packages: /./ },
     "test/": { project: /./, packages: /./ },
 };

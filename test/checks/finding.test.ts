@@ -1,6 +1,6 @@
 /** Findings: how a check becomes rows, and rows a table. */
 import assert from "node:assert/strict";
-import { type Check, type Finding, leftOut, look, once, Remark } from "../../checks/finding";
+import { type Check, Failure, type Finding, leftOut, look, lookAll, once, Remark } from "../../checks/finding";
 import { table } from "../../checks/report";
 
 const saying =
@@ -71,6 +71,46 @@ describe("A check", () => {
         assert.deepEqual(
             rows.map(({ state }) => state),
             ["warning", "ok"],
+        );
+    });
+
+    it("is a warning with all that follows where nobody has asked for it", async () => {
+        const next = [{ what: "b", where: "there", ask: failing(new Error("broken too")) }];
+        const rows = await found({ what: "a", where: "there", ask: saying("seen"), next, isAdvice: true });
+        assert.deepEqual(
+            rows.map(({ state }) => state),
+            ["ok", "warning"],
+        );
+        const first = { what: "a", where: "there", ask: failing(new Error("broken")), next, isAdvice: true };
+        assert.deepEqual(
+            (await found(first)).map(({ state }) => state),
+            ["warning", "skipped"],
+        );
+    });
+
+    it("takes advice from the error before its own", async () => {
+        const ask = failing(new Failure("broken", "mend this"));
+        const [row] = await found({ what: "a", where: "there", ask, todo: "mend it" });
+        assert.equal(row?.todo, "mend this");
+    });
+
+    it("is told of as it ends, with what is left out because of it", async () => {
+        const seen: string[] = [];
+        let end = () => {};
+        const waits = new Promise<void>((resolve) => {
+            end = resolve;
+        });
+        const slow = { what: "slow", where: "there", ask: () => waits.then(() => "seen") };
+        const next = [{ what: "next", where: "there", ask: saying("") }];
+        const broken = { what: "broken", where: "there", ask: failing(new Error("x")), next };
+        const rows = await lookAll([slow, broken], ({ what, state }) => {
+            seen.push(`${what} ${state}`);
+            if (what === "next") end();
+        });
+        assert.deepEqual(seen, ["broken failed", "next skipped", "slow ok"]);
+        assert.deepEqual(
+            rows.map(({ what }) => what),
+            ["slow", "broken", "next"],
         );
     });
 

@@ -174,9 +174,51 @@ describe("Docker at home", () => {
     it("tells what ssh or docker says, and that nothing is there", async () => {
         const [refused] = await rows("echo 'Host key verification failed.' >&2; exit 255", "ssh://ops@10.1.0.5");
         assert.deepEqual([refused?.state, refused?.note], ["failed", "Host key verification failed."]);
+        assert.match(refused?.todo ?? "", /^log in once by hand, .*: ssh ops@10\.1\.0\.5$/);
         const [, none] = await rows("case $* in *ps*) ;; *) echo '{\"relays\":[]}' ;; esac", "ssh://ops@10.1.0.5");
         assert.equal(none?.note, "there are none");
     });
+
+    const causes: Record<string, [said: string, todo: RegExp]> = {
+        "its name": [
+            "ssh: Could not resolve hostname docker.acme.lan: Name or service not known",
+            /resolver does not know docker\.acme\.lan \(getent hosts docker\.acme\.lan\): correct onprem\.docker/,
+        ],
+        "a port where nothing listens": [
+            "ssh: connect to host docker.acme.lan port 22: Connection refused",
+            /^nothing listens at port 22 there/,
+        ],
+        "a way that ends": [
+            "ssh: connect to host docker.acme.lan port 22: Connection timed out",
+            /nc -vz docker\.acme\.lan 22/,
+        ],
+        "a host key that is another one": [
+            "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.",
+            /find out why first.*ssh-keygen -R docker\.acme\.lan/,
+        ],
+        "a key that is refused": [
+            "ops@docker.acme.lan: Permission denied (publickey).",
+            /ssh ops@docker\.acme\.lan by hand/,
+        ],
+        "a user who may not use Docker": [
+            "permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock",
+            /usermod -aG docker ops/,
+        ],
+        "a machine without Docker": ["bash: line 1: docker: command not found", /^install Docker there$/],
+        "an engine that is not started": [
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?",
+            /systemctl start docker/,
+        ],
+    };
+    for (const [what, [said, todo]] of Object.entries(causes)) {
+        it(`has its own advice for ${what}`, async () => {
+            const script = `cat >&2 <<'END'\n${said}\nEND\nexit 255`;
+            const [row] = await rows(script, "ssh://ops@docker.acme.lan");
+            assert.equal(row?.state, "failed");
+            assert.match(row?.todo ?? "", todo);
+            assert.equal(/log in once by hand/.test(row?.todo ?? ""), /host key/.test(what));
+        });
+    }
 
     describe("and what upstreams do through the relays", () => {
         const of = (upstreams: Record<string, string>, name = "nginx") => ({

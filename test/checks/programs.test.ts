@@ -1,5 +1,6 @@
 /** `preflight` and `doctor` as processes: a proxy that lets nothing through, stand-ins for pulumi, npm and ssh. */
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
@@ -14,6 +15,12 @@ import { Programs } from "../support/world";
 
 const ROOT = join(__dirname, "../..");
 const KEY = "k".repeat(48);
+/** That of the machine; ssh-agent takes no other than a real one. */
+const SSH_KEY = generateKeyPairSync("rsa", {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: "pkcs1", format: "pem" },
+    privateKeyEncoding: { type: "pkcs1", format: "pem" },
+}).privateKey;
 const CONFIG = {
     "dockermirror:zone": { value: "example.com", secret: false },
     "dockermirror:overseas": {
@@ -32,11 +39,18 @@ const CONFIG = {
 };
 
 /** Runs a program of checks/, and what it wrote as JSON. */
-async function run(program: string, programs: Programs, env: NodeJS.ProcessEnv = {}, flags: string[] = []) {
+async function run(
+    program: string,
+    programs: Programs,
+    env: NodeJS.ProcessEnv = {},
+    flags: string[] = [],
+    onLine?: (line: string) => void,
+    stack = ["--stack", "tokyo"],
+) {
     const file = join(programs.folder, "found.json");
     const path = join(ROOT, "checks", program);
-    const args = ["--require", "tsx/cjs", path, "--stack", "tokyo", "--json", file, ...flags];
-    const ran = await attempt(process.execPath, args, { cwd: ROOT, env: { ...programs.env, ...env } });
+    const args = ["--require", "tsx/cjs", path, ...stack, "--json", file, ...flags];
+    const ran = await attempt(process.execPath, args, { cwd: ROOT, env: { ...programs.env, ...env }, onLine });
     const findings = () => (JSON.parse(readFileSync(file, "utf8")) as { findings: Finding[] }).findings;
     return { ...ran, findings };
 }
@@ -80,9 +94,74 @@ describe("preflight", () => {
         assert.equal(states["right to RunInstances"], "skipped");
         assert.equal(states["Docker at home"], "ok");
         assert.match(stdout, /^FAIL {2}Cloudflare's API {2,}api\.cloudflare\.com/m);
+        const [lines = "", rows = ""] = stdout.split("\n\n");
+        assert.match(lines, /^ok {4}settings, stacks\/Pulumi\.tokyo\.yaml$/m);
+        assert.match(lines, /^FAIL {2}Cloudflare's API, api\.cloudflare\.com {2}\d+\.\d s$/m);
+        assert.equal(lines.split("\n").length, findings().length, "a line for each check");
+        assert.match(rows, /^ +what +where +seconds$/m);
         assert.match(stdout, /^\d+ ok, \d+ failed, \d+ to be known, \d+ skipped$/m);
         programs.remove();
     });
+
+    it("tells of each check as it ends, while others are waited for", async () => {
+        const programs = new Programs({
+            pulumi: `case $1 in config) echo '${JSON.stringify(CONFIG)}' ;; version) echo v3.248.0 ;; esac`,
+            npm: "echo https://registry.test/",
+            // Ends once the line of another check has been seen.
+            ssh: `until [ -e "$HOME/seen" ]; do sleep 0.05; done; echo 20.10.24`,
+        });
+        const env = { HTTPS_PROXY: "http://127.0.0.1:2", AWS_ACCESS_KEY_ID: "A", AWS_SECRET_ACCESS_KEY: "s" };
+        const { stdout } = await run("preflight.ts", programs, env, [], (line) => {
+            if (line.startsWith("FAIL  Cloudflare's API, ")) programs.write("seen", "");
+        });
+        assert.match(stdout, /^ok {4}Docker at home, ssh:\/\/ops@10\.1\.0\.5 /m);
+        programs.remove();
+    });
+
+    it("does not fail without a stack on clouds that nobody has asked for", async () => {
+        const programs = new Programs({ npm: "echo https://registry.test/" });
+        const nowhere = { HTTPS_PROXY: "http://127.0.0.1:2", CLOUDFLARE_API_TOKEN: "no token" };
+        const { findings } = await run("preflight.ts", programs, nowhere, [], undefined, []);
+        const states = Object.fromEntries(findings().map(({ what, state }) => [what, state]));
+        assert.equal(states["Pulumi CLI"], "failed");
+        assert.deepEqual(
+            [states["Cloudflare's API"], states["Cloudflare token"], states["AWS credentials"]],
+            ["warning", "skipped", "warning"],
+        );
+        programs.remove();
+    });
+
+    const refusals: Record<string, [flags: string[], env: NodeJS.ProcessEnv, message: RegExp]> = {
+        "an archive in a folder that is not there": [
+            ["--fetch-plugins", "/nonexist/p.tar"],
+            {},
+            /^--fetch-plugins \/nonexist\/p\.tar cannot be written: ENOENT: there is no folder \/nonexist\n$/,
+        ],
+        "an archive that is a folder": [
+            ["--fetch-plugins", "/tmp"],
+            {},
+            /^--fetch-plugins \/tmp cannot be written: EISDIR/,
+        ],
+        "a proxy that is no URL, without its password": [
+            [],
+            { HTTPS_PROXY: "acme:secret@proxy" },
+            /^the environment's HTTPS_PROXY must be a URL such as http:\/\/proxy\.example:3128\n$/,
+        ],
+        "sources of plugins that are no expression": [
+            [],
+            { PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES: "(=https://mirror.lan" },
+            /^PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES cannot be read: /,
+        ],
+    };
+    for (const [what, [flags, env, message]] of Object.entries(refusals)) {
+        it(`refuses ${what}`, async () => {
+            const programs = new Programs({});
+            const { code, stdout, stderr } = await run("preflight.ts", programs, env, flags, undefined, []);
+            programs.remove();
+            assert.deepEqual([code, stdout], [1, ""], stderr);
+            assert.match(stderr, message);
+        });
+    }
 
     it("tells its flags, and refuses others", async () => {
         const programs = new Programs({});
@@ -106,7 +185,7 @@ describe("doctor", () => {
         await once(server, "listening");
         const host = `localhost:${(server.address() as AddressInfo).port}`;
         const outputs = {
-            relaySsh: { host: "198.51.100.7", user: "dockermirror", hostKey: "ssh-ed25519 AAAA", privateKey: "KEY\n" },
+            relaySsh: { host: "198.51.100.7", user: "dockermirror", hostKey: "ssh-ed25519 AAAA", privateKey: SSH_KEY },
             relayUrls: [`https://${host}`],
             relayKeys: { "default.1": KEY },
             relayClients: { [`/etc/docker/certs.d/${host}/ca.crt`]: testCa().cert },
@@ -147,7 +226,7 @@ describe("doctor", () => {
             ["containers at home", "ssh://ops@10.1.0.5", "ok"],
             ["uplink", "ssh://ops@10.1.0.5", "ok"],
         ]);
-        assert.doesNotMatch(said, new RegExp(`${KEY}|KEY`), "a secret is in what it says");
+        assert.doesNotMatch(said, new RegExp(`${KEY}|PRIVATE KEY`), "a secret is in what it says");
     });
 
     it("exits with 1 for a machine that was edited by hand", async () => {
