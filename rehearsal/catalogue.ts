@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
+import { IMAGE_LIST, type ListedImage, readImageList } from "../stacks/image-list";
 import { goProgram } from "./go-programs";
 import { type ImageArgs, type Layer, type MadeImage, makeImage } from "./hub/image";
 import { ImageStore } from "./hub/store";
@@ -46,36 +47,46 @@ export interface CatalogueEntry {
 /** The store of the Hub double, and what is in it. */
 export interface Catalogue {
     readonly store: ImageStore;
+    /** A file of the form of `images.json`, with the digests of the double's own images. */
+    readonly imageList: string;
     readonly images: Readonly<Record<ProofImage, CatalogueEntry>>;
 }
 
 /** Fills the store, or takes the one of an earlier rehearsal when it was made of the same parts. */
 export async function makeCatalogue(slim: BaseImage, tell: (line: string) => void): Promise<Catalogue> {
-    const own = [...ownImages(slim), canary()];
+    const own = ownImages(slim);
+    const others = [canary()];
     const proof = proofImages();
     const sources = [slim.tar, process.execPath, goProgram("registry"), "/bin/busybox"].map((path) => [
         path,
         statSync(path).size,
     ]);
     const recipe = createHash("sha256")
-        .update(JSON.stringify([own, proof, sources]))
+        .update(JSON.stringify([own, others, proof, sources]))
         .digest("hex")
         .slice(0, 12);
     const folder = join(KEEP, `hub-${recipe}`);
     const contents = join(folder, "catalogue.json");
+    const imageList = join(folder, IMAGE_LIST);
     const store = new ImageStore(folder);
     if (!existsSync(contents)) {
         // Half a gigabyte each: the ones of other recipes are not asked for again.
-        const others = readdirSync(KEEP).filter((name) => name.startsWith("hub-") && name !== basename(folder));
-        for (const other of others) rmSync(join(KEEP, other), { recursive: true });
+        const former = readdirSync(KEEP).filter((name) => name.startsWith("hub-") && name !== basename(folder));
+        for (const name of former) rmSync(join(KEEP, name), { recursive: true });
         const images: Record<string, CatalogueEntry> = {};
-        const total = own.length + Object.keys(proof).length;
+        const total = own.length + others.length + Object.keys(proof).length;
         let count = 0;
         const making = ({ upstream, repository, tag }: ImageArgs) => {
             count += 1;
             tell(`images for the Hub double ${bar(count, total)}  ${upstream}/${repository}:${tag}`);
         };
+        const listed: Record<string, ListedImage> = {};
         for (const args of own) {
+            making(args);
+            const { digest } = await makeImage(store, args);
+            listed[basename(args.repository)] = { tag: args.tag, digest };
+        }
+        for (const args of others) {
             making(args);
             await makeImage(store, args);
         }
@@ -84,12 +95,15 @@ export async function makeCatalogue(slim: BaseImage, tell: (line: string) => voi
             const { upstream, repository, tag } = args;
             images[name] = { upstream, repository, tag, made: await makeImage(store, args) };
         }
+        writeFileSync(imageList, JSON.stringify(listed));
         writeFileSync(contents, JSON.stringify(images));
     }
-    return { store, images: JSON.parse(readFileSync(contents, "utf8")) };
+    return { store, imageList, images: JSON.parse(readFileSync(contents, "utf8")) };
 }
 
+/** Those of the project's list. */
 function ownImages(slim: BaseImage): ImageArgs[] {
+    const { node, nginx, registry } = readImageList(IMAGE_LIST);
     const base: Layer = { tar: slim.tar };
     const official = {
         upstream: "docker.io",
@@ -99,7 +113,7 @@ function ownImages(slim: BaseImage): ImageArgs[] {
         {
             ...official,
             repository: "library/node",
-            tag: "22-bookworm-slim",
+            tag: node.tag,
             layers: [base, { files: { "/usr/local/bin/node": { from: process.execPath, mode: 0o755 } } }],
             // The real one trusts the public CAs. What plays them is laid when a container is made: stand-ins/docker.ts.
             env: [...official.env, `NODE_EXTRA_CA_CERTS=${PUBLIC_CAS}`],
@@ -108,7 +122,7 @@ function ownImages(slim: BaseImage): ImageArgs[] {
         {
             ...official,
             repository: "library/nginx",
-            tag: "1.28-bookworm",
+            tag: nginx.tag,
             // The stock image has curl for health checks; this one has busybox' wget.
             layers: [base, { files: { "/usr/bin/wget": { linkTo: "/bin/busybox" } } }],
             cmd: ["nginx", "-g", "daemon off;"],
@@ -116,7 +130,7 @@ function ownImages(slim: BaseImage): ImageArgs[] {
         {
             ...official,
             repository: "library/registry",
-            tag: "3.1.2",
+            tag: registry.tag,
             layers: [
                 base,
                 {

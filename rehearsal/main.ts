@@ -1,7 +1,7 @@
 /** `npm start`: the whole architecture on this machine, proven by real pulls. `--help` tells the flags. */
 import { rmSync } from "node:fs";
 import { startAcme } from "./acme";
-import { makeCatalogue } from "./catalogue";
+import { type Catalogue, makeCatalogue } from "./catalogue";
 import { Docker, LABEL } from "./docker";
 import { FarLink } from "./far-link";
 import { type Flags, readFlags, UsageShown } from "./flags";
@@ -12,7 +12,7 @@ import type { Need, Step } from "./proof/step";
 import { Report } from "./report";
 import { relaysOf, Scene } from "./scene";
 import { type Made, setup } from "./setup";
-import { adapted, hubAccounts, stackNames } from "./stack-file";
+import { adapted, changed, hubAccounts, type StackConfig, stackNames } from "./stack-file";
 import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./stacks";
 import type { Properties } from "./stand-ins/stand-in";
 import { printTable } from "./table";
@@ -112,7 +112,7 @@ async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], tel
     const bringUp = async ({ name, stackConfig }: NamedStack, offers: readonly OfferedRelay[]): Promise<Program> => {
         const changed = (what: string) => tell(`${what}${ofStack(name)} is another one here`);
         const machine = { sshFrom: topology.ownAddress, ...rented.get(name) };
-        const here = adapted(withOffers(stackConfig, offers, changed), machine, changed);
+        const here = withImages(adapted(withOffers(stackConfig, offers, changed), machine, changed), catalogue);
         tell(`the program, stack ${name}:`);
         const program = new Program({ stack: name, stackConfig: here, images, pulumi }, (line) => tell(`  ${line}`));
         await program.up();
@@ -142,6 +142,11 @@ async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], tel
         printTable(steps);
     }
     if (!flags.once || !flags.proof) console.log(howToPull(scene, flags));
+}
+
+/** The stack with the digests of what the Hub double has. */
+function withImages(stackConfig: StackConfig, { imageList }: Catalogue): StackConfig {
+    return stackNames(stackConfig).onprem ? changed(stackConfig, { onprem: { imageList } }) : stackConfig;
 }
 
 /** What these stacks and this rehearsal have of what steps of the proof need. */

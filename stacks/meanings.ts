@@ -180,6 +180,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     "onprem.registryVersion": {
         en: "version of registry: 3.1 or newer, or 2.8.x",
         zh: "registry 的版本：3.1 及以上，或 2.8.x",
+        otherwise: { en: "that of `onprem.imageList`", zh: "`onprem.imageList` 里的版本" },
     },
     "onprem.allowFrom": { en: "address ranges that may pull", zh: "允许拉取的地址段" },
     "onprem.allowFromPublic": {
@@ -225,6 +226,10 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     "onprem.images.archive": {
         en: "a file of `docker save` on the computer that runs Pulumi",
         zh: "运行 Pulumi 的电脑上的一个 `docker save` 文件",
+    },
+    "onprem.imageList": {
+        en: "file with the tags of these images and, where `npm run images` has written them, their digests",
+        zh: "一个文件：这些镜像的标签，以及由 `npm run images` 写入的摘要（digest）",
     },
     "relays[].stack": {
         en: "relays of another stack, by reference: `acme-tokyo`, or `<organization>/dockermirror/acme-tokyo`",

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { UPSTREAMS } from "../services/registry/upstreams";
 import { PRIVATE_RANGES } from "./addresses";
 import { accountId, certificate, cidr, contact, containerLimits, hostname, keyName, port } from "./fields";
+import { IMAGE_LIST, REGISTRY_VERSION, readImageList } from "./image-list";
 import { overseas } from "./overseas";
 import { privateAccounts } from "./private-accounts";
 import { redirectHosts } from "./redirect-hosts";
@@ -47,8 +48,8 @@ export const schemas = {
             .default("registry"),
         registryVersion: z
             .string()
-            .regex(/^(3\.[1-9]\d*|2\.8)\.\d+$/, "must be a version of distribution such as 3.1.2, or 2.8.x")
-            .default("3.1.2"),
+            .regex(REGISTRY_VERSION, "must be a version of distribution such as 3.1.2, or 2.8.x")
+            .optional(),
         allowFrom: z.array(cidr).min(1).default(PRIVATE_RANGES),
         allowFromPublic: z.boolean().default(false),
         canary: z
@@ -69,6 +70,17 @@ export const schemas = {
                 z.strictObject({ from: z.literal("archive"), archive: z.string().min(1) }),
             ])
             .default({ from: "relay" }),
+        imageList: z
+            .string()
+            .superRefine((file, context) => {
+                try {
+                    readImageList(file);
+                } catch (error) {
+                    const message = `must be a file such as ${IMAGE_LIST}; ${(error as Error).message}`;
+                    context.addIssue({ code: "custom", message });
+                }
+            })
+            .prefault(IMAGE_LIST),
     }),
     relays: z.array(relay),
     upstreams: z.array(z.enum(UPSTREAMS.map((upstream) => upstream.name))).min(1),

@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import type { RedirectHosts } from "../services/registry/redirect-hosts";
 import { selectUpstreams, UPSTREAMS, type Upstream } from "../services/registry/upstreams";
+import { type ImageReferences, onpremImages, readImageList } from "./image-list";
 import { nearest, suggestion } from "./known-names";
 import { type OverseasSettings, overseasSettings, type TlsSettings } from "./overseas";
 import { PARSING } from "./parsing";
@@ -33,6 +34,13 @@ export type MirrorTlsSettings =
     | TlsSettings
     | { readonly authority: { readonly certificate: string; readonly key: pulumi.Output<string> } };
 
+/** The cache at home, with the images that it is made of. */
+export type OnpremSettings = Omit<Site<"onprem">, "imageList"> & {
+    readonly tls: MirrorTlsSettings;
+    readonly registryVersion: string;
+    readonly imageReferences: ImageReferences;
+};
+
 /** A stack's settings, checked, with their defaults, secrets beside what they belong to. */
 export interface Settings {
     readonly zone?: string;
@@ -41,7 +49,7 @@ export interface Settings {
     /** The sites are absent, too, in a run that only makes the zone. */
     readonly edge?: Site<"edge">;
     readonly overseas?: OverseasSettings;
-    readonly onprem?: Site<"onprem"> & { readonly tls: MirrorTlsSettings };
+    readonly onprem?: OnpremSettings;
     readonly upstreams: Upstream[];
     /** Hosts that they may redirect the stack's relays to, beside those of the table. */
     readonly redirectHosts: RedirectHosts;
@@ -85,7 +93,7 @@ export function readSettings(config: pulumi.Config): Settings {
         createZone: zone !== undefined && createZone ? { name: zone, ...createZone, ready: zoneReady } : undefined,
         edge,
         overseas: overseas && overseasSettings(overseas, overseasSecrets),
-        onprem: onprem && withTls(onprem, secret("onpremCertificateKey"), secret("onpremCaKey")),
+        onprem: onprem && onpremSettings(onprem, secret("onpremCertificateKey"), secret("onpremCaKey")),
         upstreams: upstreams ? selectUpstreams(upstreams) : [...UPSTREAMS],
         redirectHosts: (checked.redirectHosts ?? {}) as RedirectHosts,
         access: checked.access ?? "keys",
@@ -128,14 +136,15 @@ function checkValues(config: pulumi.Config): { readonly plain: Plain; readonly p
     return { plain, problems };
 }
 
-function withTls(
-    { certificate, ca, ...site }: NonNullable<Plain["onprem"]>,
+function onpremSettings(
+    { certificate, ca, imageList, ...site }: NonNullable<Plain["onprem"]>,
     key: pulumi.Output<string> | undefined,
     caKey: pulumi.Output<string> | undefined,
-): NonNullable<Settings["onprem"]> {
-    if (certificate && key) return { ...site, tls: { certificate, key } };
-    if (ca && caKey) return { ...site, tls: { authority: { certificate: pem(ca), key: caKey.apply(pem) } } };
-    return { ...site, tls: "privateCa" };
+): OnpremSettings {
+    const made = { ...site, ...onpremImages(readImageList(imageList), site.registryVersion) };
+    if (certificate && key) return { ...made, tls: { certificate, key } };
+    if (ca && caKey) return { ...made, tls: { authority: { certificate: pem(ca), key: caKey.apply(pem) } } };
+    return { ...made, tls: "privateCa" };
 }
 
 /** As the CA's own resource has it: a CA that comes back from a backup is then no change. */

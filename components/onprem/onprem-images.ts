@@ -4,23 +4,22 @@ import * as pulumi from "@pulumi/pulumi";
 import { quote } from "../shell";
 import { child, type Transform } from "../transform";
 
-// What ages: raise these now and then. The tags move within a minor version; what runs changes only by a new tag here.
-const UPLINK_IMAGE = "node:22-bookworm-slim";
-const FRONT_IMAGE = "nginx:1.28-bookworm";
-
 /** Where the on-prem host gets its own images: it cannot have them from the mirror that they are. */
 export type ImageSource =
     | { readonly from: "relay"; readonly hostname: pulumi.Input<string> }
     | { readonly from: "registry"; readonly registry: string }
     | { readonly from: "archive"; readonly archive: string };
 
+/** What the images are for. */
+export type OnpremRole = "uplink" | "cache" | "front";
+
 /** Arguments of {@link OnpremImages}. */
 export interface OnpremImagesArgs {
     /** The on-prem host, `unix://…` or `ssh://…`. */
     readonly docker: string;
     readonly source: ImageSource;
-    /** Version of distribution: the tag of its image. */
-    readonly registryVersion: string;
+    /** Official images of Docker Hub: `nginx:1.30-trixie`, with `@sha256:…` where the digest is known. */
+    readonly references: Readonly<Record<OnpremRole, string>>;
     readonly transform?: { readonly image?: Transform<docker.RemoteImageArgs> };
 }
 
@@ -43,21 +42,17 @@ export class OnpremImages extends pulumi.ComponentResource {
         const loaded =
             args.source.from === "archive" ? [load(`${name}-archive`, args.docker, args.source.archive, own)] : [];
 
-        const image = (role: string, reference: string) =>
+        const image = (role: OnpremRole) =>
             new docker.RemoteImage(
                 ...child(
                     args.transform?.image,
                     `${name}-${role}`,
                     // Kept on destroy and on a change: it may be the only copy that this office can reach.
-                    { name: qualified(args.source, reference), keepLocally: true },
+                    { name: qualified(args.source, args.references[role]), keepLocally: true },
                     { ...own, dependsOn: loaded },
                 ),
             );
-        this.nodes = {
-            uplink: image("uplink", UPLINK_IMAGE),
-            cache: image("cache", `registry:${args.registryVersion}`),
-            front: image("front", FRONT_IMAGE),
-        };
+        this.nodes = { uplink: image("uplink"), cache: image("cache"), front: image("front") };
 
         this.uplink = this.nodes.uplink.imageId;
         this.cache = this.nodes.cache.imageId;
@@ -66,14 +61,11 @@ export class OnpremImages extends pulumi.ComponentResource {
     }
 }
 
-/** The images that an archive for `images: { from: archive }` must hold, for `docker save`. */
-export function imageReferences(registryVersion: string): string[] {
-    return [UPLINK_IMAGE, FRONT_IMAGE, `registry:${registryVersion}`];
-}
-
 function qualified(source: ImageSource, reference: string): pulumi.Input<string> {
     if (source.from === "relay") return pulumi.interpolate`${source.hostname}/library/${reference}`;
-    return source.from === "registry" ? `${source.registry}/${reference}` : reference;
+    // The digest is Docker Hub's: a copy for one platform has another one, and what was loaded has none.
+    const [tagged = ""] = reference.split("@");
+    return source.from === "registry" ? `${source.registry}/${tagged}` : tagged;
 }
 
 /** The archive is read on the machine that runs Pulumi, and goes to whichever host by Docker's own command line. */

@@ -6,7 +6,7 @@ import { Canary, type CanaryArgs, canaryImage, idsOf, withCanary } from "./canar
 import { clientFiles } from "./client-files";
 import type { OnpremLimits } from "./confinement";
 import { Front, type FrontArgs } from "./front";
-import { type ImageSource, OnpremImages } from "./onprem-images";
+import { type ImageSource, OnpremImages, type OnpremImagesArgs } from "./onprem-images";
 import { CACHE_USER, RegistryCache } from "./registry-cache";
 import { RelayTrust } from "./relay-trust";
 import { UPLINK_USER, Uplink } from "./uplink";
@@ -33,6 +33,8 @@ export interface OnpremSiteArgs {
     readonly registryVersion: string;
     /** Disk for downloads in flight, GiB. */
     readonly spoolBudgetGiB: number;
+    /** What the containers are made of. */
+    readonly imageReferences: OnpremImagesArgs["references"];
     /** `relay`: through the first relay of the list. */
     readonly images: { readonly from: "relay" } | Exclude<ImageSource, { readonly from: "relay" }>;
     readonly tls: FrontArgs["tls"];
@@ -72,7 +74,7 @@ export class OnpremSite extends pulumi.ComponentResource {
                 : undefined;
         const images = new OnpremImages(
             `${name}-images`,
-            { docker: host, source: imageSource(args), registryVersion },
+            { docker: host, source: imageSource(args), references: args.imageReferences },
             // The trust must be laid before the first image is asked for.
             { ...inside, dependsOn: trust },
         );

@@ -122,10 +122,12 @@ export function dockerProvider(env: NodeJS.ProcessEnv, tell: (line: string) => v
  * should run and does not is shown as one that need not, so that the next update starts it.
  */
 function seen({ Name, Image, Config, HostConfig, State }: ContainerState, { inputs }: Remembered): Properties {
+    // The command line takes one word for the entrypoint, so that the others were made a part of the command.
+    const entrypointArguments = Math.max((inputs.entrypoints?.length ?? 0) - 1, 0);
     const all: Properties = {
         name: Name.replace("/", ""),
         image: Image,
-        command: Config.Cmd ?? [],
+        command: (Config.Cmd ?? []).slice(entrypointArguments),
         user: Config.User,
         hostname: Config.Hostname,
         restart: HostConfig.RestartPolicy.Name,

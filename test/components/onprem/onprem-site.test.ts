@@ -31,6 +31,7 @@ const ARGS: OnpremSiteArgs = {
     upstreams: selectUpstreams(["docker.io", "ghcr.io"]),
     allowFrom: ["10.0.0.0/8"],
     registryVersion: "3.1.2",
+    imageReferences: { uplink: "node:22-bookworm-slim", cache: "registry:3.1.2", front: "nginx:1.30-trixie" },
     spoolBudgetGiB: 7,
     images: { from: "relay" },
     tls: OWN,
@@ -130,7 +131,7 @@ describe("OnpremSite", () => {
         const told = await make({ relays: [pulumi.secret(ARGS.relays as RelayEndpoint[])] });
         assert.deepEqual(reveal(told.resources), reveal(known.resources));
         // What is no key can be read in a preview.
-        assert.equal(only(told, IMAGE, "front").inputs.name, "vm.example.com/library/nginx:1.28-bookworm");
+        assert.equal(only(told, IMAGE, "front").inputs.name, "vm.example.com/library/nginx:1.30-trixie");
         assert.equal(isSecret(only(told, COMMAND, "trust").inputs.stdin), false);
         for (const { name, inputs } of told.resources) assert.deepEqual(plainOccurrences(inputs, "sEntiNel"), [], name);
     });
@@ -158,7 +159,7 @@ describe("OnpremSite", () => {
         const key = pulumi.output(pulumi.unknown) as unknown as pulumi.Output<string>;
         const relays = (ARGS.relays as RelayEndpoint[]).map((relay) => ({ ...relay, key, pullKey: relay.key }));
         const previewed = await make({ relays }, true);
-        assert.equal(only(previewed, IMAGE, "front").inputs.name, "vm.example.com/library/nginx:1.28-bookworm");
+        assert.equal(only(previewed, IMAGE, "front").inputs.name, "vm.example.com/library/nginx:1.30-trixie");
         assert.match(only(previewed, COMMAND, "trust").inputs.stdin, /^vm\.example\.com /);
         assert.match(reveal(only(previewed, PROVIDER).inputs.registryAuth), /"password":"sEntiNel1"/);
     });
