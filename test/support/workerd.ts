@@ -39,7 +39,8 @@ export async function startWorkerd(config: string): Promise<RunningWorkerd> {
     for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => (output += data));
     const exited = once(child, "exit");
     const stop = async () => {
-        child.kill("SIGTERM");
+        // At SIGTERM it waits for requests that are under way, such as one whose upstream hangs.
+        child.kill("SIGKILL");
         await exited;
         rmSync(folder, { recursive: true, force: true });
     };

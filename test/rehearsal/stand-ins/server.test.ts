@@ -124,6 +124,9 @@ describe("Pulumi's engine over stand-ins", function () {
         pulumi.close();
         pulumi = await TestPulumi.open([{ package: "docker", standIns: { "docker:index/network:Network": network } }]);
         await assert.rejects(operate("up", { network: "net" }), /network: .*it is there, and does not answer/s);
+        const { resources } = await pulumi.state(MODULE);
+        const [kept] = resources.filter(({ type }) => type === "docker:index/network:Network");
+        assert.deepEqual(kept?.initErrors, ["it is there, and does not answer"], JSON.stringify(resources));
         assert.deepEqual(await changes("up", { network: "net" }), ["update network"]);
         await operate("destroy");
         assert.deepEqual(done, ["create", "update half", "remove half"]);
