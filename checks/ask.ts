@@ -18,6 +18,8 @@ export interface Question {
 export interface Answer {
     readonly status: number;
     readonly text: string;
+    /** A header by its name. */
+    readonly header: (name: string) => string | null;
 }
 
 /** No answer came: a fault of the way there, whatever was asked. */
@@ -35,9 +37,11 @@ export async function ask({ dispatcher, seconds }: Surroundings, question: Quest
             dispatcher,
             signal,
         });
-        if (!statusOnly) return { status: answer.status, text: await answer.text() };
+        const { status } = answer;
+        const header = (name: string) => answer.headers.get(name);
+        if (!statusOnly) return { status, header, text: await answer.text() };
         await answer.body?.cancel();
-        return { status: answer.status, text: "" };
+        return { status, header, text: "" };
     } catch (error) {
         throw new NoAnswer(reason(error, seconds));
     }

@@ -11,6 +11,7 @@ export interface Services {
     readonly githubApi: string;
     readonly cloudflare: string;
     readonly hubTokens: string;
+    readonly hubRegistry: string;
     /** Answers with the address that it was asked from. */
     readonly ownAddress: string;
     /** A regional endpoint of AWS (https://docs.aws.amazon.com/general/latest/gr/rande.html). */
@@ -44,6 +45,7 @@ export const SERVICES: Services = {
     githubApi: "https://api.github.com",
     cloudflare: "https://api.cloudflare.com/client/v4",
     hubTokens: "https://auth.docker.io",
+    hubRegistry: "https://registry-1.docker.io",
     ownAddress: "https://checkip.amazonaws.com",
     aws: (service, region) => `https://${service}.${region}.amazonaws.com`,
 };

@@ -34,6 +34,9 @@ const ASKED_AFTER_FILES = `${ASKED} triggers → triggers`;
 /** What each may take of the state. */
 const MOST_BYTES = { "worker-script": 12_000, "nginx-apply": 180_000, "nginx-gate-command": 20_000 };
 
+/** What a stack with every site may take: Pulumi writes all of it at each step, and keeps it twice for each update. */
+const WHOLE_STATE_BYTES = 500_000;
+
 /** All that a preview shows of a change to `local`. */
 const CHANGES: Readonly<Record<string, { settings: Record<string, unknown>; steps: readonly string[] }>> = {
     allowFrom: { settings: { onprem: { allowFrom: ["10.0.0.0/8"] } }, steps: [...FRONT_FILES, ASKED_AFTER_FILES] },
@@ -173,6 +176,7 @@ describe("The program, by Pulumi's engine", function () {
                 assert.ok(size <= bytes, `${part} takes ${size} bytes of the state, which is written at each step`);
             }
             const text = JSON.stringify(state);
+            assert.ok(text.length <= WHOLE_STATE_BYTES, `the state takes ${text.length} bytes`);
             for (const secret of [SENTINEL, "PRIVATE KEY-----"]) {
                 assert.ok(!text.includes(secret), `the state has "${secret}" in plain`);
                 assert.ok(!pulumi.lines.some((line) => line.includes(secret)), `the log has "${secret}"`);

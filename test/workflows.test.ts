@@ -9,12 +9,18 @@ import { join } from "node:path";
 import { parse } from "yaml";
 import { dependencies, engines } from "../package.json";
 import { attempt } from "../rehearsal/run";
+import { IMAGE_LIST, readImageList } from "../stacks/image-list";
 import { actionlint } from "./support/actionlint";
 import { Repository, STACK_FILES } from "./support/repository";
 
 const ROOT = join(__dirname, "..");
 const FOLDER = join(ROOT, ".github/workflows");
 const SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository";
+/** GitHub's command line: writes down what it is asked for. */
+const GH = `#!/bin/sh
+echo "$*" >>"$CALLS"
+case $* in "pr list "*) echo "$OPEN" ;; esac
+`;
 /** The first build of actionlint downloads a Go toolchain where the machine's is old. */
 const BUILD_MS = 300_000;
 
@@ -55,6 +61,8 @@ const expression = (inner: string) => `\${{ ${inner} }}`;
 /** The step of a job that uses an action. */
 const using = ({ steps: all }: Job, action: string) => all.find(({ uses }) => uses?.startsWith(`${action}@`));
 const pulumi = (job: Job) => using(job, "pulumi/actions");
+const comments = (job: Job) => pulumi(job)?.with?.["comment-on-pr"] === true;
+const opensPullRequest = ({ steps: all }: Job) => all.some(({ run }) => run?.includes("gh pr create"));
 
 /** True when the job, or one that it needs, runs for branches of the repository only. */
 function isForOwnBranches({ jobs }: Workflow, { if: condition = "", needs = [] }: Job): boolean {
@@ -76,8 +84,8 @@ const pulumiJobs = names.flatMap((name) =>
 );
 
 describe("The GitHub workflows", () => {
-    it("are check, deploy, drift and preview", () => {
-        assert.deepEqual(names, ["check.yml", "deploy.yml", "drift.yml", "preview.yml"]);
+    it("are check, deploy, drift, images and preview", () => {
+        assert.deepEqual(names, ["check.yml", "deploy.yml", "drift.yml", "images.yml", "preview.yml"]);
     });
 
     it("are accepted by actionlint", async function () {
@@ -97,12 +105,13 @@ describe("The GitHub workflows", () => {
                 }
             });
 
-            it("writes comments on pull requests and takes roles at AWS, where it runs pulumi, and nothing else", () => {
+            it("writes comments and pull requests, and takes roles at AWS, in the jobs that do that, and nothing else", () => {
                 for (const job of Object.values(workflow(name).jobs)) {
                     const { permissions = {} } = job;
                     const written = Object.keys(permissions).filter((what) => permissions[what] === "write");
                     const wanted = [
-                        ...(pulumi(job)?.with?.["comment-on-pr"] ? ["pull-requests"] : []),
+                        ...(job.steps.some(({ run }) => run?.includes("git push")) ? ["contents"] : []),
+                        ...(comments(job) || opensPullRequest(job) ? ["pull-requests"] : []),
                         ...(using(job, "aws-actions/configure-aws-credentials") ? ["id-token"] : []),
                     ];
                     assert.deepEqual(written, wanted);
@@ -288,10 +297,64 @@ describe("check.yml", () => {
     it("runs on Debian, on the oldest Node that works and on the one of the uplink's image", () => {
         const { strategy, container } = jobs.check!;
         const oldest = Number(/^>=(\d+)$/.exec(engines.node)?.[1]);
-        const source = readFileSync(join(ROOT, "components/onprem/onprem-images.ts"), "utf8");
-        const [, uplink] = /"node:(\d+)-/.exec(source) ?? [];
+        const [, uplink] = /^(\d+)-/.exec(readImageList(IMAGE_LIST).node.tag) ?? [];
         assert.deepEqual(strategy?.matrix.node, [oldest, Number(uplink)]);
         assert.match(container?.image ?? "", /^node:\$\{\{ matrix\.node \}\}-bookworm$/);
+    });
+});
+
+describe("images.yml", () => {
+    const { on, jobs } = workflow("images.yml");
+    const { run: propose = "" } = jobs.propose!.steps.at(-1)!;
+    let repository: Repository;
+    let origin: string;
+    before(() => {
+        repository = new Repository();
+        origin = join(repository.folder, ".git", "origin");
+        repository.write("images.json", "{}\n");
+        repository.write("bin/gh", GH);
+        repository.commit();
+        repository.git("init", "--quiet", "--bare", origin);
+        repository.git("remote", "add", "origin", origin);
+    });
+    after(() => repository.remove());
+
+    /** Runs the last step; what `gh` was asked for. `open`: how many pull requests there are. */
+    const proposed = (open: number): string[] => {
+        const calls = join(repository.folder, ".git", "calls");
+        const path = `${join(repository.folder, "bin")}:${process.env.PATH}`;
+        repository.bash(`: > "$CALLS"; chmod +x bin/gh; (${propose})`, {
+            PATH: path,
+            CALLS: calls,
+            OPEN: String(open),
+        });
+        return readFileSync(calls, "utf8").trimEnd().split("\n");
+    };
+
+    it("writes the list's digests each week, and by hand, of the main branch alone", () => {
+        assert.deepEqual(Object.keys(on), ["schedule", "workflow_dispatch"]);
+        assert.equal(jobs.propose?.if, "github.ref == 'refs/heads/main'");
+        assert.ok(steps({ on, jobs }).some(({ run }) => run === "node --require tsx/cjs checks/images.ts"));
+    });
+
+    it("proposes nothing when nothing has changed", () => {
+        assert.deepEqual(proposed(0), [""]);
+        assert.equal(repository.git("ls-remote", "origin"), "");
+    });
+
+    it("proposes what has changed, and nothing else, by one pull request", () => {
+        repository.write("images.json", '{ "node": 1 }\n');
+        repository.write("README.md", "not to be proposed\n");
+        assert.deepEqual(proposed(0), [
+            "auth setup-git",
+            "pr list --head images --json number --jq length",
+            "pr create --head images --fill",
+        ]);
+        const changed = repository.git("--git-dir", origin, "diff", "--name-only", "images~1", "images");
+        assert.equal(changed, "images.json");
+        repository.write("images.json", '{ "node": 2 }\n');
+        assert.deepEqual(proposed(1), ["auth setup-git", "pr list --head images --json number --jq length"]);
+        assert.equal(repository.git("--git-dir", origin, "show", "images:images.json"), '{ "node": 2 }');
     });
 });
 

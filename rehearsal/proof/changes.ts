@@ -1,10 +1,14 @@
 /** The steps of the proof that change the on-prem site while a client pulls: what its containers have to survive. */
 import { strict as assert } from "node:assert";
+import { UPSTREAMS } from "../../services/registry/upstreams";
 import { PRIVATE_RANGES } from "../../stacks/addresses";
 import { reference, type Scene } from "../scene";
 import type { Finding, ProofInputs, StepOf } from "./step";
 
 const FOLDER = "/tmp/changes";
+const UPSTREAMS_KEY = "dockermirror:upstreams";
+/** Of which the proof pulls nothing. */
+const UNUSED = "nvcr.io";
 
 // dockerd does not ask a mirror twice: what fails here fails for a user. Without the image each pull asks for everything.
 const PULL = `rm -rf ${FOLDER}; mkdir ${FOLDER}; touch ${FOLDER}/failures
@@ -30,10 +34,12 @@ export function changeSteps({ scene, catalogue, program }: ProofInputs): Record<
 
     return {
         "allowFrom and upstreams changed under pulls by dockerd": atHome(async () => {
-            const listed = program.stackConfig.config["dockermirror:upstreams"];
-            const upstreams = Array.isArray(listed) ? { upstreams: [...new Set([...listed, "gcr.io"])] } : {};
+            const listed: string[] | undefined = JSON.parse(program.stackConfig.config[UPSTREAMS_KEY] || "null");
+            const all = UPSTREAMS.map(({ name }) => name);
+            const upstreams = listed ? all : all.filter((name) => name !== UNUSED);
+            assert.notDeepEqual(upstreams, listed);
             const onprem = { allowFrom: [...PRIVATE_RANGES, "fd00::/8"] };
-            return await underPulls(scene, image, () => program.up({ onprem, ...upstreams }));
+            return await underPulls(scene, image, () => program.up({ onprem, upstreams }));
         }),
         "the front replaced: its limits changed": atHome(async () => {
             const before = await containerId(scene);

@@ -16,7 +16,8 @@ interface Edit {
     readonly resource: string;
     /** What a refresh finds. */
     readonly found: "update" | "delete";
-    readonly repaired: "update" | "create";
+    /** What an update does about it. */
+    readonly repaired: readonly string[];
     make(): Promise<unknown> | unknown;
 }
 
@@ -29,7 +30,8 @@ export function driftSteps({ scene, program }: ProofInputs): Record<string, Step
         edits.push({
             resource: "onprem-cache-container",
             found: "delete",
-            repaired: "create",
+            // It is waited for again.
+            repaired: ["create onprem-cache-container", ...replaced("onprem-cache-ready")],
             make: () => scene.onprem.run(["rm", "--force", CACHE]),
         });
     for (const { kind, hostname, role } of own) {
@@ -37,21 +39,21 @@ export function driftSteps({ scene, program }: ProofInputs): Record<string, Step
             edits.push({
                 resource: "nginx-record",
                 found: "update",
-                repaired: "update",
+                repaired: ["update nginx-record"],
                 make: () => zone.enter(hostname, "A", ELSEWHERE),
             });
         if (kind === "vm" && program.names.overseas?.kind === "ec2")
             edits.push({
                 resource: "vm-security-group",
                 found: "update",
-                repaired: "update",
+                repaired: ["update vm-security-group"],
                 make: async () => openSsh(firewall(), await scene.topology.address(role, "link")),
             });
         if (kind === "worker")
             edits.push({
                 resource: "worker-script",
                 found: "update",
-                repaired: "update",
+                repaired: ["update worker-script"],
                 make: () => editWorker(program.stack),
             });
     }
@@ -69,7 +71,7 @@ export function driftSteps({ scene, program }: ProofInputs): Record<string, Step
             const repairing = await program.again();
             assert.deepEqual(
                 told(withoutCanary(repairing)),
-                edits.map(({ resource, repaired }) => `${repaired} ${resource}`).sort(),
+                edits.flatMap(({ repaired }) => repaired).sort(),
                 "what the up has done",
             );
             assert.equal(repairing.some(isCanary), scene.hasMirror, "the mirror was asked again");
@@ -103,6 +105,10 @@ export function withoutCanary(changes: readonly Change[]): Change[] {
 
 function isCanary({ name }: Change): boolean {
     return name === "onprem-canary-command";
+}
+
+function replaced(resource: string): string[] {
+    return ["create-replacement", "delete-replaced", "replace"].map((op) => `${op} ${resource}`);
 }
 
 function told(changes: readonly Change[]): string[] {

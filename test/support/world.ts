@@ -34,6 +34,7 @@ export function everywhere(url: string): typeof SERVICES {
         githubApi: `${url}/github-api`,
         cloudflare: `${url}/cloudflare`,
         hubTokens: `${url}/hub`,
+        hubRegistry: `${url}/hub-registry`,
         ownAddress: `${url}/own-address`,
         aws: (service, region) => `${url}/aws/${service}/${region}`,
     };
