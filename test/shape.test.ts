@@ -25,7 +25,8 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     "index.ts": { project: /^(components|stacks)\//, packages: /^@pulumi\// },
     "stacks/": {
         project: /^(stacks\/|services\/registry\/)/,
-        packages: /^(@pulumi\/pulumi|zod|fastest-levenshtein|node:(crypto|net|url|util))$/,
+        // A setting may name a file, which is read as a part of the settings.
+        packages: /^(@pulumi\/pulumi|zod|fastest-levenshtein|node:(crypto|fs|net|path|url|util))$/,
     },
     "components/": {
         project: /^(components\/|services\/registry\/|templates\/render\.ts$|package\.json$)/,
