@@ -25,6 +25,8 @@ export interface Configuration {
     readonly files: pulumi.Input<Readonly<Record<string, pulumi.Input<string>>>>;
     /** A file more, made of the version: for a program that cannot tell otherwise which one it has. */
     readonly versionFile?: (version: string) => { readonly path: string; readonly text: string };
+    /** Shell commands on the Docker host that make ready what the program needs there, before it has its first files. */
+    readonly before?: pulumi.Input<string>;
     /** The program itself, where the image does not have it: when it is another one, it is restarted. */
     readonly program?: ProgramFile;
     /** Exits 0 when the program can use what is in `folder`, and does nothing else. */
@@ -135,6 +137,7 @@ export function configuredContainer(name: string, args: ConfiguredContainerArgs)
                 check: version.apply((own) => words(check(`${FOLDER}/${own}`))),
                 ask: quote(ask),
                 limit: pidsLimit(confinement),
+                before: configuration.before ?? "",
                 refusal: quote(refusal),
                 putBack: quote(
                     `${what} was not taken over in time, so that what was there before was put back; the container's last lines are above`,

@@ -7,6 +7,7 @@ import { type Configuration, type ConfiguredContainer, CURRENT, configuredContai
 import { type Confinement, type ContainerLimits, confined } from "./confinement";
 import { LIMITED_LOGS } from "./limited-logs";
 import { uplinkProgram } from "./uplink-bundle";
+import { ownVolumes } from "./volume-owners";
 
 const CONFIG_FILE = "uplink.json";
 const SPOOL = "/var/spool/dockermirror";
@@ -115,6 +116,11 @@ function configuration(args: UplinkArgs): Configuration {
     ];
     return {
         what: "the uplink's configuration",
+        // Both again here: a volume that was lost comes back as root's, and takes this container along.
+        before: ownVolumes({
+            image: args.image,
+            volumes: [args.storeVolume, args.spoolVolume].map((volume) => ({ volume, user: UPLINK_USER })),
+        }),
         files: { [CONFIG_FILE]: configText(args) },
         program: uplinkProgram(),
         check: (folder) => run(folder, "--check"),

@@ -11,18 +11,25 @@ export interface OwnedVolume {
     readonly user: string;
 }
 
-/** Arguments of {@link VolumeOwners}. */
-export interface VolumeOwnersArgs {
-    /** The Docker host, `unix://…` or `ssh://…`. */
-    readonly docker: string;
-    /** Another one where the host is another machine, or was lost: volumes of the same names are new ones then. */
-    readonly hostId: pulumi.Input<string>;
+/** What is given to whom, by what. */
+export interface OwnedVolumes {
     readonly volumes: readonly OwnedVolume[];
     /** Id of an image with a shell. */
     readonly image: pulumi.Input<string>;
 }
 
-/** Volumes that programs without root can write. Changes nothing where that is so; with a full store it takes a while, once. */
+/** Arguments of {@link VolumeOwners}. */
+export interface VolumeOwnersArgs extends OwnedVolumes {
+    /** The Docker host, `unix://…` or `ssh://…`. */
+    readonly docker: string;
+    /** Another one where the host is another machine, or was lost: volumes of the same names are new ones then. */
+    readonly hostId: pulumi.Input<string>;
+}
+
+/**
+ * Volumes that programs without root can write. Changes nothing where that is so; with a full store it takes a while, once,
+ * during which what ran before still runs.
+ */
 export class VolumeOwners extends pulumi.ComponentResource {
     /** The resources underneath. */
     readonly nodes: { readonly owner: command.local.Command };
@@ -36,15 +43,7 @@ export class VolumeOwners extends pulumi.ComponentResource {
             `${name}-owner`,
             docker,
             {
-                create: script("onprem/owner.sh", {
-                    image,
-                    mounts: named.apply((all) =>
-                        all.map(({ volume }) => `--volume ${volume}:${within(volume)}`).join(" "),
-                    ),
-                    owners: named.apply((all) =>
-                        all.map(({ volume, user }) => `${within(volume)} ${user.split(":")[0]}`).join(" "),
-                    ),
-                }),
+                create: ownVolumes({ volumes, image }),
                 triggers: pulumi
                     .all([hostId, named])
                     .apply(([id, all]) => [id, ...all.map(({ volume, user }) => `${volume}=${user}`)]),
@@ -55,6 +54,18 @@ export class VolumeOwners extends pulumi.ComponentResource {
         this.nodes = { owner };
         this.registerOutputs({});
     }
+}
+
+/** Shell commands for the Docker host that do it. */
+export function ownVolumes({ volumes, image }: OwnedVolumes): pulumi.Output<string> {
+    const named = pulumi.output(volumes);
+    return script("onprem/owner.sh", {
+        image,
+        mounts: named.apply((all) => all.map(({ volume }) => `--volume ${volume}:${within(volume)}`).join(" ")),
+        owners: named.apply((all) =>
+            all.map(({ volume, user }) => `${within(volume)} ${user.split(":")[0]}`).join(" "),
+        ),
+    });
 }
 
 function within(volume: string): string {

@@ -72,6 +72,7 @@ has_soon() {
 }
 
 {{ limit }}
+{{ before }}
 previous=$(write_aside)
 if is_running && ! docker exec "$name" {{ check }} </dev/null; then
     fail {{ refusal }}

@@ -139,9 +139,6 @@ describe("On-prem containers, on real Docker", function () {
         let spoolVolume: string;
         before(async () => {
             spoolVolume = await containers.volume("spool");
-            // As VolumeOwners does.
-            const give = ["run", "--rm", "--volume", `${spoolVolume}:/spool`, image, "chown", "1000:0", "/spool"];
-            await docker.run(give);
         });
         const uplink = (change: Partial<UplinkArgs> = {}): Promise<Deployed> =>
             deploy(() => {
@@ -183,6 +180,18 @@ describe("On-prem containers, on real Docker", function () {
             assert.equal(code, 1);
             assert.match(stderr, /\/config\/current\/uplink\.json cannot be used:\n {2}spool\.budgetGiB {2}must be/);
             assert.ok(!stderr.includes(KEY));
+        });
+
+        it("can write its volumes, also one that was lost and made again, and the cache's", async () => {
+            const owners = () => inside(name, "stat -c %u /var/spool/dockermirror /var/lib/registry");
+            assert.equal(await owners(), "1000\n1000");
+            await docker.run(["rm", "--force", "--volumes", name]);
+            await docker.run(["volume", "rm", spoolVolume]);
+            await docker.run(["volume", "create", spoolVolume]);
+            const same = await uplink({ relays: [{ name: "worker", hostname: "hub.example.com", key: KEY }] });
+            name = await containers.deploy(same);
+            assert.equal(await owners(), "1000\n1000");
+            assert.deepEqual(await relays(), ["worker"]);
         });
 
         it("has no root, and reads its key where nobody else can", async () => {
