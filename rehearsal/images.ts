@@ -3,11 +3,8 @@
  * `machine` (a Debian host: sshd, Docker, nginx, curl), `slim` (nginx and what node and registry need), and `vm`
  * (what a fresh cloud image is: systemd, cloud-init, sshd without host keys).
  */
-
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { createReadStream, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BASE_PACKAGES } from "../components/overseas/user-data";
 import type { Docker } from "./docker";
@@ -86,7 +83,7 @@ async function makeBase(docker: Docker, name: keyof BaseImages, tell: (line: str
     if (!existsSync(tar)) await bootstrap(tar, RECIPES[name], (share) => tell(`base image ${name}: ${share}`));
     if (!(await docker.inspect("image", image))) {
         tell(`base image ${name}: importing`);
-        await importTar(tar, image);
+        await docker.run(["import", tar, image]);
     }
     return { tar, image };
 }
@@ -102,20 +99,17 @@ async function bootstrap(tar: string, { packages, finish }: Recipe, tell: (share
     if (finish) options.push(`--customize-hook=${finish}`);
     const steps = MMDEBSTRAP_STEPS + (finish ? 1 : 0);
     let step = 0;
-    await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', SUITE, unfinished, sources], {
-        onLine: (line) => {
-            const [, what] = /^I: (.*)/.exec(line) ?? [];
-            if (what === undefined || step === steps) return;
-            step += 1;
-            tell(`${bar(step, steps)} ${what}`);
-        },
-    });
-    renameSync(unfinished, tar);
-}
-
-async function importTar(tar: string, image: string): Promise<void> {
-    const child = spawn("docker", ["import", "-", image], { stdio: ["pipe", "ignore", "inherit"] });
-    createReadStream(tar).pipe(child.stdin);
-    const [code] = await once(child, "close");
-    if (code !== 0) throw new Error(`docker import ${image} ended with ${code}`);
+    try {
+        await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', SUITE, unfinished, sources], {
+            onLine: (line) => {
+                const [, what] = /^I: (.*)/.exec(line) ?? [];
+                if (what === undefined || step === steps) return;
+                step += 1;
+                tell(`${bar(step, steps)} ${what}`);
+            },
+        });
+        renameSync(unfinished, tar);
+    } finally {
+        rmSync(unfinished, { force: true });
+    }
 }

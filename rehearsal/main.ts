@@ -70,9 +70,9 @@ async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
     const started = Date.now();
     const tell = (line: string) => console.log(`${elapsed(started)}  ${line}`);
     const docker = new Docker();
+    // Ends by itself at Ctrl-C, with what it has started.
+    const made = await setup(tell);
     const interrupted = interruption();
-
-    const made = await Promise.race([setup(tell), interrupted]);
     tell("removing what an earlier rehearsal left");
     for (const problem of await removeRehearsals(docker)) tell(problem);
     const error = await Promise.race([rehearse(flags, made, steps, tell), interrupted]).catch((error: Error) => error);

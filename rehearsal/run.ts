@@ -1,5 +1,7 @@
 /** Runs programs: arguments as a list, never through a shell, with what they said in the error when they fail. */
 import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { currentWork, Interrupted } from "./interruption";
 
 /** How to run a program. */
 export interface RunOptions {
@@ -31,14 +33,19 @@ export class CommandError extends Error {
     }
 }
 
-/** Runs a program and waits for its end, whatever the code. Rejects when it cannot be started. */
+/** Runs a program and waits for its end, whatever the code. Rejects when it cannot be started, or is broken off. */
 export function attempt(command: string, args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+    const work = currentWork();
+    if (work?.signal.aborted) return Promise.reject(new Interrupted());
     return new Promise((resolve, reject) => {
         const child = spawn(command, args, {
             cwd: options.cwd,
             env: options.env ?? process.env,
             signal: options.signal,
+            // A group of its own is ended as a whole, by whom it is run for.
+            detached: work !== undefined,
         });
+        if (work && child.pid !== undefined) work.watch(child.pid, once(child, "close"));
         const said = { stdout: "", stderr: "" };
         for (const stream of ["stdout", "stderr"] as const) {
             let rest = "";
@@ -50,7 +57,10 @@ export function attempt(command: string, args: readonly string[], options: RunOp
             });
         }
         child.on("error", (error) => reject(new Error(`cannot run ${command}: ${error.message}`)));
-        child.on("close", (code, signal) => resolve({ code: code ?? (signal ? 128 : 1), ...said }));
+        child.on("close", (code, signal) => {
+            if (work?.signal.aborted) reject(new Interrupted());
+            else resolve({ code: code ?? (signal ? 128 : 1), ...said });
+        });
         // A program that does not read its input is not an error: its exit code tells.
         child.stdin.on("error", () => {});
         child.stdin.end(options.input);

@@ -2,9 +2,12 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { diskNeeds, refuseFullDisks } from "./disk";
 import { Docker } from "./docker";
+import { answers, refuseFarEngine } from "./engine";
 import { makeGoPrograms } from "./go-programs";
 import { type BaseImages, KEEP, makeBaseImages } from "./images";
+import { interruptible } from "./interruption";
 import { waitForLock } from "./lock";
 import { makePulumi, type PulumiRoot } from "./pulumi";
 import { attempt, eventually, run } from "./run";
@@ -31,7 +34,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 /** Wanted as programs: as services, which Debian starts at once, they would take this machine's ports 80 and 5000. */
 const NOT_AS_SERVICES = ["nginx", "docker-registry"];
 /** Two that install packages and build images at a time would spoil each other's. */
-const SETUP_LOCK = "dockermirror-set-up";
+const SETUP_LOCK = process.env.DOCKERMIRROR_SETUP_LOCK ?? "dockermirror-set-up";
 const SYSTEMD = "/run/systemd/system";
 const NJS_MODULE = "/usr/lib/nginx/modules/ngx_http_js_module.so";
 const DOCKERD_SECONDS = 60;
@@ -42,12 +45,22 @@ export interface Made {
     readonly pulumi: PulumiRoot;
 }
 
-/** Makes this machine ready; tells what it does. Nothing is done twice. */
+/**
+ * Makes this machine ready; tells what it does. Nothing is done twice.
+ *
+ * @throws Error before anything is made where this cannot become right, and `Interrupted` at Ctrl-C with nothing left over.
+ */
 export async function setup(tell: (line: string) => void): Promise<Made> {
+    await refuseFarEngine(process.env);
+    return interruptible(tell, prepare);
+}
+
+async function prepare(tell: (line: string) => void): Promise<Made> {
     const lock = await waitForLock(SETUP_LOCK, ({ pid, since }) => {
         tell(`waiting for another set-up, which runs since ${since}, pid ${pid}`);
     });
     try {
+        refuseFullDisks(await diskNeeds(new Docker()));
         await installPackages(tell);
         await startDocker(tell);
         const [base, pulumi] = await Promise.all([
@@ -85,9 +98,7 @@ async function installPackages(tell: (line: string) => void): Promise<void> {
 /** The engine runs already, or is started the way this machine starts services. */
 async function startDocker(tell: (line: string) => void): Promise<void> {
     const docker = new Docker();
-    const answers = async () =>
-        (await docker.attempt(["version", "--format", "{{.Server.Version}}"])).code === 0 ? true : undefined;
-    if (await answers()) return;
+    if (await answers(docker)) return;
     tell("starting the Docker engine");
     if (existsSync(SYSTEMD)) {
         await run("systemctl", ["start", "docker"]);
@@ -97,7 +108,9 @@ async function startDocker(tell: (line: string) => void): Promise<void> {
         // It stays when the rehearsal ends, as a service would.
         spawn("dockerd", [], { detached: true, stdio: ["ignore", log, log] }).unref();
     }
-    await eventually(`the Docker engine answers (its log: ${join(KEEP, "dockerd.log")})`, DOCKERD_SECONDS, answers);
+    await eventually(`the Docker engine answers (its log: ${join(KEEP, "dockerd.log")})`, DOCKERD_SECONDS, async () =>
+        (await answers(docker)) ? true : undefined,
+    );
 }
 
 if (require.main === module) {

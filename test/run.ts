@@ -7,6 +7,7 @@ import { KEEP } from "../rehearsal/images";
 import type { Reported } from "../rehearsal/report";
 import { attempt } from "../rehearsal/run";
 import { setup } from "../rehearsal/setup";
+import { ownTemporaryFolder } from "./support/temporary-folder";
 
 interface Count {
     readonly passed: number;
@@ -42,6 +43,7 @@ async function main(): Promise<void> {
         parts[part] = (performance.now() - began) / 1000;
         return result;
     };
+    ownTemporaryFolder();
     await timed("set-up", () => setup(console.log));
     const heavy = process.argv.includes("--heavy");
     const counts = heavy ? [] : [await timed("format, lint, types", checks), await timed("tests", mocha)];

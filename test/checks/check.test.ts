@@ -1,22 +1,10 @@
 /** `npm run check` as a process, in a copy of the project with stacks of the test's own: nothing is asked of anybody. */
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { scripts } from "../../package.json";
 import { attempt, type Ran } from "../../rehearsal/run";
-
-const ROOT = join(__dirname, "../..");
-const SOURCES = [
-    "checks",
-    "components",
-    "rehearsal",
-    "services",
-    "stacks",
-    "templates",
-    "package.json",
-    "tsconfig.json",
-];
+import { projectCopy } from "../support/project-copy";
 
 /** Ends a process that wants to speak to anything. */
 const OFFLINE = `
@@ -36,9 +24,7 @@ globalThis.fetch = refuse;
 describe("npm run check", () => {
     let copy: string;
     before(() => {
-        copy = mkdtempSync(join(tmpdir(), "dockermirror-check-"));
-        for (const name of SOURCES) cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-        symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+        copy = projectCopy();
         writeFileSync(join(copy, "offline.cjs"), OFFLINE);
     });
     after(() => rmSync(copy, { recursive: true }));

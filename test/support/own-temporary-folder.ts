@@ -1,0 +1,4 @@
+/** For .mocharc.json, which can only name a file: see temporary-folder.ts. */
+import { ownTemporaryFolder } from "./temporary-folder";
+
+ownTemporaryFolder();
