@@ -26,6 +26,7 @@ const PROGRAM = [
     "package.json",
     "tsconfig.json",
     "tsconfig.pulumi.json",
+    "images.json",
 ];
 
 /** How a program ended, and all that it printed. */
