@@ -24,8 +24,11 @@ export interface LightsailUse {
 /** Where the account as a whole is asked about: a region that is on in every account. */
 const HOME = "us-east-1";
 
-/** Debian's own account on AWS (https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm). */
-const DEBIAN = "136693071363";
+/** The release that a machine which the stack makes gets: components/overseas/user-data.ts. */
+export const DEBIAN = 13;
+/** Debian's own account on AWS: https://wiki.debian.org/Cloud/AmazonEC2Image */
+const DEBIAN_ACCOUNT = "136693071363";
+const DEBIAN_IMAGE = `Debian ${DEBIAN} image`;
 
 const TODO: Readonly<Record<string, string>> = {
     InvalidClientTokenId: "these credentials are not known to AWS: make new ones",
@@ -57,7 +60,7 @@ export function ec2Check(where: Surroundings, use: Ec2Use): Check {
             },
             next: [
                 {
-                    what: "Debian 12 image",
+                    what: DEBIAN_IMAGE,
                     where: region,
                     ask: image,
                     next: [dryRun(where, region, "RunInstances", async () => runInstances(use, await image()))],
@@ -125,9 +128,9 @@ export function lightsailCheck(where: Surroundings, { region, availabilityZone, 
             "set overseas.bundle to one that is there",
         ),
         has(
-            "Debian 12 image",
+            DEBIAN_IMAGE,
             "GetBlueprints",
-            "debian_12",
+            `debian_${DEBIAN}`,
             ({ blueprints = [] }) => blueprints.map(({ blueprintId, isActive }) => [blueprintId, isActive] as const),
             "choose another region",
         ),
@@ -232,9 +235,9 @@ async function findType(where: Surroundings, { region, instanceType }: Ec2Use) {
 
 async function findImage(where: Surroundings, region: string, architecture: string): Promise<string> {
     const answer = await query(where, "ec2", region, "DescribeImages", {
-        "Owner.1": DEBIAN,
+        "Owner.1": DEBIAN_ACCOUNT,
         "Filter.1.Name": "name",
-        "Filter.1.Value.1": "debian-12-*",
+        "Filter.1.Value.1": `debian-${DEBIAN}-*`,
         "Filter.2.Name": "architecture",
         "Filter.2.Value.1": architecture,
     });

@@ -8,7 +8,7 @@ import { type ImageArgs, type Layer, type MadeImage, makeImage } from "./hub/ima
 import { ImageStore } from "./hub/store";
 import type { BaseImage } from "./images";
 import { KEEP, PUBLIC_CAS } from "./images";
-import { bar } from "./progress";
+import { barLine } from "./progress";
 
 const MB = 1_000_000;
 /** A shell to run; `mark` makes the layer one of its own, so that no image finds it in the cache by another. */
@@ -78,7 +78,7 @@ export async function makeCatalogue(slim: BaseImage, tell: (line: string) => voi
         let count = 0;
         const making = ({ upstream, repository, tag }: ImageArgs) => {
             count += 1;
-            tell(`images for the Hub double ${bar(count, total)}  ${upstream}/${repository}:${tag}`);
+            tell(barLine("images for the Hub double", count, total, `${upstream}/${repository}:${tag}`));
         };
         const listed: Record<string, ListedImage> = {};
         for (const args of own) {

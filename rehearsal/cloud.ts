@@ -38,8 +38,13 @@ const SYSTEMD = [
     ...CAPABILITIES.flatMap((capability) => ["--cap-add", capability]),
     ...["--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"],
     ...["--tmpfs", "/run", "--tmpfs", "/run/lock", "--cgroupns", "private"],
-    ...["--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--env", "container=docker", "--stop-signal", "SIGRTMIN+3"],
+    ...["--env", "container=docker", "--stop-signal", "SIGRTMIN+3"],
 ];
+/**
+ * Not the host's mount of the hierarchy, whose paths begin above the container: systemd's journal does not start there
+ * since 256. A mount of the container's own begins where the container does, and is writable; on hosts of either version.
+ */
+const BOOT = "umount -R /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec /lib/systemd/systemd";
 /** Where cloud-init finds what it would ask a cloud's metadata service for (NoCloud). */
 const SEED = "/var/lib/cloud/seed/nocloud";
 const CAS = "/usr/local/share/ca-certificates";
@@ -71,7 +76,7 @@ export class Cloud {
         await docker.run([
             ...["create", "--name", name, "--hostname", machine, "--label", `${this.label}=${machine}`],
             ...labels.flatMap((label) => ["--label", label]),
-            ...[...SYSTEMD, "--dns", dns, "--network", network.name, image, "/lib/systemd/systemd"],
+            ...[...SYSTEMD, "--dns", dns, "--network", network.name, image, "sh", "-c", BOOT],
         ]);
         for (const other of others) await docker.run(["network", "connect", other, name]);
         await this.lay(name, {

@@ -7,7 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } 
 import { join } from "node:path";
 import { newGo } from "./go";
 import { KEEP } from "./images";
-import { bar } from "./progress";
+import { barLine } from "./progress";
 import { run } from "./run";
 
 /** How the programs of one folder of `rehearsal/go` are built. */
@@ -80,7 +80,6 @@ const REHEARSED: readonly GoFolder[] = ["registry", "pebble", "dockerd", "contai
 const STRIPPED = ["-s", "-w"];
 /** Packages that are compiled at once; each takes a processor and up to a gigabyte. */
 const AT_ONCE = "2";
-const TENTHS = 10;
 
 /** Where a program is, once `buildGo` or `makeGoPrograms` has built its folder; by the name of its folder where it has no other. */
 export function goProgram(folder: GoFolder, program: string = folder): string {
@@ -106,7 +105,7 @@ export async function buildGo(folder: GoFolder, tell: (line: string) => void): P
         const env = { ...process.env, CGO_ENABLED: "0" };
         const packages = (await run(go, ["list", "-deps", "tool"], { cwd: source, env })).trim().split("\n").length;
         const options = ["-p", AT_ONCE, "-mod=readonly", "-v", "-ldflags", linking, "-o", `${building}/`];
-        const onLine = tenths(packages, (share) => tell(`building ${folder} ${share}`));
+        const onLine = counting((done) => tell(barLine(`building ${folder}`, Math.min(done, packages), packages)));
         await run(go, ["build", ...options, "tool"], { cwd: source, env, onLine });
         if (!existsSync(target)) renameSync(building, target);
     } finally {
@@ -152,14 +151,13 @@ function removeOthers(folder: GoFolder, target: string): void {
     }
 }
 
-/** Counts the packages that `go build -v` names, and tells at each tenth of them. */
-function tenths(total: number, tell: (share: string) => void): (line: string) => void {
+/** Counts the packages that `go build -v` names. */
+function counting(tell: (done: number) => void): (line: string) => void {
     let done = 0;
     return (line) => {
         // `go: downloading …` is about a module.
         if (line.startsWith("go: ")) return;
         done += 1;
-        const tenth = (count: number) => Math.floor((count * TENTHS) / total);
-        if (tenth(done) > tenth(done - 1)) tell(bar(done, total));
+        tell(done);
     };
 }

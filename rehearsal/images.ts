@@ -1,14 +1,16 @@
 /**
  * The base images of the rehearsal, made from Debian packages, because nothing can be pulled where it runs:
  * `machine` (a Debian host: sshd, Docker, nginx, curl), `slim` (nginx and what node and registry need), and `vm`
- * (what a fresh cloud image is: systemd, cloud-init, sshd without host keys).
+ * (what a fresh cloud image is: systemd, cloud-init, sshd without host keys). A `vm` is of the release that is asked for;
+ * the others are of this machine's own, because programs of this machine run in them.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
-import { BASE_PACKAGES } from "../components/overseas/user-data";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, extname, join } from "node:path";
+import { BASE_PACKAGES, DEBIAN } from "../components/overseas/user-data";
+import { type Debian, ownSuite, SUITES, sourcesOf } from "./debian";
 import type { Docker } from "./docker";
-import { bar } from "./progress";
+import { barLine } from "./progress";
 import { run } from "./run";
 
 /** Where the rehearsal keeps what is dear to make: `<repository>/.rehearsal`. */
@@ -16,7 +18,6 @@ export const KEEP = join(__dirname, "..", ".rehearsal");
 /** Where a container of the node image has the CAs that play the public ones; stand-ins/docker.ts lays them. */
 export const PUBLIC_CAS = "/etc/ssl/rehearsal/ca.pem";
 
-const SUITE = "bookworm";
 // Where this machine's own packages come from: no address of a mirror stands in this repository.
 const SOURCES = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
 const SLIM = ["ca-certificates", "nginx-light", "libnginx-mod-http-js", "busybox-static", "libstdc++6", "libatomic1"];
@@ -61,36 +62,62 @@ export interface BaseImages {
     readonly vm: BaseImage;
 }
 
-/** Makes what is missing of the base images; a few seconds when nothing is. */
-export async function makeBaseImages(docker: Docker, tell: (line: string) => void): Promise<BaseImages> {
-    mkdirSync(KEEP, { recursive: true });
+/**
+ * Makes what is missing of the base images; a few seconds when nothing is.
+ *
+ * @param debian Of the `vm`. @default what a machine that a stack makes gets
+ */
+export async function makeBaseImages(
+    docker: Docker,
+    tell: (line: string) => void,
+    debian: Debian = DEBIAN,
+): Promise<BaseImages> {
     const [slim, machine, vm] = await Promise.all([
-        makeBase(docker, "slim", tell),
-        makeBase(docker, "machine", tell),
-        makeBase(docker, "vm", tell),
+        makeBase(docker, "slim", ownSuite(), tell),
+        makeBase(docker, "machine", ownSuite(), tell),
+        makeVm(docker, tell, debian),
     ]);
     return { slim, machine, vm };
 }
 
-async function makeBase(docker: Docker, name: keyof BaseImages, tell: (line: string) => void): Promise<BaseImage> {
+/** The same for the `vm` alone. */
+export function makeVm(docker: Docker, tell: (line: string) => void, debian: Debian): Promise<BaseImage> {
+    return makeBase(docker, "vm", SUITES[debian], tell);
+}
+
+async function makeBase(
+    docker: Docker,
+    name: keyof BaseImages,
+    suite: string,
+    tell: (line: string) => void,
+): Promise<BaseImage> {
     const { packages, finish } = RECIPES[name];
     const recipe = createHash("sha256")
-        .update(JSON.stringify([SUITE, packages, LEFT_OUT, ...(finish ? [readFileSync(finish, "utf8")] : [])]))
+        .update(JSON.stringify([suite, packages, LEFT_OUT, ...(finish ? [readFileSync(finish, "utf8")] : [])]))
         .digest("hex")
         .slice(0, 12);
     const tar = join(KEEP, `${name}-${recipe}.tar`);
     const image = `dockermirror-rehearsal/${name}:${recipe}`;
-    if (!existsSync(tar)) await bootstrap(tar, RECIPES[name], (share) => tell(`base image ${name}: ${share}`));
+    const title = `base image ${name} (${suite})`;
+    mkdirSync(KEEP, { recursive: true });
+    if (!existsSync(tar)) await bootstrap(tar, suite, RECIPES[name], (...share) => tell(barLine(title, ...share)));
     if (!(await docker.inspect("image", image))) {
-        tell(`base image ${name}: importing`);
+        tell(`${title}: importing`);
         await docker.run(["import", tar, image]);
     }
     return { tar, image };
 }
 
-async function bootstrap(tar: string, { packages, finish }: Recipe, tell: (share: string) => void): Promise<void> {
-    const sources = SOURCES.find((path) => existsSync(path));
-    if (!sources) throw new Error(`no Debian package sources found; looked for ${SOURCES.join(", ")}`);
+async function bootstrap(
+    tar: string,
+    suite: string,
+    { packages, finish }: Recipe,
+    tell: (step: number, steps: number, what: string) => void,
+): Promise<void> {
+    const own = SOURCES.find((path) => existsSync(path));
+    if (!own) throw new Error(`no Debian package sources found; looked for ${SOURCES.join(", ")}`);
+    const sources = `${tar}.${process.pid}${extname(own)}`;
+    writeFileSync(sources, sourcesOf(readFileSync(own, "utf8"), ownSuite(), suite));
     // A set-up that is killed leaves its mmdebstrap running for a while: it must not write into another one's file.
     const earlier = readdirSync(KEEP).filter((name) => name.startsWith(basename(tar)) && name.endsWith(".unfinished"));
     for (const name of earlier) rmSync(join(KEEP, name));
@@ -100,16 +127,16 @@ async function bootstrap(tar: string, { packages, finish }: Recipe, tell: (share
     const steps = MMDEBSTRAP_STEPS + (finish ? 1 : 0);
     let step = 0;
     try {
-        await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', SUITE, unfinished, sources], {
+        await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', suite, unfinished, sources], {
             onLine: (line) => {
                 const [, what] = /^I: (.*)/.exec(line) ?? [];
                 if (what === undefined || step === steps) return;
                 step += 1;
-                tell(`${bar(step, steps)} ${what}`);
+                tell(step, steps, what);
             },
         });
         renameSync(unfinished, tar);
     } finally {
-        rmSync(unfinished, { force: true });
+        for (const file of [unfinished, sources]) rmSync(file, { force: true });
     }
 }

@@ -7,6 +7,7 @@ import { FarLink } from "./far-link";
 import { type Flags, readFlags, UsageShown } from "./flags";
 import { type Lock, REHEARSAL_LOCK, runningRehearsal, takeLock, waitForLock } from "./lock";
 import { modernMounts, startModernClients } from "./modern-clients";
+import { Display } from "./progress";
 import { prove } from "./proof/proof";
 import type { Need, Step } from "./proof/step";
 import { Report } from "./report";
@@ -15,15 +16,13 @@ import { type Made, setup } from "./setup";
 import { adapted, changed, hubAccounts, type StackConfig, stackNames } from "./stack-file";
 import { type NamedStack, type OfferedRelay, readStacks, withOffers } from "./stacks";
 import type { Properties } from "./stand-ins/stand-in";
-import { printTable } from "./table";
+import { proofTable } from "./table";
 import { MODERN_CLIENT, type RentedVm, RUN, removeRehearsals, Topology } from "./topology";
 import { Program } from "./up";
 import { refuseUnusable } from "./usable";
 
 /** The line between the office and the relays. */
 const THIN_LINK = { roundTripMs: 300, loseSynEvery: 20 };
-
-type Tell = (line: string) => void;
 
 main().then(
     () => process.exit(),
@@ -68,14 +67,18 @@ async function theLock({ wait }: Flags): Promise<Lock> {
 /** @param steps Gets the steps of the proof as they are taken. */
 async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
     const started = Date.now();
-    const tell = (line: string) => console.log(`${elapsed(started)}  ${line}`);
+    const display = new Display(process.stdout, () => `${elapsed(started)}  `);
+    const tell = (line: string) => display.tell(line);
     const docker = new Docker();
     // Ends by itself at Ctrl-C, with what it has started.
-    const made = await setup(tell);
+    const made = await setup(tell, flags.debian);
     const interrupted = interruption();
     tell("removing what an earlier rehearsal left");
     for (const problem of await removeRehearsals(docker)) tell(problem);
-    const error = await Promise.race([rehearse(flags, made, steps, tell), interrupted]).catch((error: Error) => error);
+    const error = await Promise.race([rehearse(flags, made, steps, display), interrupted]).catch(
+        (error: Error) => error,
+    );
+    display.leave();
     if (!error && !flags.once) await interrupted.catch(() => {});
     if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
     if (flags.keep && (error || process.exitCode)) {
@@ -91,7 +94,8 @@ async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
     if (error) throw error;
 }
 
-async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], tell: Tell): Promise<void> {
+async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], display: Display): Promise<void> {
+    const tell = (line: string) => display.tell(line);
     const catalogue = await makeCatalogue(base.slim, tell);
     const images = { slim: base.slim.image, machine: base.machine.image, vm: base.vm.image };
     const topology = await Topology.start(images);
@@ -131,15 +135,17 @@ async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], tel
         await prove(
             { scene, catalogue, program, others: relayPrograms, has: needsMet(flags, scene) },
             {
-                row: (step) => {
+                begun: (name, { number, total }) => display.doing(`  step ${number} of ${total}  ${name}`),
+                row: (step, { number, total }) => {
                     const { ok, name, note } = step;
                     steps.push(step);
-                    tell(`  ${ok ? "ok  " : "FAIL"}  ${name}${ok ? "" : `\n${note}`}`);
+                    display.doing(undefined);
+                    tell(`  ${ok ? "ok  " : "FAIL"}  step ${number} of ${total}  ${name}${ok ? "" : `\n${note}`}`);
                 },
                 leftOut: (name, needs) => tell(`  left out  ${name}: needs ${needs}`),
             },
         );
-        printTable(steps);
+        console.log(`\n${proofTable(steps).join("\n")}`);
     }
     if (!flags.once || !flags.proof) console.log(howToPull(scene, flags));
 }

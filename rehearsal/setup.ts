@@ -2,13 +2,16 @@
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
+import { DEBIAN } from "../components/overseas/user-data";
+import type { Debian } from "./debian";
 import { diskNeeds, refuseFullDisks } from "./disk";
 import { Docker } from "./docker";
 import { answers, refuseFarEngine } from "./engine";
 import { makeGoPrograms } from "./go-programs";
-import { type BaseImages, KEEP, makeBaseImages } from "./images";
+import { type BaseImages, KEEP, makeBaseImages, makeVm } from "./images";
 import { interruptible } from "./interruption";
 import { waitForLock } from "./lock";
+import { Display } from "./progress";
 import { makePulumi, type PulumiRoot } from "./pulumi";
 import { attempt, eventually, run } from "./run";
 
@@ -48,14 +51,20 @@ export interface Made {
 /**
  * Makes this machine ready; tells what it does. Nothing is done twice.
  *
+ * @param debian Of the machines overseas.
+ * @param others Releases of which images of such machines are wanted too.
  * @throws Error before anything is made where this cannot become right, and `Interrupted` at Ctrl-C with nothing left over.
  */
-export async function setup(tell: (line: string) => void): Promise<Made> {
+export async function setup(
+    tell: (line: string) => void,
+    debian: Debian = DEBIAN,
+    others: readonly Debian[] = [],
+): Promise<Made> {
     await refuseFarEngine(process.env);
-    return interruptible(tell, prepare);
+    return interruptible(tell, (quietly) => prepare(quietly, debian, others));
 }
 
-async function prepare(tell: (line: string) => void): Promise<Made> {
+async function prepare(tell: (line: string) => void, debian: Debian, others: readonly Debian[]): Promise<Made> {
     const lock = await waitForLock(SETUP_LOCK, ({ pid, since }) => {
         tell(`waiting for another set-up, which runs since ${since}, pid ${pid}`);
     });
@@ -63,10 +72,12 @@ async function prepare(tell: (line: string) => void): Promise<Made> {
         refuseFullDisks(await diskNeeds(new Docker()));
         await installPackages(tell);
         await startDocker(tell);
+        const docker = new Docker();
         const [base, pulumi] = await Promise.all([
-            makeBaseImages(new Docker(), tell),
+            makeBaseImages(docker, tell, debian),
             // Each build takes all processors.
             makeGoPrograms(tell).then(() => makePulumi(tell)),
+            ...others.map((other) => makeVm(docker, tell, other)),
         ]);
         return { base, pulumi };
     } finally {
@@ -114,7 +125,8 @@ async function startDocker(tell: (line: string) => void): Promise<void> {
 }
 
 if (require.main === module) {
-    setup((line) => console.log(line)).catch((error: Error) => {
+    const display = new Display();
+    setup((line) => display.tell(line)).catch((error: Error) => {
         console.error(error.message);
         process.exitCode = 1;
     });

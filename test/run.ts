@@ -3,7 +3,10 @@ import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import Mocha from "mocha";
+import { DEBIAN } from "../components/overseas/user-data";
+import { DEBIANS, type Debian } from "../rehearsal/debian";
 import { KEEP } from "../rehearsal/images";
+import { Display } from "../rehearsal/progress";
 import type { Reported } from "../rehearsal/report";
 import { attempt } from "../rehearsal/run";
 import { setup } from "../rehearsal/setup";
@@ -25,10 +28,13 @@ const CHECKS: Readonly<Record<string, readonly string[]>> = {
 /** Test files that run at a time, each in a process: more of them would only wait for a processor. */
 const JOBS = Math.min(availableParallelism(), 4);
 
-/** What is rehearsed: every site, and an office that takes the relays of two other stacks. */
-const REHEARSED = ["local", "example-shanghai"];
+/**
+ * What is rehearsed, with the Debian of its machines: every site, and an office that takes the relays of two other stacks,
+ * whose machines are as an earlier release of this program has made them.
+ */
+const REHEARSED: Readonly<Record<string, Debian>> = { local: DEBIAN, "example-shanghai": 12 };
 /** What `npm run test:heavy` rehearses, and nothing else: a relay that is open to everybody. */
-const HEAVY = ["example-public"];
+const HEAVY: Readonly<Record<string, Debian>> = { "example-public": DEBIAN };
 
 main().catch((error: Error) => {
     console.error(error);
@@ -44,11 +50,13 @@ async function main(): Promise<void> {
         return result;
     };
     ownTemporaryFolder();
-    await timed("set-up", () => setup(console.log));
+    const others = DEBIANS.filter((debian) => debian !== DEBIAN);
+    const display = new Display();
+    await timed("set-up", () => setup((line) => display.tell(line), DEBIAN, others));
     const heavy = process.argv.includes("--heavy");
     const counts = heavy ? [] : [await timed("format, lint, types", checks), await timed("tests", mocha)];
-    for (const stack of heavy ? HEAVY : REHEARSED)
-        counts.push(await timed(`rehearsal of ${stack}`, () => rehearsal(stack)));
+    for (const [stack, debian] of Object.entries(heavy ? HEAVY : REHEARSED))
+        counts.push(await timed(`rehearsal of ${stack}`, () => rehearsal(stack, debian)));
     console.log("\nseconds");
     for (const [part, seconds] of Object.entries(parts)) console.log(`${seconds.toFixed(0).padStart(7)}  ${part}`);
     const passed = counts.reduce((total, count) => total + count.passed, 0);
@@ -89,11 +97,21 @@ async function mocha(): Promise<Count> {
 }
 
 /** `npm start -- --once --stack …`, each step counted. A rehearsal that did not come to its proof is one failure. */
-async function rehearsal(stack: string): Promise<Count> {
+async function rehearsal(stack: string, debian: Debian): Promise<Count> {
     mkdirSync(KEEP, { recursive: true });
     const report = join(KEEP, "proof.json");
     rmSync(report, { force: true });
-    const args = ["--require", "tsx/cjs", join(ROOT, "rehearsal", "main.ts"), "--once", "--wait", "--stack", stack];
+    const args = [
+        "--require",
+        "tsx/cjs",
+        join(ROOT, "rehearsal", "main.ts"),
+        "--once",
+        "--wait",
+        "--stack",
+        stack,
+        "--debian",
+        String(debian),
+    ];
     const { code } = await attempt(process.execPath, [...args, "--json", report], { onLine: console.log, cwd: ROOT });
     const { steps = [], error } = readReport(report);
     const failed = steps.filter(({ ok }) => !ok).map(({ name, reason }) => `${stack}, ${name}: ${reason}`);

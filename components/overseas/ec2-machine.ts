@@ -2,10 +2,10 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { child, type Transform } from "../transform";
 import { byVersion, EVERYWHERE } from "./address-ranges";
+import { DEBIAN } from "./user-data";
 
 /** Debian's own account at AWS: https://wiki.debian.org/Cloud/AmazonEC2Image */
 const DEBIAN_ACCOUNT = "136693071363";
-const DEBIAN = "debian-12";
 
 /** Arguments of {@link Ec2Machine}. */
 export interface Ec2MachineArgs {
@@ -146,7 +146,7 @@ function opened(description: string, port: number, cidrs: readonly string[]) {
 }
 
 function newestImage(arch: string, opts: pulumi.InvokeOutputOptions): pulumi.Output<string> {
-    const filters = [{ name: "name", values: [`${DEBIAN}-${arch}-*`] }];
+    const filters = [{ name: "name", values: [`debian-${DEBIAN}-${arch}-*`] }];
     // One that was deprecated since would do: the answer is only used for a new machine, but none at all is an error.
     return aws.ec2.getAmiOutput({ owners: [DEBIAN_ACCOUNT], filters, mostRecent: true, includeDeprecated: true }, opts)
         .id;

@@ -2,8 +2,10 @@ import * as aws from "@pulumi/aws";
 import * as pulumi from "@pulumi/pulumi";
 import { child, type Transform } from "../transform";
 import { byVersion, EVERYWHERE } from "./address-ranges";
+import { DEBIAN } from "./user-data";
 
-const DEBIAN = "debian_12";
+/** https://docs.aws.amazon.com/cli/latest/reference/lightsail/get-blueprints.html names them; preflight asks for it. */
+const BLUEPRINT = `debian_${DEBIAN}`;
 
 /** Arguments of {@link LightsailMachine}. */
 export interface LightsailMachineArgs {
@@ -72,7 +74,7 @@ export class LightsailMachine extends pulumi.ComponentResource {
                 `${name}-instance-${args.generation}`,
                 {
                     availabilityZone: args.availabilityZone,
-                    blueprintId: DEBIAN,
+                    blueprintId: BLUEPRINT,
                     bundleId: args.bundle,
                     keyPairName: keyPair.name,
                     ipAddressType: args.ipv6 ? "dualstack" : "ipv4",

@@ -3,6 +3,9 @@ import { gzipSync } from "node:zlib";
 import { fill, readTemplate, type View } from "../../templates/render";
 import { quote } from "../shell";
 
+/** The release of Debian that a machine which is made now gets; one that exists keeps its own until it is replaced. */
+export const DEBIAN = 13;
+
 /** Who Pulumi logs in as on a machine that the stack made; may `sudo -n`. */
 export const MACHINE_USER = "dockermirror";
 

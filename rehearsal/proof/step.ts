@@ -45,22 +45,33 @@ export interface ProofInputs {
     readonly has: ReadonlySet<Need>;
 }
 
+/** Which step it is, of those that are taken: counted from 1. */
+export interface Place {
+    readonly number: number;
+    readonly total: number;
+}
+
 /** What a proof tells as it goes. */
 export interface Told {
-    readonly row: (step: Step) => void;
+    readonly begun: (name: string, place: Place) => void;
+    readonly row: (step: Step, place: Place) => void;
     readonly leftOut: (name: string, needs: string) => void;
 }
 
 /** Takes every step whose needs are there, in order. */
 export async function take(all: Readonly<Record<string, StepOf>>, has: ReadonlySet<Need>, told: Told): Promise<Step[]> {
     const steps: Step[] = [];
+    const missing = (entry: StepOf) => (typeof entry === "object" ? entry.needs.filter((need) => !has.has(need)) : []);
+    const total = Object.values(all).filter((entry) => missing(entry).length === 0).length;
     for (const [name, entry] of Object.entries(all)) {
-        const { needs, step } = typeof entry === "object" ? entry : { needs: [], step: entry };
-        const missing = needs.filter((need) => !has.has(need));
-        if (missing.length > 0) {
-            told.leftOut(name, missing.join(", "));
+        const lacks = missing(entry);
+        if (lacks.length > 0) {
+            told.leftOut(name, lacks.join(", "));
             continue;
         }
+        const step = typeof entry === "object" ? entry.step : entry;
+        const place = { number: steps.length + 1, total };
+        told.begun(name, place);
         let row: Step;
         try {
             row = { name, ok: true, ...(await step()) };
@@ -68,7 +79,7 @@ export async function take(all: Readonly<Record<string, StepOf>>, has: ReadonlyS
             row = { name, ok: false, note: error instanceof Error ? error.message : String(error) };
         }
         steps.push(row);
-        told.row(row);
+        told.row(row, place);
     }
     return steps;
 }

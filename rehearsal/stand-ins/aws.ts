@@ -7,6 +7,7 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 import type { Cloud } from "../cloud";
+import { DEBIANS } from "../debian";
 import type { Opening } from "../firewall";
 import type { Properties, Provider, StandIn } from "./stand-in";
 
@@ -31,6 +32,11 @@ ssh-keygen -q -t ed25519 -N "" -f /etc/ssh/lightsail_instance_ca
 echo "TrustedUserCAKeys /etc/ssh/lightsail_instance_ca.pub" >>/etc/ssh/sshd_config
 systemctl restart ssh
 `;
+
+/** Debian's own images of the releases that are supported; which of them a machine has, the rehearsal says (`--debian`). */
+const DEBIAN_ACCOUNT = "136693071363";
+const EC2_IMAGES = new RegExp(`^debian-(${DEBIANS.join("|")})-(amd64|arm64)-`);
+const LIGHTSAIL_IMAGES = new RegExp(`^debian_(${DEBIANS.join("|")})$`);
 
 /** The provider. Credentials are not asked for. */
 export function awsProvider(cloud: Cloud): Provider {
@@ -118,7 +124,9 @@ function lightsail(cloud: Cloud): Record<string, StandIn> {
     };
     const instance: StandIn = {
         create: async ({ inputs }) => {
-            const { name: machine } = inputs;
+            const { name: machine, blueprintId } = inputs;
+            if (!LIGHTSAIL_IMAGES.test(blueprintId))
+                throw new Error(`InvalidInputException: there is no blueprint ${blueprintId}`);
             await cloud.firewall.setGroup(machine, WORLD_SSH);
             const publicIpAddress = await cloud.launch(machine, LIGHTSAIL_SCRIPT + (inputs.userData ?? ""), machine);
             return { id: machine, outputs: { publicIpAddress, ipv6Addresses: [], username: "admin" } };
@@ -182,7 +190,12 @@ function lightsail(cloud: Cloud): Record<string, StandIn> {
 
 const functions: Provider["functions"] = {
     // Each time a newer one, as if Debian had just published it: it must not replace the machine.
-    "aws:ec2/getAmi:getAmi": async () => ({ id: newId("ami") }),
+    "aws:ec2/getAmi:getAmi": async ({ owners = [], filters = [] }) => {
+        const names: string[] = filters.find(({ name }: Properties) => name === "name")?.values ?? [];
+        if (!owners.includes(DEBIAN_ACCOUNT) || !names.some((name) => EC2_IMAGES.test(name)))
+            throw new Error(`Your query returned no results: ${owners} has no image ${names.join(", ")}`);
+        return { id: newId("ami") };
+    },
     "aws:ec2/getSubnet:getSubnet": async ({ id }) => ({ id, vpcId: "vpc-0", ipv6CidrBlock: "" }),
 };
 

@@ -5,7 +5,7 @@ import { pack } from "tar-stream";
 import { withTemporaryFolder } from "../../checks/temporary-folder";
 import { Docker } from "../docker";
 import { PUBLIC_CAS } from "../images";
-import { bar } from "../progress";
+import { barLine } from "../progress";
 import { eventually } from "../run";
 import { HalfMade, type Properties, type Provider, type Remembered, type StandIn, type Wanted } from "./stand-in";
 
@@ -170,7 +170,9 @@ async function pull(docker: Docker, name: string, provider: Properties, tell: (l
             if (/: (Pulling fs layer|Already exists)/.test(line)) layers.known += 1;
             if (!/: (Pull complete|Already exists)/.test(line)) return;
             layers.complete += 1;
-            tell(`pulling  ${bar(layers.complete, layers.known)} layers  ${name}`);
+            // Layers that are there come before the others are all named.
+            if (line.includes("Pull complete"))
+                tell(barLine(`pulling ${name}`, layers.complete, layers.known, "layers"));
         };
         await docker.run(["pull", name], { env: { ...docker.env, DOCKER_CONFIG: folder }, onLine });
     });

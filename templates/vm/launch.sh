@@ -8,9 +8,17 @@ config=$(mktemp)
 trap 'rm -f "$config"' EXIT
 echo {{ userData }} | base64 -d | gunzip >"$config"
 
-# In the order of cloud-init's own stages; "always": the image has been through them once already.
-for module in write-files users-groups ssh runcmd package-update-upgrade-install; do
-    cloud-init --file "$config" single --name "$module" --frequency always
-done
+# One module of cloud-init. It took the option --file before the word "single" until Debian 12, and behind it since.
+# "always": the image has been through its modules once already.
+single() {
+    if cloud-init single --help | grep -q -e --file; then
+        cloud-init single --file "$config" --name "$1" --frequency always
+    else
+        cloud-init --file "$config" single --name "$1" --frequency always
+    fi
+}
+
+# In the order of cloud-init's own stages.
+for module in write-files users-groups ssh runcmd package-update-upgrade-install; do single "$module"; done
 # Written by the module runcmd, and run by another one that is running this.
 /var/lib/cloud/instance/scripts/runcmd

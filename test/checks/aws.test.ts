@@ -1,8 +1,9 @@
 /** AWS' rows, against a double of its APIs on loopback. Proves nothing of what the real ones answer. */
 import assert from "node:assert/strict";
-import { ec2Check, identityCheck, lightsailCheck } from "../../checks/aws";
+import { DEBIAN, ec2Check, identityCheck, lightsailCheck } from "../../checks/aws";
 import { type Check, look } from "../../checks/finding";
 import type { Surroundings } from "../../checks/surroundings";
+import { DEBIAN as MADE } from "../../components/overseas/user-data";
 import { type Asked, Double, everywhere, type Reply, worldOf } from "../support/world";
 
 const REGION = "ap-northeast-1";
@@ -50,7 +51,7 @@ const WELL: Readonly<Record<string, Reply>> = {
             ],
         },
     ],
-    GetBlueprints: [200, { blueprints: [{ blueprintId: "debian_12", isActive: true }] }],
+    GetBlueprints: [200, { blueprints: [{ blueprintId: "debian_13", isActive: true }] }],
 };
 
 function action({ body, headers }: Asked): string {
@@ -80,6 +81,10 @@ const lightsail = (replies: Readonly<Record<string, Reply>>, use = {}) =>
         replies,
     );
 
+describe("The Debian that is asked for", () => {
+    it("is the one that machines are made with", () => assert.equal(DEBIAN, MADE));
+});
+
 describe("EC2", () => {
     it("is ready, by dry runs alone", async () => {
         const { found, asked } = await ec2({});
@@ -89,7 +94,7 @@ describe("EC2", () => {
                 ["AWS credentials", "ok", "arn:aws:iam::123456789012:user/ops"],
                 ["region", "ok", "is on (opt-in-not-required)"],
                 ["instance type t4g.micro", "ok", "arm64, 2 vCPUs"],
-                ["Debian 12 image", "ok", "ami-1"],
+                ["Debian 13 image", "ok", "ami-1"],
                 ["right to RunInstances", "ok", "given"],
                 ["network", "ok", "vpc-1"],
                 ["right to CreateSecurityGroup", "ok", "given"],
@@ -199,7 +204,7 @@ describe("Lightsail", () => {
                 ["AWS credentials", "ok", "arn:aws:iam::123456789012:user/ops"],
                 ["availability zone", "ok", "ap-northeast-1a is there"],
                 ["bundle", "ok", "micro_3_0 is there"],
-                ["Debian 12 image", "ok", "debian_12 is there"],
+                ["Debian 13 image", "ok", "debian_13 is there"],
                 ["rights to make things", "skipped", "Lightsail has no dry run: pulumi up will tell"],
             ],
         );

@@ -59,7 +59,7 @@ describe("A stack's checks", () => {
             "AWS credentials",
             "region",
             "instance type t4g.micro",
-            "Debian 12 image",
+            "Debian 13 image",
             "right to RunInstances",
             "network",
             "right to CreateSecurityGroup",

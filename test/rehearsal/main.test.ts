@@ -27,6 +27,7 @@ describe("npm start", () => {
 
     const refusals: Record<string, [args: string[], code: number, message: RegExp]> = {
         "a flag that it does not know": [["--onec"], 2, /^\nUnknown option '--onec'.*\n\nnpm start -- \[--once\]/s],
+        "a Debian that no relay runs on": [["--debian", "11"], 2, /^\n--debian must be 12 or 13, got 11\n\nnpm start/],
         "a file for --json that cannot be written": [
             ["--json", "/proc/nowhere/report.json"],
             1,
@@ -64,12 +65,39 @@ describe("npm start", () => {
 
 describe("readFlags", () => {
     it("reads all of them", () => {
-        const flags = readFlags(["--once", "--no-proof", "--keep", "--wait", "--stack", "x", "--json", "f"]);
-        assert.deepEqual(flags, { once: true, proof: false, keep: true, wait: true, stack: "x", json: "f" });
+        const flags = readFlags([
+            "--once",
+            "--no-proof",
+            "--keep",
+            "--wait",
+            "--stack",
+            "x",
+            "--debian",
+            "12",
+            "--json",
+            "f",
+        ]);
+        assert.deepEqual(flags, {
+            once: true,
+            proof: false,
+            keep: true,
+            wait: true,
+            stack: "x",
+            debian: 12,
+            json: "f",
+        });
     });
 
     it("proves the local stack, stays, and cleans up, if nothing else is said", () => {
-        const usual = { once: false, proof: true, keep: false, wait: false, stack: "local", json: undefined };
+        const usual = {
+            once: false,
+            proof: true,
+            keep: false,
+            wait: false,
+            stack: "local",
+            debian: 13,
+            json: undefined,
+        };
         assert.deepEqual(readFlags([]), usual);
     });
 

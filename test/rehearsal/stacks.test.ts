@@ -33,7 +33,10 @@ describe("The stacks of a rehearsal", () => {
         for (const folder of ["rehearsal", "stacks"]) mkdirSync(join(project, folder));
         for (const name of ["stacks.ts", "stack-file.ts"])
             cpSync(join(ROOT, "rehearsal", name), join(project, "rehearsal", name));
-        for (const folder of ["node_modules", "components"]) symlinkSync(join(ROOT, folder), join(project, folder));
+        for (const name of readdirSync(join(ROOT, "stacks")).filter((name) => name.endsWith(".ts")))
+            cpSync(join(ROOT, "stacks", name), join(project, "stacks", name));
+        for (const folder of ["node_modules", "components", "services"])
+            symlinkSync(join(ROOT, folder), join(project, folder));
         file = require(join(project, "rehearsal/stack-file"));
         rehearsal = require(join(project, "rehearsal/stacks"));
     });
@@ -122,7 +125,7 @@ describe("The stacks of a rehearsal", () => {
         stack("acme-beijing", { onprem: ONPREM, relays: [{ stack: "acme-tokio" }] });
         assert.throws(
             () => read("acme-beijing"),
-            /^Error: the relays of acme-beijing: there is no stack "acme-tokio" in stacks\/; there are .*acme-tokyo/,
+            /^Error: the relays of acme-beijing: there is no stack "acme-tokio" in stacks\/; did you mean "acme-tokyo"\?; there are .*acme-tokyo/,
         );
         assert.throws(() => read("acme-nowhere"), /^Error: there is no stack "acme-nowhere" in stacks\/; there are/);
     });

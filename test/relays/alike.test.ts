@@ -7,13 +7,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
+import { DEBIANS } from "../../rehearsal/debian";
 import type { Fault } from "../../rehearsal/hub/faults";
 import { type Hub, startHub } from "../../rehearsal/hub/hub";
 import { makeImage } from "../../rehearsal/hub/image";
 import { ImageStore, OCI_INDEX, OCI_MANIFEST } from "../../rehearsal/hub/store";
 import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
 import { issue, makeCa } from "../../rehearsal/pki";
-import { startNginxRelay } from "../support/nginx-relay";
+import { nginxRelayOn } from "../support/nginx-relay";
 import { type Answer, type RelayUnderTest, send } from "../support/relay";
 import { startWorkerRelay } from "../support/worker-relay";
 
@@ -62,7 +63,7 @@ describe("Both relays", function () {
         const ca = makeCa("relays alike");
         hub = await startHub({ store, ...issue(ca, HUB_HOSTS), host: HUB_ADDRESS, edges: 1 });
         const options = { hub, hubAddress: HUB_ADDRESS, ca, keys: { "acme.1": KEY }, upstreams: UPSTREAMS };
-        relays = await Promise.all([startNginxRelay(options), startWorkerRelay(options)]);
+        relays = await Promise.all([startWorkerRelay, ...DEBIANS.map(nginxRelayOn)].map((start) => start(options)));
     });
     after(async () => {
         await Promise.all(relays.map((relay) => relay.stop()));
@@ -84,8 +85,14 @@ describe("Both relays", function () {
                 asked: asked.map(({ host, path }) => `${host}${path.replace(/\?Expires=.*/, "")}`),
             });
         }
-        assert.deepEqual(answers[0], answers[1], `${method} ${path}: nginx and the Worker differ`);
-        return answers[0]!;
+        const [worker, ...others] = answers;
+        for (const [index, nginx] of others.entries())
+            assert.deepEqual(
+                nginx,
+                worker,
+                `${method} ${path}: nginx of Debian ${DEBIANS[index]} and the Worker differ`,
+            );
+        return worker!;
     };
 
     describe("take a request for", () => {
@@ -609,8 +616,14 @@ describe("Both relays", function () {
                 counts.push(hub.requests.filter(({ role }) => role === "token").length);
                 sent.push(hub.requests.find(({ role }) => role === "registry")?.headers.authorization);
             }
-            assert.deepEqual(counts, [1, 1]);
-            assert.deepEqual(sent, ["Bearer", "Bearer"]);
+            assert.deepEqual(
+                counts,
+                relays.map(() => 1),
+            );
+            assert.deepEqual(
+                sent,
+                relays.map(() => "Bearer"),
+            );
         };
         const inTenMinutes = new Date(Date.now() + 600_000);
         const bodies: Record<string, object> = {

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEBIANS } from "../../rehearsal/debian";
 import type { Fault, FaultAction, FaultMatch } from "../../rehearsal/hub/faults";
 import { type Hub, startHub } from "../../rehearsal/hub/hub";
 import { makeImage } from "../../rehearsal/hub/image";
@@ -16,7 +17,7 @@ import { issue, makeCa } from "../../rehearsal/pki";
 import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
 import { readRelayAnswer } from "../../services/registry/relay-answer";
 import { eventually } from "../support/eventually";
-import { startNginxRelay } from "../support/nginx-relay";
+import { nginxRelayOn } from "../support/nginx-relay";
 import { type Answer, type RelayOptions, type RelayUnderTest, send } from "../support/relay";
 import { startWorkerRelay } from "../support/worker-relay";
 
@@ -68,10 +69,9 @@ describe("The relays' answers", function () {
     let row = 0;
 
     const startBoth = async (change: Partial<RelayOptions> = {}) => {
-        const both = await Promise.all([
-            startNginxRelay({ ...options, ...change }),
-            startWorkerRelay({ ...options, ...change }),
-        ]);
+        const both = await Promise.all(
+            [startWorkerRelay, ...DEBIANS.map(nginxRelayOn)].map((start) => start({ ...options, ...change })),
+        );
         started = [...started, ...both];
         return both;
     };
@@ -127,9 +127,14 @@ describe("The relays' answers", function () {
             hub.faults.push(...faults);
             answers.push(said(await send(relay, method, path, headers as Record<string, string>)));
         }
-        const [nginx, worker] = answers;
-        assert.deepEqual(nginx, worker, `${method} ${path}: nginx and the Worker differ`);
-        return nginx!;
+        const [worker, ...others] = answers;
+        for (const [index, nginx] of others.entries())
+            assert.deepEqual(
+                nginx,
+                worker,
+                `${method} ${path}: nginx of Debian ${DEBIANS[index]} and the Worker differ`,
+            );
+        return worker!;
     };
     const askOf = (match: FaultMatch, action: FaultAction, method: string, path: string) =>
         ask(method, path, [{ match, action }]);

@@ -2,10 +2,12 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DEBIAN } from "../../components/overseas/user-data";
 import { Cloud } from "../../rehearsal/cloud";
+import type { Debian } from "../../rehearsal/debian";
 import { Docker, removeLabelled } from "../../rehearsal/docker";
 import { Firewall } from "../../rehearsal/firewall";
-import { makeBaseImages } from "../../rehearsal/images";
+import { makeVm } from "../../rehearsal/images";
 import { createNetwork } from "../../rehearsal/networks";
 import type { Ran } from "../../rehearsal/run";
 
@@ -29,8 +31,12 @@ export interface TestCloud {
     close(): Promise<void>;
 }
 
-/** Starts one. */
-export async function startCloud(name: string, publicCas: readonly string[] = []): Promise<TestCloud> {
+/** Starts one. @param debian Of its machines. @default what a machine that a stack makes gets */
+export async function startCloud(
+    name: string,
+    publicCas: readonly string[] = [],
+    debian: Debian = DEBIAN,
+): Promise<TestCloud> {
     const docker = new Docker();
     await removeLeft(docker);
     const prefix = `dockermirror-test-${name}-${process.pid}`;
@@ -40,7 +46,7 @@ export async function startCloud(name: string, publicCas: readonly string[] = []
         const found = await docker.run(["ps", "--all", "--format", "{{.Names}}", "--filter", `name=^${prefix}-`]);
         return found.split("\n").filter(Boolean);
     };
-    const { vm } = await makeBaseImages(docker, () => {});
+    const vm = await makeVm(docker, () => {}, debian);
     const { subnet, gateway } = await createNetwork(docker, prefix, [label]);
     const folder = mkdtempSync(join(tmpdir(), `${prefix}-`));
     const cloud = new Cloud({

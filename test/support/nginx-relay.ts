@@ -2,28 +2,36 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { relayFiles } from "../../components/overseas/relay-files";
+import type { Debian } from "../../rehearsal/debian";
 import { startDns } from "../../rehearsal/dns";
 import { issue } from "../../rehearsal/pki";
 import { selectUpstreams, UPSTREAMS } from "../../services/registry/upstreams";
 import { freePort } from "./free-port";
-import { layRelease, machineIn, nginxFolder, remove, startNginx, textOf } from "./nginx";
-import type { RelayOptions, RelayUnderTest } from "./relay";
+import { layRelease, machineIn, type Nginx, nginxFolder, nginxOf, remove, startNginx, textOf } from "./nginx";
+import type { RelayOptions, RelayUnderTest, StartRelay } from "./relay";
 
 const HOSTNAME = "vm.example.com";
+
+/** A relay on nginx and njs of this Debian. */
+export function nginxRelayOn(debian: Debian): StartRelay {
+    return async (options) => startNginxRelay(options, undefined, undefined, await nginxOf(debian));
+}
 
 /**
  * @param upstreamCa PEM that upstreams are checked with, in place of the CA that signed the double's certificate.
  * @param release What its files are made by. @default this release
+ * @param nginx What it runs on. @default this machine's
  */
 export async function startNginxRelay(
     options: RelayOptions,
     upstreamCa = options.ca.cert,
     release = { relayFiles, selectUpstreams },
+    nginx?: Nginx,
 ): Promise<RelayUnderTest> {
     const folder = nginxFolder();
     const caBundle = join(folder, "upstreams-ca.pem");
     writeFileSync(caBundle, upstreamCa);
-    const machine = machineIn(folder, caBundle);
+    const machine = machineIn(folder, caBundle, nginx);
     const port = await freePort();
     const { cert: certificate, key } = issue(options.ca, [HOSTNAME]);
     const files = release.relayFiles({
@@ -45,7 +53,7 @@ export async function startNginxRelay(
         await dns.close();
         remove(folder);
     };
-    const nginx = await startNginx(layRelease(folder, files, dns.address), port).catch(async (error) => {
+    const running = await startNginx(layRelease(folder, files, dns.address), port, nginx).catch(async (error) => {
         await clean();
         throw error;
     });
@@ -59,9 +67,9 @@ export async function startNginxRelay(
                 .split("\n")
                 .filter((line) => line !== "")
                 .map((line) => JSON.parse(line)),
-        logText: async () => (await textOf(machine.accessLog)) + (await textOf(machine.errorLog)) + nginx.output(),
+        logText: async () => (await textOf(machine.accessLog)) + (await textOf(machine.errorLog)) + running.output(),
         stop: async () => {
-            await nginx.stop();
+            await running.stop();
             await clean();
         },
     };

@@ -176,7 +176,7 @@ describe("RelayHost at EC2", () => {
     it("asks for an encrypted disk, tokens at the metadata service and no bill for CPU credits", async () => {
         const { userData: _, ...inputs } = await inputsOf(EC2, INSTANCE);
         assert.deepEqual(inputs, {
-            ami: "ami of debian-12-arm64-*",
+            ami: "ami of debian-13-arm64-*",
             instanceType: "t4g.micro",
             vpcSecurityGroupIds: ["vm-security-group-id"],
             associatePublicIpAddress: true,
@@ -185,7 +185,7 @@ describe("RelayHost at EC2", () => {
             creditSpecification: { cpuCredits: "standard" },
         });
         const other = await inputsOf({ ...EC2, instanceType: "m7i.large", diskGiB: 20 }, INSTANCE);
-        assert.equal(other.ami, "ami of debian-12-amd64-*");
+        assert.equal(other.ami, "ami of debian-13-amd64-*");
         assert.equal(other.creditSpecification, undefined);
         assert.equal(other.rootBlockDevice.volumeSize, 20);
     });
@@ -281,7 +281,7 @@ describe("RelayHost at Lightsail", () => {
         const { userData: _, ...inputs } = only(deployed, LIGHTSAIL).inputs;
         assert.deepEqual(inputs, {
             availabilityZone: "ap-northeast-1a",
-            blueprintId: "debian_12",
+            blueprintId: "debian_13",
             bundleId: "micro_3_0",
             keyPairName: "vm-key-pair",
             ipAddressType: "ipv4",

@@ -16,8 +16,9 @@ import {
     type UserDataArgs,
     userData,
 } from "../../../components/overseas/user-data";
+import { DEBIANS } from "../../../rehearsal/debian";
 import { Docker } from "../../../rehearsal/docker";
-import { makeBaseImages } from "../../../rehearsal/images";
+import { makeVm } from "../../../rehearsal/images";
 import { attempt, run } from "../../../rehearsal/run";
 import { dialAndRun } from "../../../rehearsal/ssh";
 import { fill, readTemplate } from "../../../templates/render";
@@ -159,130 +160,145 @@ describe("wait.sh", () => {
     });
 });
 
-describe("A made machine", function () {
-    this.timeout(180_000);
-    let test: TestCloud;
-    let folder: string;
-    let image: string;
-    let text: string;
+// Those that a stack has made before are of an older release, and keep the user data of their first boot.
+for (const debian of DEBIANS)
+    describe(`A made machine with Debian ${debian}`, function () {
+        this.timeout(180_000);
+        let test: TestCloud;
+        let folder: string;
+        let image: string;
+        let text: string;
 
-    before(async () => {
-        test = await startCloud("boot");
-        folder = test.folder;
-        image = (await makeBaseImages(new Docker(), () => {})).vm.image;
-        for (const key of ["login", "host"]) {
-            await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", join(folder, key)]);
-        }
-        const read = (name: string) => readFileSync(join(folder, name), "utf8");
-        const hostKey = { private: read("host"), public: read("host.pub") };
-        text = userData({ authorizedKey: read("login.pub"), hostKey, rebootAt: "19:30" });
-    });
-    after(() => test.close());
-
-    /** Runs a shell command beside the files of the user data, in a container of the machine's image that boots nothing. */
-    const among = async (command: string) => {
-        const files = { ...filesOf(text), "/user-data": text };
-        const lay = Object.entries(files).map(
-            ([path, content]) =>
-                `mkdir -p "$(dirname ${path})" && echo ${Buffer.from(content).toString("base64")} | base64 -d >${path}`,
-        );
-        const input = ["set -e", ...lay, command].join("\n");
-        const limits = ["--network", "none", "--cap-add", "NET_ADMIN"];
-        return attempt("docker", ["run", "--rm", "--interactive", ...limits, image, "sh"], { input });
-    };
-
-    const accepted: Record<string, string> = {
-        "cloud-init's schema": "cloud-init schema --config-file /user-data",
-        nftables:
-            "nft --check --file /etc/nftables.conf && nft --file /etc/nftables.conf && nft --file /etc/nftables.conf",
-        sshd: `useradd ${MACHINE_USER} && mkdir -p /run/sshd && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && sshd -t`,
-        apt: "apt-config dump && unattended-upgrade --help",
-        sysctl: "/lib/systemd/systemd-sysctl --strict /etc/sysctl.d/60-dockermirror.conf",
-    };
-    for (const [program, command] of Object.entries(accepted)) {
-        it(`has files that are accepted by ${program}`, async () => {
-            const { code, stdout, stderr } = await among(command);
-            assert.equal(code, 0, stdout + stderr);
-            assert.doesNotMatch(stderr, /unknown|deprecated|error|couldn't/i);
-        });
-    }
-
-    it("takes upgrades of Debian's security archive alone, and restarts for them in its window", async () => {
-        const { stdout } = await among("apt-config dump Unattended-Upgrade");
-        assert.deepEqual(stdout.match(/^Unattended-Upgrade::Origins-Pattern:: .*$/gm), [
-            // biome-ignore lint/suspicious/noTemplateCurlyInString: unattended-upgrades fills it.
-            'Unattended-Upgrade::Origins-Pattern:: "origin=Debian,codename=${distro_codename}-security,label=Debian-Security";',
-        ]);
-        assert.match(stdout, /^Unattended-Upgrade::Automatic-Reboot "true";$/m);
-        assert.match(stdout, /^Unattended-Upgrade::Automatic-Reboot-Time "19:30";$/m);
-    });
-
-    it("asks for a restart when nginx holds a library that an upgrade replaced", async () => {
-        const hook = 'hook=$(apt-config dump --format "%v%n" DPkg::Post-Invoke | grep .)';
-        const { stdout, stderr } = await among(
-            [
-                hook,
-                "nginx",
-                'sh -c "$hook" && ls /run',
-                "library=$(readlink -f /usr/lib/*/libssl.so.3) && cp $library /tmp/new && mv /tmp/new $library",
-                'sh -c "$hook" && ls /run',
-            ].join("\n"),
-        );
-        assert.deepEqual(
-            stdout.match(/^(nginx.pid|reboot-required)$/gm),
-            ["nginx.pid", "nginx.pid", "reboot-required"],
-            stderr,
-        );
-    });
-
-    // Lightsail's own part, as far as is known of it: components/overseas/user-data.ts.
-    const LIGHTSAIL = [
-        "#!/bin/sh",
-        "echo 'ssh-rsa AAAA' >/etc/ssh/lightsail_instance_ca.pub",
-        "echo 'TrustedUserCAKeys /etc/ssh/lightsail_instance_ca.pub' >>/etc/ssh/sshd_config",
-        "systemctl restart sshd",
-    ].join("\n");
-    const boots = {
-        ec2: () => text,
-        lightsail: () => `${LIGHTSAIL}\n${launchScript(text)}\n`,
-    };
-    for (const [kind, said] of Object.entries(boots)) {
-        it(`becomes what its user data say: ${kind}`, async () => {
-            const address = await test.cloud.launch(`i-${kind}`, said());
-            const read = (name: string) => readFileSync(join(folder, name), "utf8");
-            const ssh = (user: string, command: string, dialErrorLimit = 0) => {
-                const target = { host: address, port: 22, user, hostKey: read("host.pub"), privateKey: read("login") };
-                return dialAndRun(target, command, { perDialTimeout: 5, dialErrorLimit });
-            };
-
-            // As Pulumi does: the pinned host key, the one user, root by sudo, the same script, on the first connection.
-            const script = Buffer.from(readTemplate("vm/wait.sh")).toString("base64");
-            const waited = await ssh(MACHINE_USER, `echo ${script} | base64 -d | sudo -n sh -s`, BOOT_DIALS);
-            assert.equal(waited.stdout, "machine ready\n", waited.stderr);
-
-            const asRoot = async (command: string) => (await ssh(MACHINE_USER, `sudo -n sh -c '${command}'`)).stdout;
-            const keys = await asRoot("ls /etc/ssh/ssh_host_*");
-            assert.deepEqual(keys.trim().split("\n"), [
-                "/etc/ssh/ssh_host_ed25519_key",
-                "/etc/ssh/ssh_host_ed25519_key.pub",
-            ]);
-            assert.match(await asRoot("nft list table inet dockermirror"), /hook input priority filter; policy drop;/);
-            assert.equal(await asRoot("systemctl is-enabled nftables"), "enabled\n");
-            const units = ["ssh", "nftables", "systemd-journald", "cloud-final"];
-            assert.equal(await asRoot(`systemctl is-active ${units.join(" ")}`), "active\n".repeat(units.length));
-            const settings = await asRoot("sshd -T");
-            for (const line of ["allowusers dockermirror", "permitrootlogin no", "passwordauthentication no"]) {
-                assert.match(settings, new RegExp(`^${line}$`, "m"));
+        before(async () => {
+            test = await startCloud("boot", [], debian);
+            folder = test.folder;
+            image = (await makeVm(new Docker(), () => {}, debian)).image;
+            for (const key of ["login", "host"]) {
+                await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", join(folder, key)]);
             }
-            assert.match(settings, /^trustedusercakeys none$/m);
-            assert.equal(
-                await asRoot(`grep -rlF "OPENSSH PRIVATE KEY" /etc /home /run /tmp 2>/dev/null | sort`),
-                "/etc/ssh/ssh_host_ed25519_key\n",
-            );
-            for (const user of ["root", "admin"]) await assert.rejects(ssh(user, "true"), /no SSH connection/, user);
+            const read = (name: string) => readFileSync(join(folder, name), "utf8");
+            const hostKey = { private: read("host"), public: read("host.pub") };
+            text = userData({ authorizedKey: read("login.pub"), hostKey, rebootAt: "19:30" });
         });
-    }
-});
+        after(() => test.close());
+
+        /** Runs a shell command beside the files of the user data, in a container of the machine's image that boots nothing. */
+        const among = async (command: string) => {
+            const files = { ...filesOf(text), "/user-data": text };
+            const lay = Object.entries(files).map(
+                ([path, content]) =>
+                    `mkdir -p "$(dirname ${path})" && echo ${Buffer.from(content).toString("base64")} | base64 -d >${path}`,
+            );
+            const input = ["set -e", ...lay, command].join("\n");
+            const limits = ["--network", "none", "--cap-add", "NET_ADMIN"];
+            return attempt("docker", ["run", "--rm", "--interactive", ...limits, image, "sh"], { input });
+        };
+
+        const accepted: Record<string, string> = {
+            "cloud-init's schema": "cloud-init schema --config-file /user-data",
+            nftables:
+                "nft --check --file /etc/nftables.conf && nft --file /etc/nftables.conf && nft --file /etc/nftables.conf",
+            sshd: `useradd ${MACHINE_USER} && mkdir -p /run/sshd && ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key && sshd -t`,
+            apt: "apt-config dump && unattended-upgrade --help",
+            sysctl: "/lib/systemd/systemd-sysctl --strict /etc/sysctl.d/60-dockermirror.conf",
+        };
+        for (const [program, command] of Object.entries(accepted)) {
+            it(`has files that are accepted by ${program}`, async () => {
+                const { code, stdout, stderr } = await among(command);
+                assert.equal(code, 0, stdout + stderr);
+                assert.doesNotMatch(stderr, /unknown|deprecated|error|couldn't/i);
+            });
+        }
+
+        it("takes upgrades of Debian's security archive alone, and restarts for them in its window", async () => {
+            const { stdout } = await among("apt-config dump Unattended-Upgrade");
+            assert.deepEqual(stdout.match(/^Unattended-Upgrade::Origins-Pattern:: .*$/gm), [
+                // biome-ignore lint/suspicious/noTemplateCurlyInString: unattended-upgrades fills it.
+                'Unattended-Upgrade::Origins-Pattern:: "origin=Debian,codename=${distro_codename}-security,label=Debian-Security";',
+            ]);
+            assert.match(stdout, /^Unattended-Upgrade::Automatic-Reboot "true";$/m);
+            assert.match(stdout, /^Unattended-Upgrade::Automatic-Reboot-Time "19:30";$/m);
+        });
+
+        it("asks for a restart when nginx holds a library that an upgrade replaced", async () => {
+            const hook = 'hook=$(apt-config dump --format "%v%n" DPkg::Post-Invoke | grep .)';
+            const { stdout, stderr } = await among(
+                [
+                    hook,
+                    "nginx",
+                    'sh -c "$hook" && ls /run',
+                    "library=$(readlink -f /usr/lib/*/libssl.so.3) && cp $library /tmp/new && mv /tmp/new $library",
+                    'sh -c "$hook" && ls /run',
+                ].join("\n"),
+            );
+            assert.deepEqual(
+                stdout.match(/^(nginx.pid|reboot-required)$/gm),
+                ["nginx.pid", "nginx.pid", "reboot-required"],
+                stderr,
+            );
+        });
+
+        // Lightsail's own part, as far as is known of it: components/overseas/user-data.ts.
+        const LIGHTSAIL = [
+            "#!/bin/sh",
+            "echo 'ssh-rsa AAAA' >/etc/ssh/lightsail_instance_ca.pub",
+            "echo 'TrustedUserCAKeys /etc/ssh/lightsail_instance_ca.pub' >>/etc/ssh/sshd_config",
+            "systemctl restart sshd",
+        ].join("\n");
+        const boots = {
+            ec2: () => text,
+            lightsail: () => `${LIGHTSAIL}\n${launchScript(text)}\n`,
+        };
+        for (const [kind, said] of Object.entries(boots)) {
+            it(`becomes what its user data say: ${kind}`, async () => {
+                const address = await test.cloud.launch(`i-${kind}`, said());
+                const read = (name: string) => readFileSync(join(folder, name), "utf8");
+                const ssh = (user: string, command: string, dialErrorLimit = 0) => {
+                    const target = {
+                        host: address,
+                        port: 22,
+                        user,
+                        hostKey: read("host.pub"),
+                        privateKey: read("login"),
+                    };
+                    return dialAndRun(target, command, { perDialTimeout: 5, dialErrorLimit });
+                };
+
+                // As Pulumi does: the pinned host key, the one user, root by sudo, the same script, on the first connection.
+                const script = Buffer.from(readTemplate("vm/wait.sh")).toString("base64");
+                const waited = await ssh(MACHINE_USER, `echo ${script} | base64 -d | sudo -n sh -s`, BOOT_DIALS);
+                assert.equal(waited.stdout, "machine ready\n", waited.stderr);
+
+                const asRoot = async (command: string) =>
+                    (await ssh(MACHINE_USER, `sudo -n sh -c '${command}'`)).stdout;
+                const keys = await asRoot("ls /etc/ssh/ssh_host_*");
+                assert.deepEqual(keys.trim().split("\n"), [
+                    "/etc/ssh/ssh_host_ed25519_key",
+                    "/etc/ssh/ssh_host_ed25519_key.pub",
+                ]);
+                assert.match(
+                    await asRoot("nft list table inet dockermirror"),
+                    /hook input priority filter; policy drop;/,
+                );
+                assert.equal(await asRoot("systemctl is-enabled nftables"), "enabled\n");
+                const units = ["ssh", "nftables", "systemd-journald", "cloud-final"];
+                assert.equal(await asRoot(`systemctl is-active ${units.join(" ")}`), "active\n".repeat(units.length));
+                const settings = await asRoot("sshd -T");
+                for (const line of ["allowusers dockermirror", "permitrootlogin no", "passwordauthentication no"]) {
+                    assert.match(settings, new RegExp(`^${line}$`, "m"));
+                }
+                assert.match(settings, /^trustedusercakeys none$/m);
+                const found = `grep -rlF "OPENSSH PRIVATE KEY" /etc /home /run /tmp 2>/dev/null`;
+                const withKey = await asRoot(`${found} | xargs stat --format "%a %U %n" | sort`);
+                const [key, ...others] = withKey.trim().split("\n");
+                assert.equal(key, "600 root /etc/ssh/ssh_host_ed25519_key");
+                // What cloud-init 25 has merged for its own next stages, until the next boot.
+                for (const other of others) assert.equal(other, "600 root /run/cloud-init/combined-cloud-config.json");
+                for (const user of ["root", "admin"])
+                    await assert.rejects(ssh(user, "true"), /no SSH connection/, user);
+            });
+        }
+    });
 
 function filesOf(text: string): Record<string, string> {
     const { write_files } = parse(text) as { write_files: { path: string; content: string }[] };
