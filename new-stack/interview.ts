@@ -55,7 +55,8 @@ function openQuestion(answers: Answers, problems: readonly Problem[]): Open | un
         const need = question.need(answers);
         const reason = problems.find(({ flag }) => flag === question.flag)?.reason;
         if (answer === undefined && need !== "never") return { question };
-        if (answer === "" && need === "needed") return { question, reason: "an answer is needed" };
+        if (answer === "" && need === "needed")
+            return { question, reason: "an answer is needed; Ctrl-C ends this, and nothing is written" };
         if (reason !== undefined) return { question, reason };
     }
     return undefined;

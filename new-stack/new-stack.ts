@@ -1,14 +1,15 @@
 /** A new stack's file, from answers that were checked: nothing is made and nothing written before all of it is right. */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
 import { lookAll } from "../checks/finding";
 import { shortLine, table } from "../checks/report";
 import { type Stack, stackChecks } from "../checks/stack";
 import type { Surroundings } from "../checks/surroundings";
+import { readCommandLine } from "../rehearsal/command-line";
 import { draftOf, settingsOf, stackFile, stackName } from "./draft";
 import { type Ask, interview, withoutQuestions } from "./interview";
 import { nextSteps } from "./next-steps";
 import { type Answers, capitalized, inFull, QUESTIONS } from "./questions";
+import { referenceFindings } from "./references";
 import { stackYaml } from "./stack-yaml";
 import { Terminal } from "./terminal";
 
@@ -38,10 +39,6 @@ ${QUESTIONS.map((question) => `  --${question.flag.padEnd(18)} ${inFull(question
  */
 export async function newStack(args: readonly string[], { where, folder, input, output }: Place): Promise<number> {
     const flags = readFlags(args);
-    if (flags.help) {
-        output.write(USAGE);
-        return 0;
-    }
     if (flags.yes) {
         const answers = withoutQuestions(flags.answers, folder);
         return finish(answers, where, folder, { tell: (text) => output.write(`${text}\n`), agrees: async () => false });
@@ -62,7 +59,11 @@ async function finish(answers: Answers, where: Surroundings, folder: string, onl
     const stack = stackName(answers);
     const draft = draftOf(answers);
     const found: Stack = { settings: settingsOf(draft), secret: () => undefined, isSet: () => false };
-    const findings = await lookAll(stackChecks(where, found), (finding) => onlooker.tell(shortLine(finding)));
+    const known = referenceFindings(folder, draft);
+    const findings = [
+        ...known,
+        ...(await lookAll(stackChecks(where, found), (finding) => onlooker.tell(shortLine(finding)))),
+    ];
     onlooker.tell(`\n${table(findings)}\n`);
     const isWell = !findings.some(({ state }) => state === "failed");
     if (!isWell && !(await onlooker.agrees("A check failed. Write the file all the same?"))) {
@@ -71,40 +72,41 @@ async function finish(answers: Answers, where: Surroundings, folder: string, onl
     }
     // Whoever made the file in the meantime keeps it.
     writeFileSync(stackFile(folder, stack), stackYaml(stack, draft), { flag: "wx" });
-    onlooker.tell(`stacks/Pulumi.${stack}.yaml is written. ${nextSteps(stack, draft)}`);
+    onlooker.tell(`stacks/Pulumi.${stack}.yaml is written. ${nextSteps(stack, draft, folder)}`);
     return 0;
 }
+
+/** Leaves out what can be left out, where Enter alone takes what is offered. */
+const LEFT_OUT = "-";
 
 /** Puts a question on the terminal: an empty answer takes what is offered, or leaves out what can be left out. */
 function asking(terminal: Terminal, where: Surroundings): Ask {
     return async (question, answers, reason) => {
         const { need, offer } = question;
         if (reason !== undefined) terminal.tell(`  ${reason}`);
-        const offered = await offer?.(answers, where);
-        const mayBeEmpty = need(answers) === "needed" ? "" : " [Enter: left out]";
-        const enter = offered === undefined ? mayBeEmpty : ` [Enter: ${offered}]`;
-        const answer = await terminal.ask(`${capitalized(inFull(question))}${enter}\n> `);
-        return answer.trim() === "" ? (offered ?? "") : answer;
+        const offered = (await offer?.(answers, where)) || undefined;
+        // What was left out and is then found missing cannot be left out.
+        const isNeeded = need(answers) === "needed" || (reason !== undefined && answers[question.flag] === "");
+        const enter = [
+            ...(offered === undefined ? [] : [`Enter: ${offered}`]),
+            ...(isNeeded ? [] : [`${offered === undefined ? "Enter" : LEFT_OUT}: left out`]),
+        ];
+        const hint = enter.length > 0 ? ` [${enter.join(", ")}]` : " [needed]";
+        const answer = (await terminal.ask(`${capitalized(inFull(question))}${hint}\n> `)).trim();
+        if (answer === LEFT_OUT && !isNeeded) return "";
+        return answer === "" ? (offered ?? "") : answer;
     };
 }
 
 interface Flags {
     readonly yes: boolean;
-    readonly help: boolean;
     readonly answers: Answers;
 }
 
-/** @throws Error for a flag that there is not. */
+/** @throws UsageShown */
 function readFlags(args: readonly string[]): Flags {
     const texts = Object.fromEntries(QUESTIONS.map(({ flag }) => [flag, { type: "string" as const }]));
-    try {
-        const { values } = parseArgs({
-            args: [...args],
-            options: { ...texts, yes: { type: "boolean" }, help: { type: "boolean" } },
-        });
-        const { yes, help, ...answers } = values as Record<string, unknown>;
-        return { yes: yes === true, help: help === true, answers: answers as Answers };
-    } catch (error) {
-        throw new Error(`${(error as Error).message}\n\n${USAGE}`);
-    }
+    const values = readCommandLine(args, USAGE, { ...texts, yes: { type: "boolean" } }, true);
+    const { yes, ...answers } = values as Record<string, unknown>;
+    return { yes: yes === true, answers: answers as Answers };
 }

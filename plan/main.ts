@@ -28,6 +28,6 @@ function main(args: readonly string[]): void {
         process.stdout.write(json ? `${JSON.stringify(plan, undefined, 2)}\n` : report(plan));
     } catch (error) {
         process.stderr.write(`${error instanceof Error ? error.message : error}\n\n${USAGE}`);
-        process.exitCode = 1;
+        process.exitCode = 2;
     }
 }

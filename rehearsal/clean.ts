@@ -1,17 +1,19 @@
 /** `npm run clean`: removes what a rehearsal has left on this machine's Docker, and what is kept for the next one. */
 import { rmSync } from "node:fs";
+import { readCommandLine, runProgram } from "./command-line";
 import { Docker } from "./docker";
 import { refuseFarEngine } from "./engine";
 import { KEEP } from "./images";
 import { REHEARSAL_LOCK, runningRehearsal, takeLock } from "./lock";
 import { removeRehearsals } from "./topology";
 
-main().catch((error: Error) => {
-    console.error(error.message);
-    process.exitCode = 1;
-});
+const USAGE =
+    "npm run clean\n\nRemoves what rehearsals have left on this machine's Docker, and the folder .rehearsal.\n";
 
-async function main(): Promise<void> {
+runProgram(main);
+
+async function main(): Promise<number> {
+    readCommandLine(process.argv.slice(2), USAGE, {});
     const lock = await takeLock(REHEARSAL_LOCK);
     if ("pid" in lock) throw new Error(`${runningRehearsal(lock)}: end it first`);
     await refuseFarEngine(process.env);
@@ -21,4 +23,5 @@ async function main(): Promise<void> {
     }
     rmSync(KEEP, { recursive: true, force: true });
     await lock.release();
+    return 0;
 }

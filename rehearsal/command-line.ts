@@ -19,9 +19,15 @@ export class UsageShown extends Error {
 /**
  * The values of a program's flags; `--help` and `-h` are flags of every one.
  *
+ * @param mayBeEmpty An empty value says something.
  * @throws UsageShown with every problem at once, or without one for `--help`.
  */
-export function readCommandLine<T extends Options>(args: readonly string[], usage: string, options: T) {
+export function readCommandLine<T extends Options>(
+    args: readonly string[],
+    usage: string,
+    options: T,
+    mayBeEmpty = false,
+) {
     const all = { ...options, help: { type: "boolean", short: "h" } } as const;
     // Not by its own refusals, of which it has one at a time: every token is looked at.
     const config = { args: [...args], options: all, strict: false, allowPositionals: true, tokens: true } as const;
@@ -40,7 +46,10 @@ export function readCommandLine<T extends Options>(args: readonly string[], usag
         else if (option.type === "boolean" && value !== undefined)
             problems.push(`${rawName} takes no value, got "${value}"`);
         // What looks like the next flag is none: `--stack --json x`.
-        else if (option.type === "string" && (!value || (value.startsWith("--") && !token.inlineValue)))
+        else if (
+            option.type === "string" &&
+            (value === undefined || (value === "" && !mayBeEmpty) || (value.startsWith("--") && !token.inlineValue))
+        )
             problems.push(`${rawName} must have a value`);
         else if (seen.has(name) && !option.multiple) problems.push(`${rawName} must not be there twice`);
         seen.add(name);

@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import Mocha from "mocha";
 import { DEBIAN } from "../components/overseas/user-data";
+import { readCommandLine, UsageShown } from "../rehearsal/command-line";
 import { DEBIANS, type Debian } from "../rehearsal/debian";
 import { KEEP } from "../rehearsal/images";
 import { Display } from "../rehearsal/progress";
@@ -36,7 +37,16 @@ const REHEARSED: Readonly<Record<string, Debian>> = { local: DEBIAN, "example-sh
 /** What `npm run test:heavy` rehearses, and nothing else: a relay that is open to everybody. */
 const HEAVY: Readonly<Record<string, Debian>> = { "example-public": DEBIAN };
 
+const USAGE = `npm test, or npm run test:heavy
+
+  --heavy  further rehearsals, and nothing else
+`;
+
 main().catch((error: Error) => {
+    if (error instanceof UsageShown) {
+        console.error(error.message);
+        process.exit(error.problem === undefined ? 0 : 2);
+    }
     console.error(error);
     process.exitCode = 1;
 });
@@ -49,11 +59,11 @@ async function main(): Promise<void> {
         parts[part] = (performance.now() - began) / 1000;
         return result;
     };
+    const { heavy = false } = readCommandLine(process.argv.slice(2), USAGE, { heavy: { type: "boolean" } });
     ownTemporaryFolder();
     const others = DEBIANS.filter((debian) => debian !== DEBIAN);
     const display = new Display();
     await timed("set-up", () => setup((line) => display.tell(line), DEBIAN, others));
-    const heavy = process.argv.includes("--heavy");
     const counts = heavy ? [] : [await timed("format, lint, types", checks), await timed("tests", mocha)];
     for (const [stack, debian] of Object.entries(heavy ? HEAVY : REHEARSED))
         counts.push(await timed(`rehearsal of ${stack}`, () => rehearsal(stack, debian)));

@@ -302,6 +302,38 @@ describe("npm run new-stack", () => {
         });
     });
 
+    it("looks whether the stacks of the relays and the key are there", async () => {
+        const office = { ...OFFICE, region: "chengdu", relays: "acme-relays" };
+        const stack = (keys: string) => writeFileSync(join(folder, "Pulumi.acme-relays.yaml"), `config:\n${keys}`);
+        const asked = async (more: object) => {
+            const { said } = await run([...flags({ ...office, ...more }), "--yes"], []);
+            rmSync(join(folder, "Pulumi.acme-chengdu.yaml"));
+            return said.replace(/ +/g, " ");
+        };
+        stack("  dockermirror:keys: [{ name: shanghai }, { name: chengdu }]\n");
+        const there = await asked({ "relays-key": "chengdu" });
+        assert.match(there, /^ok stack of the relays acme-relays is there, with the key chengdu$/m);
+        assert.doesNotMatch(there, /and pulumi up there first/);
+        assert.match(
+            await asked({}),
+            /^warn .* is there, with the keys shanghai, chengdu, and none of them is named$/m,
+        );
+        const missing = await asked({ "relays-key": "berlin" });
+        assert.match(missing, /^warn .* is there and has no key berlin; it has shanghai, chengdu$/m);
+        assert.match(
+            missing,
+            /# In acme-relays: \{ name: berlin \} among dockermirror:keys, and pulumi up there first\.$/m,
+        );
+        stack("  dockermirror:zone: example.com\n");
+        assert.match(await asked({}), /^ok .* is there; its one key is default$/m);
+        const misspelt = await asked({ relays: "acme-relay" });
+        assert.match(
+            misspelt,
+            /^warn .* there is no stacks\/Pulumi\.acme-relay\.yaml here; did you mean "acme-relays"\?$/m,
+        );
+        assert.match(misspelt, /# In the office's own DNS: mirror\.acme\.lan\. 60 IN A <address of /);
+    });
+
     it("never writes a secret of the environment, nor shows one", async () => {
         const { said } = await run([...flags({ ...EDGE, "hub-username": "acme" }), "--yes"], [], well);
         assert.ok(!written("acme-relays").includes(TOKEN));
@@ -316,7 +348,7 @@ describe("npm run new-stack", () => {
         assert.equal(help.code, 0);
         assert.match(help.stdout, /^ {2}--overseas-ssh-from {2}who may log in to it \(ranges of public addresses/m);
         const wrong = await program("--colour", "red");
-        assert.equal(wrong.code, 1);
+        assert.equal(wrong.code, 2);
         assert.match(wrong.stderr, /^Unknown option '--colour'/);
         const alone = await program("--company", "acme");
         assert.equal(alone.code, 1);

@@ -53,7 +53,7 @@ describe("npm run plan", () => {
 
     it("refuses flags that it cannot use, all at once, and tells which there are", async () => {
         const { code, stdout, stderr } = await plan("--machines", "many");
-        assert.deepEqual([code, stdout], [1, ""]);
+        assert.deepEqual([code, stdout], [2, ""]);
         assert.match(stderr, /--machines .*got "many"\n {2}--pulls .*got nothing\n/);
         assert.match(stderr, /--offices N/);
     });
