@@ -2,10 +2,13 @@
 import { strict as assert } from "node:assert";
 import { UPSTREAMS } from "../../services/registry/upstreams";
 import { PRIVATE_RANGES } from "../../stacks/addresses";
+import type { CatalogueEntry } from "../catalogue";
 import { reference, type Scene } from "../scene";
 import type { Finding, ProofInputs, StepOf } from "./step";
 
 const FOLDER = "/tmp/changes";
+/** Of a container whose limits are changed. */
+const LIMITED = { cpus: 1 };
 const UPSTREAMS_KEY = "dockermirror:upstreams";
 /** Of which the proof pulls nothing. */
 const UNUSED = "nvcr.io";
@@ -20,16 +23,17 @@ while [ ! -e ${FOLDER}/enough ]; do
 done
 echo $pulls; cat ${FOLDER}/failures`;
 
-// Seconds since 1970 of each answer.
+// Seconds since 1970 of each answer to a question about a cached image.
 const ASK = `rm -rf ${FOLDER}; mkdir ${FOLDER}
 while [ ! -e ${FOLDER}/enough ]; do
-  curl -q --silent --fail --insecure --max-time 1 --output /dev/null "https://$0/healthz" && date +%s.%N
+  curl -q --silent --fail --insecure --max-time 1 --output /dev/null "https://$0$1" && date +%s.%N
   sleep 0.1
 done`;
 
 /** What pulls meet while something changes at home; each step leaves the mirror serving. */
 export function changeSteps({ scene, catalogue, program }: ProofInputs): Record<string, StepOf> {
-    const image = reference(catalogue.images.hubTool);
+    const { hubTool } = catalogue.images;
+    const image = reference(hubTool);
     const atHome = (step: () => Promise<Finding>): StepOf => ({ needs: ["an on-prem site"], step });
 
     return {
@@ -41,18 +45,35 @@ export function changeSteps({ scene, catalogue, program }: ProofInputs): Record<
             const onprem = { allowFrom: [...PRIVATE_RANGES, "fd00::/8"] };
             return await underPulls(scene, image, () => program.up({ onprem, upstreams }));
         }),
-        "the front replaced: its limits changed": atHome(async () => {
-            const before = await containerId(scene);
-            const asking = scene.exec("client-1", ["sh", "-c", ASK, scene.mirror]);
-            await program.up({ onprem: { limits: { front: { cpus: 1 } } } });
-            await scene.exec("client-1", ["touch", `${FOLDER}/enough`]);
-            const answers = (await asking).split("\n").filter(Boolean).map(Number);
-            const away = Math.max(...answers.map((time, index) => time - (answers[index - 1] ?? time)));
-            assert.notEqual(await containerId(scene), before, "the front was not replaced");
-            assert.ok(answers.length > 2, "the mirror did not answer");
-            return { seconds: away, note: "without an answer" };
+        "the front replaced: its limits changed": atHome(() =>
+            replaced(scene, hubTool, ["front"], () => program.up({ onprem: { limits: { front: LIMITED } } })),
+        ),
+        "uplink and cache replaced: their limits changed": atHome(() => {
+            const limits = { front: LIMITED, cache: LIMITED, uplink: LIMITED };
+            return replaced(scene, hubTool, ["uplink", "cache"], () => program.up({ onprem: { limits } }));
         }),
     };
+}
+
+/** Does `work`, which replaces containers. The seconds are the longest time for which a cached image had no answer. */
+async function replaced(
+    scene: Scene,
+    { repository, tag }: CatalogueEntry,
+    roles: readonly string[],
+    work: () => Promise<unknown>,
+): Promise<Finding> {
+    const before = await containerIds(scene, roles);
+    const path = `/v2/${repository}/manifests/${tag}`;
+    const asking = scene.exec("client-1", ["sh", "-c", ASK, scene.mirror, path]);
+    await work();
+    await scene.exec("client-1", ["touch", `${FOLDER}/enough`]);
+    const answers = (await asking).split("\n").filter(Boolean).map(Number);
+    const after = await containerIds(scene, roles);
+    for (const [index, id] of after.entries())
+        assert.notEqual(id, before[index], `the ${roles[index]} was not replaced`);
+    assert.ok(answers.length > 2, "the mirror did not answer");
+    const seconds = Math.max(...answers.map((time, index) => time - (answers[index - 1] ?? time)));
+    return { seconds, note: "without an answer" };
 }
 
 /** Does `work` while a client pulls an image again and again. Throws with what dockerd has said when a pull failed. */
@@ -68,6 +89,7 @@ export async function underPulls(scene: Scene, image: string, work: () => Promis
     return { seconds, note: `${pulls} pulls, none failed` };
 }
 
-async function containerId(scene: Scene): Promise<string> {
-    return (await scene.onprem.run(["inspect", "--format", "{{.Id}}", "dockermirror-front"])).trim();
+async function containerIds(scene: Scene, roles: readonly string[]): Promise<string[]> {
+    const names = roles.map((role) => `dockermirror-${role}`);
+    return (await scene.onprem.run(["inspect", "--format", "{{.Id}}", ...names])).trim().split("\n");
 }

@@ -8,6 +8,7 @@ import { basename, dirname, join } from "node:path";
 import { dependencies } from "../../package.json";
 import { buildGo, GO_BUILDS, type GoFolder, goProgram, requiredVersion } from "../../rehearsal/go-programs";
 import { run } from "../../rehearsal/run";
+import { IMAGE_LIST, readImageList } from "../../stacks/image-list";
 
 const SOURCES = join(__dirname, "../../rehearsal/go");
 const BUILD_MS = 1_200_000;
@@ -56,11 +57,9 @@ describe("The Go programs", () => {
         }
     });
 
-    it("are of the release that the Hub double offers", () => {
-        const tag = /repository: "library\/registry",\s+tag: "([^"]+)"/.exec(
-            readFileSync(join(SOURCES, "../catalogue.ts"), "utf8"),
-        );
-        assert.equal(requiredVersion(goMod("registry"), GO_BUILDS.registry.release), `v${tag?.[1]}`);
+    it("are of the release that the on-prem host runs", () => {
+        const { registry } = readImageList(IMAGE_LIST);
+        assert.equal(requiredVersion(goMod("registry"), GO_BUILDS.registry.release), `v${registry.tag}`);
     });
 
     it("are of the version of Pulumi that the program is written for", () => {
