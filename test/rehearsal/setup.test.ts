@@ -45,7 +45,7 @@ const THERE =
     "dockerd nginx openssl busybox ssh ip curl skopeo lego nft python3 docker-registry apt-get systemctl".split(" ");
 
 describe("Set-up that is broken off", function () {
-    this.timeout(120_000);
+    this.timeout(300_000);
     let copy: string;
     let programs: Programs;
     before(() => {
@@ -105,7 +105,7 @@ describe("Set-up that is broken off", function () {
         it(`by ${what}, ends all that it has started, and says nothing more of it`, async () => {
             const { child, said, ended } = start();
             // Three images and a Go program, each with a child.
-            await eventually("all programs run", () => (pids().length >= 8 ? true : undefined));
+            await eventually("all programs run", () => (pids().length >= 8 ? true : undefined), 120_000);
             send(child.pid!);
             const [code] = await ended;
             assert.equal(code, 1, said.join("\n"));

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
@@ -26,7 +26,9 @@ describe("readStack", () => {
         project = mkdtempSync(join(tmpdir(), "dockermirror-stacks-"));
         for (const folder of ["rehearsal", "stacks"]) mkdirSync(join(project, folder));
         cpSync(join(ROOT, "rehearsal/stack-file.ts"), join(project, "rehearsal/stack-file.ts"));
-        symlinkSync(join(ROOT, "node_modules"), join(project, "node_modules"));
+        for (const name of readdirSync(join(ROOT, "stacks")).filter((name) => name.endsWith(".ts")))
+            cpSync(join(ROOT, "stacks", name), join(project, "stacks", name));
+        for (const folder of ["node_modules", "services"]) symlinkSync(join(ROOT, folder), join(project, folder));
         rehearsal = require(join(project, "rehearsal/stack-file"));
     });
     after(() => rmSync(project, { recursive: true, force: true }));

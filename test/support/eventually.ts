@@ -6,7 +6,7 @@ const STEP_MS = 20;
 export async function eventually<T>(
     what: string,
     look: () => Promise<T | undefined> | T | undefined,
-    withinMs = 10_000,
+    withinMs = 30_000,
 ): Promise<T> {
     const deadline = Date.now() + withinMs;
     for (;;) {
