@@ -455,6 +455,15 @@ describe("Both relays", function () {
             });
         }
 
+        it("nothing that an upstream commands: not even nginx takes it for an order", async () => {
+            const headers = { "x-accel-redirect": "/_token/account", "x-accel-limit-rate": "1" };
+            for (const status of [200, 403]) {
+                const action = { kind: "status", status, headers, body: "{}" } as const;
+                const answer = await ask("GET", MANIFEST, [{ match: { role: "registry" }, action }]);
+                assert.deepEqual([answer.status, answer.voice], [status, "upstream"]);
+            }
+        });
+
         it("250 tags in pages of 100, however the Link is written", async () => {
             const tags = Array.from({ length: 250 }, (_, at) => `v${1000 + at}`);
             const page = (after: number) => ({
