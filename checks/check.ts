@@ -6,7 +6,7 @@ import { refuseUnusable } from "../rehearsal/usable";
 
 const USAGE = `npm run check -- --stack NAME
 
-Reads stacks/Pulumi.NAME.yaml as the program will, and tells every problem of it. Asks nobody, needs no network, no login
+Reads stacks/Pulumi.NAME.yaml as the program will, and lists every problem of it. Asks no service, needs no network, no login
 and no Pulumi, and changes nothing: what an encrypted secret is stays unknown to it. What only others know, such as what a
 token may do, is for npm run preflight. Exits with 0 when the settings can be used, with 1 when they cannot.
 

@@ -32,7 +32,7 @@ export interface Check {
     readonly todo?: string;
     /** What is looked at only when this could be, and did not fail: it could only fail with it. */
     readonly next?: readonly Check[];
-    /** Nobody has said that it is needed: what fails, or what follows from it, is a warning. */
+    /** It may not be needed: what fails, or what follows from it, is a warning. */
     readonly isAdvice?: boolean;
 }
 

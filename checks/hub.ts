@@ -3,6 +3,11 @@ import { ask } from "./ask";
 import { type Check, Remark } from "./finding";
 import type { Surroundings } from "./surroundings";
 
+/** Where Docker Hub gives a token for pulls of a repository: https://distribution.github.io/distribution/spec/auth/token/ */
+export function pullTokenUrl({ services }: Surroundings, repository: string): string {
+    return `${services.hubTokens}/token?service=registry.docker.io&scope=repository:${repository}:pull`;
+}
+
 /**
  * Asks for a pull token of a public image with the account's name and access token. It is the relays that will, so no
  * answer here says nothing about them.
@@ -17,9 +22,8 @@ export function hubCheck(where: Surroundings, username: string, token: string | 
         todo: "make an access token at app.docker.com, then pulumi config set --secret dockermirror:hubToken",
         ask: async () => {
             if (token === undefined) throw new Remark("skipped", "the secret hubToken cannot be read here");
-            const query = "service=registry.docker.io&scope=repository:library/alpine:pull";
             const { status } = await ask(where, {
-                url: `${hubTokens}/token?${query}`,
+                url: pullTokenUrl(where, "library/alpine"),
                 headers: { Authorization: `Basic ${Buffer.from(`${username}:${token}`).toString("base64")}` },
                 statusOnly: true,
             }).catch((error: Error) => {

@@ -1,6 +1,7 @@
 /** The digests that Docker Hub has for the tags of an image list. */
 import type { ImageList, ListedImage } from "../stacks/image-list";
 import { ask } from "./ask";
+import { pullTokenUrl } from "./hub";
 import type { Surroundings } from "./surroundings";
 
 /** As clients ask, so that a tag of several platforms gives the digest of its index. */
@@ -30,11 +31,9 @@ export async function withDigests(where: Surroundings, list: ImageList): Promise
     return all as ImageList;
 }
 
-/** Source: https://distribution.github.io/distribution/spec/auth/token/ and the OCI distribution spec. */
 async function digestOf(where: Surroundings, name: string, tag: string): Promise<string> {
     const { hubTokens, hubRegistry } = where.services;
-    const scope = `repository:library/${name}:pull`;
-    const granted = await ask(where, { url: `${hubTokens}/token?service=registry.docker.io&scope=${scope}` });
+    const granted = await ask(where, { url: pullTokenUrl(where, `library/${name}`) });
     if (granted.status !== 200) throw new Error(`${new URL(hubTokens).host} answers ${granted.status}`);
     const { token } = JSON.parse(granted.text) as { token: string };
     const { status, header } = await ask(where, {

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { readCommandLine, runProgram } from "../rehearsal/command-line";
-import { IMAGE_LIST, readImageList } from "../stacks/image-list";
+import { IMAGE_LIST, type ImageList, readImageList } from "../stacks/image-list";
 import { withDigests } from "./image-digests";
 import { theWorld } from "./surroundings";
 
@@ -21,9 +21,9 @@ runProgram(async () => {
     const before = readImageList(file);
     const after = await withDigests(theWorld(process.env), before);
     writeFileSync(resolve(__dirname, "..", file), `${JSON.stringify(after, undefined, 4)}\n`);
-    for (const [name, { tag, digest }] of Object.entries(after)) {
-        const isNew = Object.entries(before).find(([each]) => each === name)?.[1].digest !== digest;
-        console.log(`${isNew ? "new" : "as it was"}  ${name}:${tag}  ${digest}`);
+    for (const name of Object.keys(after) as (keyof ImageList)[]) {
+        const { tag, digest } = after[name];
+        console.log(`${digest === before[name].digest ? "as it was" : "new"}  ${name}:${tag}  ${digest}`);
     }
     return 0;
 });

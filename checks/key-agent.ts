@@ -11,7 +11,7 @@ import { ended } from "./temporary-folder";
 const HOLD = `trap '' HUP INT TERM
 head -c "$2" | ssh-add -q - && ssh-add -L >"$1/key.pub" && echo ready || exit 1
 cat >/dev/null`;
-/** ssh-add asks nobody for the passphrase of a key: it fails. */
+/** ssh-add does not ask for the passphrase of a key: it fails. */
 const NO_QUESTIONS = { SSH_ASKPASS: "/bin/false", SSH_ASKPASS_REQUIRE: "force", DISPLAY: "none" };
 
 /** A private key that ssh-add cannot read, or not without a passphrase. */

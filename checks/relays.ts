@@ -39,10 +39,10 @@ export async function relayFindings(
                 return `can be read, with a key: ${found.map(({ hostname }) => hostname).join(", ")}`;
             },
         };
-        const told = await look(readable, ended);
+        const readFindings = await look(readable, ended);
         const keyTodo = `run up there first: pulumi up --stack ${entry.stack}`;
         return [
-            ...told,
+            ...readFindings,
             ...(await lookAll(
                 found.flatMap((relay) => checks(where, docker, relay, keyTodo)),
                 ended,

@@ -41,7 +41,7 @@ export function shortLine({ what, where, state, seconds }: Finding): string {
     return `${MARKS[state].padEnd(4)}  ${what}, ${where}${seconds === undefined ? "" : `  ${seconds.toFixed(1)} s`}`;
 }
 
-/** What a program found, told while it looks and once more at its end. */
+/** What a program found: a line while it looks, and a table at its end. */
 export class Report {
     private readonly file: number | undefined;
 

@@ -3,7 +3,7 @@
 /** Where somebody wanted to log in. */
 export interface Login {
     readonly host: string;
-    /** @default whoever runs this, or whom ~/.ssh/config says */
+    /** @default the user who runs this, or the one in ~/.ssh/config */
     readonly user?: string;
     /** @default "22" */
     readonly port?: string;

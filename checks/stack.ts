@@ -47,7 +47,7 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
     try {
         config = await decrypted(where, name);
     } catch (error) {
-        // A name that is nobody's ends the program; a file that is no YAML leaves the rest to be looked at.
+        // A name without a stack ends the program; a file that is no YAML leaves the rest to be looked at.
         try {
             config = readStack(file, {});
         } catch (broken) {

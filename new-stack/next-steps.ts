@@ -49,7 +49,7 @@ export function nextSteps(stack: string, draft: Draft, folder: string): string {
     ].join("\n");
 }
 
-/** The DNS records that nobody but the user enters; with a zone the program does those of the relays. */
+/** The DNS records that the user has to enter; with a zone the program does those of the relays. */
 function records({ zone, overseas, onprem }: Draft): string[] {
     const relay = overseas as { readonly hostname: string; readonly address?: string } | undefined;
     const mirror = onprem as { readonly hostname: string; readonly docker: string } | undefined;

@@ -81,7 +81,7 @@ export function openForWriting(flag: string, path: string): number {
     }
 }
 
-/** Runs a program to its exit code; an error that it did not expect is told without a stack. */
+/** Runs a program to its exit code; an unexpected error is printed without a stack trace. */
 export function runProgram(main: () => Promise<number>): void {
     const failed = (error: Error) => {
         const isHelp = error instanceof UsageShown && error.problem === undefined;

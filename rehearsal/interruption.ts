@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { setImmediate } from "node:timers/promises";
 
-/** By Ctrl-C, by whoever ends a service, and when the terminal is closed. */
+/** Of Ctrl-C, of a service manager that stops a service, and of a terminal that is closed. */
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 /**
  * What programs are ended by, and how long each is waited for. apt and dpkg do not let themselves be stopped by SIGINT

@@ -114,9 +114,9 @@ async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], dis
     topology.trust(await startAcme(topology));
     const rented = await makeMachines(topology, asked, others);
     const bringUp = async ({ name, stackConfig }: NamedStack, offers: readonly OfferedRelay[]): Promise<Program> => {
-        const changed = (what: string) => tell(`${what}${ofStack(name)} is another one here`);
+        const adapting = (what: string) => tell(`${what}${ofStack(name)} is another one here`);
         const machine = { sshFrom: topology.ownAddress, ...rented.get(name) };
-        const here = withImages(adapted(withOffers(stackConfig, offers, changed), machine, changed), catalogue);
+        const here = withImages(adapted(withOffers(stackConfig, offers, adapting), machine, adapting), catalogue);
         tell(`the program, stack ${name}:`);
         const program = new Program({ stack: name, stackConfig: here, images, pulumi }, (line) => tell(`  ${line}`));
         await program.up();

@@ -1,6 +1,6 @@
 /**
  * How far things are, for people. What does something tells lines; one that begins with a bar's form (`barLine`) is the
- * state of that bar. It stays text, because most of it is told by other processes, a line at a time.
+ * state of that bar. It stays text, because most of it is printed by other processes, a line at a time.
  */
 
 const WIDTH = 20;
@@ -25,7 +25,7 @@ export interface Target {
 }
 
 /**
- * Shows what is told. On a terminal each bar has one line that is drawn again, below everything else, until it is full. Else a
+ * Shows lines. On a terminal each bar has one line that is drawn again, below everything else, until it is full. Else a
  * bar is a line at its start, at each quarter and at its end. A line that begins with "warning: " is shown once.
  */
 export class Display {

@@ -109,7 +109,7 @@ export const SECRETS = [
 
 export type SecretName = (typeof SECRETS)[number];
 
-/** What the examples have in place of a secret. Not \`secure: …\`, of which Pulumi says no more than "bad value". */
+/** What the examples have instead of a secret. Not \`secure: …\`, of which Pulumi says no more than "bad value". */
 export const PLACEHOLDER = "set-by-pulumi-config-set---secret";
 
 /** Key ids and keys: what needs no quoting in any file that they land in. */

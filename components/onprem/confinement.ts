@@ -18,6 +18,9 @@ export interface OnpremLimits {
     readonly uplink?: Partial<ContainerLimits>;
 }
 
+/** Options of its /tmp, which is in memory. */
+const TMP = "mode=1777,size=64m";
+
 /** How a container is shut in. */
 export interface Confinement {
     /** `<uid>:<gid>`: numbers, which every image can run as. Never root. */
@@ -33,7 +36,7 @@ export function confined({ user, limits }: Confinement): Omit<docker.ContainerAr
         capabilities: { drops: ["ALL"] },
         securityOpts: ["no-new-privileges"],
         readOnly: true,
-        tmpfs: { "/tmp": "mode=1777,size=64m" },
+        tmpfs: { "/tmp": TMP },
         memory: memoryMiB,
         ...(cpus === undefined ? {} : { cpus: String(cpus) }),
     };
@@ -42,7 +45,7 @@ export function confined({ user, limits }: Confinement): Omit<docker.ContainerAr
 /** The same for `docker run`. */
 export function runFlags({ user, limits }: Confinement): string {
     return [
-        `--user ${user} --cap-drop ALL --security-opt no-new-privileges --read-only --tmpfs /tmp:mode=1777,size=64m`,
+        `--user ${user} --cap-drop ALL --security-opt no-new-privileges --read-only --tmpfs /tmp:${TMP}`,
         `--memory ${limits.memoryMiB}m --pids-limit ${limits.pids}`,
     ].join(" ");
 }

@@ -1,4 +1,4 @@
-/** Files on their way to a container: how templates/onprem/read-files.sh reads them, and how they are told apart. */
+/** Files on their way to a container: how templates/onprem/read-files.sh reads them, and how they are distinguished. */
 import { createHash } from "node:crypto";
 import { gzipSync } from "node:zlib";
 

@@ -16,7 +16,7 @@ const LIMITS: ContainerLimits = { memoryMiB: 1024, pids: 256 };
 // The stock image has curl; its Alpine form, and others, have wget.
 const HEALTH_URL = `http://127.0.0.1:${CONTAINER.healthPort}/`;
 const HEALTH = `curl -fsS ${HEALTH_URL} || wget -q -O - ${HEALTH_URL}`;
-/** nginx, told where to complain before it has read where: not into a file of root's. */
+/** Where nginx logs until it has read its configuration: its own default is a file of root's. */
 const NGINX = ["nginx", "-e", "stderr"];
 
 /** Arguments of {@link Front}. */

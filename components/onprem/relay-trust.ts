@@ -7,7 +7,7 @@ import { hostCommand } from "./docker-host";
 export interface RelayTrustArgs {
     /** The on-prem host, `unix://…` or `ssh://…`. */
     readonly docker: string;
-    /** Another one where the host is another machine, on which nothing is laid yet. */
+    /** Another one where the host is another machine, which does not have the file yet. */
     readonly hostId: pulumi.Input<string>;
     /** Nothing is laid for those without a private CA. */
     readonly relays: RelayList;

@@ -8,6 +8,7 @@ import { X509Certificate } from "node:crypto";
 import { type IncomingHttpHeaders, request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { rootCertificates, TLSSocket } from "node:tls";
+import { IMAGE_TYPES } from "../registry/media";
 import { readRelayAnswer } from "../registry/relay-answer";
 
 /** What is asked, and where. */
@@ -61,12 +62,7 @@ export interface Report {
     readonly failure?: string;
 }
 
-const ACCEPT = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-].join(", ");
+const ACCEPT = IMAGE_TYPES.join(", ");
 
 /**
  * Asks the front, and each relay by itself. The cache and the uplink are only asked when the front does not have it.

@@ -13,5 +13,13 @@ export function isPage(contentType: string | null | undefined): boolean {
 /** The media type of a list of referrers. */
 export const OCI_INDEX = "application/vnd.oci.image.index.v1+json";
 
+/** The media types of images and of their indexes, as today's clients list them in `Accept`. */
+export const IMAGE_TYPES = [
+    OCI_INDEX,
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
+
 /** A list of referrers without any: https://github.com/opencontainers/distribution-spec, "Listing Referrers". */
 export const EMPTY_INDEX = `{"schemaVersion":2,"mediaType":"${OCI_INDEX}","manifests":[]}`;

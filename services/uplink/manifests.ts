@@ -5,6 +5,7 @@
 import { access } from "node:fs/promises";
 import { join } from "node:path";
 import { errorBody } from "../registry/errors";
+import { IMAGE_TYPES } from "../registry/media";
 import { type RegistryRequest, relayPath } from "../registry/names";
 import { algorithmOf, readSaidDigest } from "../registry/said-digest";
 import type { Descriptors } from "./descriptors";
@@ -47,10 +48,7 @@ type Outcome = ManifestAnswer | ManifestRefusal;
 
 /** What is asked of a registry when the engine names no type: everything that an image can be. */
 const ANY_MANIFEST = [
-    "application/vnd.oci.image.index.v1+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
+    ...IMAGE_TYPES,
     "application/vnd.oci.artifact.manifest.v1+json",
     "application/vnd.cncf.oras.artifact.manifest.v1+json",
     "application/vnd.docker.distribution.manifest.v1+prettyjws",

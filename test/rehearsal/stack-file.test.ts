@@ -1,14 +1,13 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { stringify } from "yaml";
 import type * as stackFile from "../../rehearsal/stack-file";
 import { readSettings } from "../../stacks/settings";
 import { PROJECT } from "../support/deploy";
+import { projectCopy } from "../support/project-copy";
 
-const ROOT = join(__dirname, "../..");
 const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
 const OVERSEAS = { kind: "host", hostname: "vm.example.com", address: "198.51.100.7" };
 const ONPREM = { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" };
@@ -23,12 +22,7 @@ describe("readStack", () => {
 
     // The module reads the folder beside its own: in a copy of the project there are the stacks of the test.
     before(() => {
-        project = mkdtempSync(join(tmpdir(), "dockermirror-stacks-"));
-        for (const folder of ["rehearsal", "stacks"]) mkdirSync(join(project, folder));
-        cpSync(join(ROOT, "rehearsal/stack-file.ts"), join(project, "rehearsal/stack-file.ts"));
-        for (const name of readdirSync(join(ROOT, "stacks")).filter((name) => name.endsWith(".ts")))
-            cpSync(join(ROOT, "stacks", name), join(project, "stacks", name));
-        for (const folder of ["node_modules", "services"]) symlinkSync(join(ROOT, folder), join(project, folder));
+        project = projectCopy({ stacks: false });
         rehearsal = require(join(project, "rehearsal/stack-file"));
     });
     after(() => rmSync(project, { recursive: true, force: true }));

@@ -1,13 +1,12 @@
 import assert from "node:assert/strict";
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
 import type * as stackFile from "../../rehearsal/stack-file";
 import type * as stacks from "../../rehearsal/stacks";
 import { PROJECT } from "../support/deploy";
+import { projectCopy } from "../support/project-copy";
 
-const ROOT = join(__dirname, "../..");
 const EDGE = { accountId: "0123456789abcdef0123456789abcdef", hostname: "hub.example.com" };
 const TOKYO = { kind: "lightsail", hostname: "tokyo.example.com" };
 const FRANKFURT = { kind: "ec2", hostname: "frankfurt.example.com" };
@@ -29,14 +28,7 @@ describe("The stacks of a rehearsal", () => {
 
     // The modules read the folder beside their own: in a copy of the project there are the stacks of the test.
     before(() => {
-        project = mkdtempSync(join(tmpdir(), "dockermirror-stacks-"));
-        for (const folder of ["rehearsal", "stacks"]) mkdirSync(join(project, folder));
-        for (const name of ["stacks.ts", "stack-file.ts"])
-            cpSync(join(ROOT, "rehearsal", name), join(project, "rehearsal", name));
-        for (const name of readdirSync(join(ROOT, "stacks")).filter((name) => name.endsWith(".ts")))
-            cpSync(join(ROOT, "stacks", name), join(project, "stacks", name));
-        for (const folder of ["node_modules", "components", "services"])
-            symlinkSync(join(ROOT, folder), join(project, folder));
+        project = projectCopy({ stacks: false });
         file = require(join(project, "rehearsal/stack-file"));
         rehearsal = require(join(project, "rehearsal/stacks"));
     });

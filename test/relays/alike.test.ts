@@ -7,16 +7,14 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { DEBIANS } from "../../rehearsal/debian";
 import type { Fault } from "../../rehearsal/hub/faults";
 import { type Hub, startHub } from "../../rehearsal/hub/hub";
 import { makeImage } from "../../rehearsal/hub/image";
 import { ImageStore, OCI_INDEX, OCI_MANIFEST } from "../../rehearsal/hub/store";
 import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
 import { issue, makeCa } from "../../rehearsal/pki";
-import { nginxRelayOn } from "../support/nginx-relay";
+import { EVERY_RELAY, sameOfAll } from "../support/every-relay";
 import { type Answer, type RelayUnderTest, send } from "../support/relay";
-import { startWorkerRelay } from "../support/worker-relay";
 
 const HUB_ADDRESS = `127.87.${(process.pid >> 8) & 255}.${process.pid & 255}`;
 const KEY = "B2lQr8As1tU6vWx3yZc5dEf7gHi9jKl2mNo4pQr6";
@@ -63,7 +61,7 @@ describe("Both relays", function () {
         const ca = makeCa("relays alike");
         hub = await startHub({ store, ...issue(ca, HUB_HOSTS), host: HUB_ADDRESS, edges: 1 });
         const options = { hub, hubAddress: HUB_ADDRESS, ca, keys: { "acme.1": KEY }, upstreams: UPSTREAMS };
-        relays = await Promise.all([startWorkerRelay, ...DEBIANS.map(nginxRelayOn)].map((start) => start(options)));
+        relays = await Promise.all(EVERY_RELAY.map((start) => start(options)));
     });
     after(async () => {
         await Promise.all(relays.map((relay) => relay.stop()));
@@ -85,14 +83,7 @@ describe("Both relays", function () {
                 asked: asked.map(({ host, path }) => `${host}${path.replace(/\?Expires=.*/, "")}`),
             });
         }
-        const [worker, ...others] = answers;
-        for (const [index, nginx] of others.entries())
-            assert.deepEqual(
-                nginx,
-                worker,
-                `${method} ${path}: nginx of Debian ${DEBIANS[index]} and the Worker differ`,
-            );
-        return worker!;
+        return sameOfAll(answers, `${method} ${path}`);
     };
 
     describe("take a request for", () => {

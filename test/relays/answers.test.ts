@@ -7,7 +7,6 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DEBIANS } from "../../rehearsal/debian";
 import type { Fault, FaultAction, FaultMatch } from "../../rehearsal/hub/faults";
 import { type Hub, startHub } from "../../rehearsal/hub/hub";
 import { makeImage } from "../../rehearsal/hub/image";
@@ -17,9 +16,8 @@ import { issue, makeCa } from "../../rehearsal/pki";
 import { EMPTY_INDEX, OCI_INDEX } from "../../services/registry/media";
 import { readRelayAnswer } from "../../services/registry/relay-answer";
 import { eventually } from "../support/eventually";
-import { nginxRelayOn } from "../support/nginx-relay";
+import { EVERY_RELAY, sameOfAll } from "../support/every-relay";
 import { type Answer, type RelayOptions, type RelayUnderTest, send } from "../support/relay";
-import { startWorkerRelay } from "../support/worker-relay";
 
 const HUB_ADDRESS = `127.85.${(process.pid >> 8) & 255}.${process.pid & 255}`;
 const KEY = "B2lQr8As1tU6vWx3yZc5dEf7gHi9jKl2mNo4pQr6";
@@ -69,9 +67,7 @@ describe("The relays' answers", function () {
     let row = 0;
 
     const startBoth = async (change: Partial<RelayOptions> = {}) => {
-        const both = await Promise.all(
-            [startWorkerRelay, ...DEBIANS.map(nginxRelayOn)].map((start) => start({ ...options, ...change })),
-        );
+        const both = await Promise.all(EVERY_RELAY.map((start) => start({ ...options, ...change })));
         started = [...started, ...both];
         return both;
     };
@@ -127,14 +123,7 @@ describe("The relays' answers", function () {
             hub.faults.push(...faults);
             answers.push(said(await send(relay, method, path, headers as Record<string, string>)));
         }
-        const [worker, ...others] = answers;
-        for (const [index, nginx] of others.entries())
-            assert.deepEqual(
-                nginx,
-                worker,
-                `${method} ${path}: nginx of Debian ${DEBIANS[index]} and the Worker differ`,
-            );
-        return worker!;
+        return sameOfAll(answers, `${method} ${path}`);
     };
     const askOf = (match: FaultMatch, action: FaultAction, method: string, path: string) =>
         ask(method, path, [{ match, action }]);

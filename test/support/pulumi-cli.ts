@@ -4,8 +4,7 @@
  */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { LocalWorkspace, PulumiCommand } from "@pulumi/pulumi/automation";
 import { findPulumi, type PulumiRoot } from "../../rehearsal/pulumi";
@@ -15,19 +14,7 @@ import { debugProviders, type Served, serve } from "../../rehearsal/stand-ins/se
 import type { Provider } from "../../rehearsal/stand-ins/stand-in";
 import { Workspace } from "../../rehearsal/workspace";
 import { writtenState } from "./checkpoint";
-
-const ROOT = join(__dirname, "..", "..");
-const PROGRAM = [
-    "index.ts",
-    "components",
-    "services",
-    "stacks",
-    "templates",
-    "package.json",
-    "tsconfig.json",
-    "tsconfig.pulumi.json",
-    "images.json",
-];
+import { projectCopy } from "./project-copy";
 
 /** How a program ended, and all that it printed. */
 export interface Printed {
@@ -49,8 +36,6 @@ export class PulumiCli {
         private readonly pulumi: PulumiRoot,
         private readonly servers: readonly Served[],
     ) {
-        for (const name of PROGRAM) cpSync(join(ROOT, name), join(folder, name), { recursive: true });
-        symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
         this.workspace = new Workspace(folder, pulumi);
     }
 
@@ -58,8 +43,7 @@ export class PulumiCli {
         const pulumi = await findPulumi();
         if (!pulumi)
             throw new Error("there is no Pulumi on this machine yet: node --require tsx/cjs rehearsal/setup.ts");
-        const folder = mkdtempSync(join(tmpdir(), "dockermirror-checkout-"));
-        return new PulumiCli(folder, pulumi, await Promise.all(providers.map(serve)));
+        return new PulumiCli(projectCopy(), pulumi, await Promise.all(providers.map(serve)));
     }
 
     close(): void {
