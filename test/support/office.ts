@@ -49,6 +49,8 @@ export class Office {
     private nginx: RunningNginx | undefined;
     private registry: ChildProcess | undefined;
     private readonly mounts: string[] = [];
+    /** Paths of all requests that were begun at the front. */
+    private readonly opened: string[] = [];
 
     private constructor(
         readonly bench: Bench,
@@ -159,6 +161,7 @@ export class Office {
 
     /** Begins a request at the front. */
     open(path: string, headers: Record<string, string> = {}, method = "GET"): Promise<IncomingMessage> {
+        this.opened.push(path);
         return new Promise((resolve, reject) => {
             const where = { host: "127.0.0.1", port: this.port, servername: HOSTNAME, ca: testCa().cert };
             const options = { ...where, path, method, headers: { host: HOSTNAME, ...headers }, agent: false };
@@ -177,9 +180,14 @@ export class Office {
 
     /** Where the front has taken what it sent last for a digest or tag: `disk`, `cache` or `uplink`. */
     async sentFrom(reference: string): Promise<string> {
+        const hasReference = (text: string) => text.includes(reference);
+        // The last of them too: nginx writes the line of a request after its answer.
+        const requests = this.opened.filter(hasReference).length;
         return await eventually("the front's log has it", async () => {
-            const lines = (await textOf(this.accessLog)).split("\n").filter((line) => line.includes(reference));
-            return lines.length > 0 ? String(JSON.parse(lines.at(-1) ?? "").from) : undefined;
+            const lines = (await textOf(this.accessLog)).split("\n").filter(hasReference);
+            return lines.length > 0 && lines.length >= requests
+                ? String(JSON.parse(lines.at(-1) ?? "").from)
+                : undefined;
         });
     }
 
