@@ -1,6 +1,15 @@
 /** What each setting means, in the two languages of the documentation. The tables in docs/ are made of this. */
 
-/** Languages of the documentation: English, and Chinese as written in mainland China. */
+/**
+ * Languages of the documentation: English, and Chinese as written in mainland China. One word for one thing there too, as
+ * Kubernetes' and Docker's own Chinese pages have them:
+ *
+ * mirror 镜像站 · public mirror 公共镜像站 · image 镜像 · registry 镜像仓库 · upstream 上游 · relay 中继（一台）· client 客户端 ·
+ * office 办公室 · thin link 跨境链路 · machine overseas 境外机器 · Docker host at home 公司内的 Docker 主机 · host name 域名 · zone 域 ·
+ * key 密钥（一把）· token 令牌 · passphrase 口令 · secret in settings 加密配置 · setting 配置 · rehearsal 演练 · stand-in, double 替身 ·
+ * git repository 代码仓库. Left in English: tag, digest, manifest, blob, stack, front, cache, uplink. A repository of a
+ * registry is 镜像. Punctuation in Chinese sentences is full-width, in tables too; 「」 are not used, “” are.
+ */
 export type Language = "en" | "zh";
 
 /** A text in each language. */
@@ -125,7 +134,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
         en: "`ssh://user@host[:port]` or `unix:///var/run/docker.sock`",
         zh: "`ssh://user@host[:port]` 或 `unix:///var/run/docker.sock`",
     },
-    "onprem.hostname": { en: "what clients call the mirror", zh: "客户端用的镜像服务域名" },
+    "onprem.hostname": { en: "what clients call the mirror", zh: "客户端使用的镜像站域名" },
     "onprem.port": { en: "HTTPS port on the Docker host", zh: "Docker 主机上的 HTTPS 端口" },
     "onprem.listenOn": {
         en: "IPv4 address of the Docker host that the port is published on",
@@ -189,7 +198,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     },
     "onprem.canary": {
         en: "small public image that each changed `up` ends by asking for, through the mirror and every relay",
-        zh: "小的公共镜像：每次有改动的 `up` 最后都会经镜像服务和每个中继请求它",
+        zh: "小的公开镜像：每次有改动的 `up` 最后都会经镜像站和每台中继请求它",
         otherwise: {
             en: "`docker.io/library/hello-world:latest`, or one of another upstream",
             zh: "`docker.io/library/hello-world:latest`，或另一个上游的镜像",
@@ -221,7 +230,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     },
     "onprem.images.registry": {
         en: "a registry with an optional path, such as `harbor.acme.lan/library`",
-        zh: "一个仓库，可以带路径，例如 `harbor.acme.lan/library`",
+        zh: "一个镜像仓库，可以带路径，例如 `harbor.acme.lan/library`",
     },
     "onprem.images.archive": {
         en: "a file of `docker save` on the computer that runs Pulumi",
@@ -229,7 +238,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     },
     "onprem.imageList": {
         en: "file with the tags of these images and, where `npm run images` has written them, their digests",
-        zh: "一个文件：这些镜像的标签，以及由 `npm run images` 写入的摘要（digest）",
+        zh: "一个文件：这些镜像的 tag，以及由 `npm run images` 写入的 digest",
     },
     "relays[].stack": {
         en: "relays of another stack, by reference: `acme-tokyo`, or `<organization>/dockermirror/acme-tokyo`",
@@ -261,7 +270,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     },
     upstreams: {
         en: "registries that are relayed",
-        zh: "中继哪些仓库",
+        zh: "中继哪些上游镜像仓库",
         otherwise: { en: "all of them", zh: "全部" },
     },
     redirectHosts: {
@@ -298,7 +307,7 @@ export const MEANINGS: Readonly<Record<string, Meaning>> = {
     },
     "privateAccounts[].upstream": {
         en: "registry of an account that opens private repositories to **everybody** who has a key or reaches a mirror",
-        zh: "账号所在的仓库；它列出的私有镜像会对**每一个**有密钥或能访问镜像站的人开放",
+        zh: "账号所在的上游；它列出的私有镜像会对**每一个**有密钥或能访问镜像站的人开放",
     },
     "privateAccounts[].username": {
         en: "the account; its token stands in the secret `privateTokens`",

@@ -30,10 +30,11 @@ const WORDS = {
     decimal: { en: "number", zh: "数" },
     to: { en: " to ", zh: " ~ " },
     orMore: { en: " or more", zh: " 及以上" },
-    list: { en: "list of", zh: "列表：" },
-    byName: { en: "by name:", zh: "按名字：" },
-    only: { en: "only with", zh: "仅用于" },
+    list: { en: "list of ", zh: "列表：" },
+    byName: { en: "by name: ", zh: "按名字：" },
+    only: { en: [" (only with ", ")"], zh: ["（仅用于 ", "）"] },
     comma: { en: ", ", zh: "、" },
+    and: { en: ", ", zh: "，" },
 } as const;
 
 /** Every field of the settings that is not a secret. */
@@ -59,7 +60,7 @@ export function settingsTable(language: Language): string {
         const meaning = MEANINGS[path];
         const isForm = only?.some((form) => path.endsWith(`.${form}`));
         const forms = only?.map(code).join(WORDS.comma[language]);
-        const limit = forms === undefined || isForm ? "" : ` (${WORDS.only[language]} ${forms})`;
+        const limit = forms === undefined || isForm ? "" : WORDS.only[language].join(forms);
         const otherwise = otherwiseOf(shape, required, meaning, language);
         return [code(path), typeOf(shape, language), otherwise, `${meaning?.[language]}${limit}`];
     });
@@ -159,15 +160,16 @@ function typeOf(shape: Shape, language: Language): string {
     if (shape.type === "boolean") return ["true", "false"].map(code).join(comma[language]);
     if (shape.type === "integer") return `${WORDS.number[language]}${rangeOf(shape, language)}`;
     if (shape.type === "number") return `${WORDS.decimal[language]}${rangeOf(shape, language)}`;
-    if (shape.type === "array") return `${WORDS.list[language]} ${typeOf((shape.items ?? {}) as Shape, language)}`;
+    if (shape.type === "array") return `${WORDS.list[language]}${typeOf((shape.items ?? {}) as Shape, language)}`;
     if (shape.type === "object")
-        return `${WORDS.byName[language]} ${typeOf((shape.additionalProperties ?? {}) as Shape, language)}`;
+        return `${WORDS.byName[language]}${typeOf((shape.additionalProperties ?? {}) as Shape, language)}`;
     return WORDS.text[language];
 }
 
 function rangeOf({ minimum = 0, maximum }: Shape, language: Language): string {
     const isOpen = maximum === undefined || maximum >= Number.MAX_SAFE_INTEGER;
-    return isOpen ? `, ${minimum}${WORDS.orMore[language]}` : `, ${minimum}${WORDS.to[language]}${maximum}`;
+    const range = isOpen ? `${minimum}${WORDS.orMore[language]}` : `${minimum}${WORDS.to[language]}${maximum}`;
+    return `${WORDS.and[language]}${range}`;
 }
 
 function code(text: string): string {

@@ -6,6 +6,8 @@ import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, join, relative } from "node:path";
 import { parse } from "yaml";
+import type { Step } from "../rehearsal/proof/step";
+import { proofTable } from "../rehearsal/table";
 import { MEANINGS } from "../stacks/meanings";
 import { settingsFields, withTables } from "../stacks/settings-table";
 import { OUTPUTS, runProgram } from "./support/program";
@@ -160,6 +162,41 @@ describe("The documentation", () => {
         }
     });
 
+    it("shows the proof in the form in which a start prints it", () => {
+        const shown = proofOf("docs/rehearsal.md");
+        const steps = stepsOf(shown);
+        assert.ok(steps.length > 30, `${steps.length} steps`);
+        assert.deepEqual(shown, proofTable(steps));
+        assert.deepEqual(proofOf("docs/zh-CN/rehearsal.md"), shown);
+    });
+
+    it("has a part of that proof in the README", () => {
+        const [shown, part] = [proofOf("docs/rehearsal.md"), proofOf("README.md")];
+        assert.equal(part[0], shown[0]);
+        assert.ok(part.length > 10);
+        const whole = stepsOf(shown).map(({ note: _, ...step }) => step);
+        for (const step of stepsOf(part))
+            assert.deepEqual(
+                whole.find(({ name }) => name === step.name),
+                step,
+            );
+        assert.deepEqual(proofOf("README.zh-CN.md"), part);
+    });
+
+    for (const page of ["README.zh-CN.md", ...CHINESE.map(chinese)]) {
+        it(`has full-width punctuation between Chinese words in ${page}`, () => {
+            const text = prose(page)
+                .replace(/`[^`\n]*`/g, "x")
+                .replace(/\]\([^)]*\)/g, "]");
+            const found = text.match(/.{0,20}(\p{Script=Han} ?[,;:!?()]|[,;!?()] ?\p{Script=Han}).{0,20}/gu);
+            assert.deepEqual(found ?? [], []);
+        });
+
+        it(`has one Chinese word for one thing in ${page}`, () => {
+            for (const word of NOT_OUR_WORDS) assert.ok(!prose(page).includes(word), word);
+        });
+    }
+
     it("keeps the README a front door", () => {
         // The list of changes, its last section, grows with each release.
         for (const [page, changes] of Object.entries({
@@ -169,9 +206,65 @@ describe("The documentation", () => {
             const [door = "", ...lists] = read(page).split(changes);
             assert.equal(lists.length, 1, page);
             assert.ok(door.split("\n").length < 400, page);
+            assert.ok(read(page).split("\n").length < 450, page);
         }
     });
 });
+
+/** Other words for what stacks/meanings.ts has a word for, and phrases that no engineer writes. */
+const NOT_OUR_WORDS = ["镜像服务", "镜像网站", "加速器", "谁也不信任", "小云", "开着 5 段", "端口原地"];
+
+/** The lines of a page's table of the proof. */
+function proofOf(page: string): string[] {
+    const [, table] = /<!-- proof table -->\n```\n(.*?)\n```\n/s.exec(read(page)) ?? [];
+    assert.ok(table, `${page} has no table of the proof`);
+    return table.split("\n");
+}
+
+/** The steps that a table of the proof shows, in the places where its head has the columns. */
+function stepsOf([head = "", ...lines]: readonly string[]): Step[] {
+    const ends = ["link MB", "image MB", "requests", "seconds"].map((title) => head.indexOf(title) + title.length);
+    const [name, relay] = [head.indexOf("step"), head.indexOf("relay")];
+    const end = lines.indexOf("");
+    const rows = lines.slice(0, end < 0 ? undefined : end);
+    const blocks: string[][] = [];
+    for (const line of rows) {
+        if (/^\S/.test(line)) blocks.push([line]);
+        else blocks.at(-1)?.push(line);
+    }
+    return blocks.map((block): Step => {
+        const [first = ""] = block;
+        const number = first.slice(0, name).trim().split(/ +/)[1];
+        const numbers = ends.map((to, at) => {
+            const text = first.slice(at === 0 ? to - 9 : (ends[at - 1] ?? 0), to).trim();
+            return text === "" ? undefined : Number(text);
+        });
+        const [link, image, requests, seconds] = numbers;
+        const by = first.slice(relay, (ends[0] ?? 0) - 9).trim();
+        const note = noteOf(lines.slice(end), number ?? "");
+        return {
+            name: block.map((line) => line.slice(name, relay).trim()).join(" "),
+            ok: first.startsWith("ok"),
+            ...(by && { relay: by }),
+            ...(link !== undefined && { linkBytes: Math.round(link * 1e6) }),
+            ...(image !== undefined && { imageBytes: Math.round(image * 1e6) }),
+            ...(requests !== undefined && { linkRequests: requests }),
+            ...(seconds !== undefined && { seconds }),
+            ...(note && { note }),
+        };
+    });
+}
+
+/** The note with a step's number, which may go on in lines that begin with spaces. */
+function noteOf(lines: readonly string[], number: string): string {
+    const at = lines.findIndex((line) => line.trimStart().startsWith(`${number}  `));
+    if (at < 0) return "";
+    const more = lines.slice(at + 1).findIndex((line) => !line.startsWith("      "));
+    return lines
+        .slice(at, at + 1 + more)
+        .map((line) => line.slice("  12  ".length))
+        .join(" ");
+}
 
 /** Paths of a value as the table writes them. */
 function pathsOf(path: string, value: unknown): string[] {
