@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { uplinkBundle } from "../components/onprem/uplink-bundle";
+import { readCommandLine, runProgram } from "../rehearsal/command-line";
 import { FAKE_KEY, FakeContent, FakeRelay, INDEX, MANIFEST, randomBytes } from "../test/support/fake-relay";
 import { A, AAAA, FarUplink, NO_ROUTE } from "../test/support/far-uplink";
 import { type LinkOptions, ThinLink } from "./thin-link";
@@ -315,7 +316,14 @@ async function lossy(what: string, addresses: readonly string[]): Promise<void> 
     await far.stop();
 }
 
-async function main(): Promise<void> {
+const USAGE = `npm run bench
+
+Prints what the uplink costs and saves on a link of 200 ms and 100 Mbit/s, which is made on this machine: requests, seconds,
+bytes, memory. As root also on a link that loses packets. Takes some minutes; nothing stays.
+`;
+
+async function main(): Promise<number> {
+    readCommandLine(process.argv.slice(2), USAGE, {});
     say("link", `${LINK.roundTripMs} ms round trip, ${(LINK.bytesPerSecond * 8) / 1e6} Mbit/s`);
     await requests();
     await bare();
@@ -326,7 +334,8 @@ async function main(): Promise<void> {
     await cost();
     await lossy("A + AAAA", [A[0], AAAA[0]]);
     await lossy("A + AAAA without a route", [A[0], NO_ROUTE]);
+    return 0;
 }
 
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-void main().then(() => process.exit(0));
+runProgram(main);

@@ -1,5 +1,5 @@
 /** What an office pulls, as its people would say it; read from the command line. */
-import { parseArgs } from "node:util";
+import { readCommandLine, UsageShown } from "../rehearsal/command-line";
 
 /** An office, or several alike. */
 export interface Office {
@@ -20,7 +20,7 @@ export interface Office {
     readonly offices: number;
 }
 
-export const USAGE = `npm run plan -- --machines N --pulls N --image SIZE --hit SHARE [--layers N] [--offices N] [--json]
+const USAGE = `npm run plan -- --machines N --pulls N --image SIZE --hit SHARE [--layers N] [--offices N] [--json]
 
   --machines N   machines that pull, in each office
   --pulls N      pulls of each machine a day
@@ -40,35 +40,31 @@ const UNITS: Readonly<Record<string, number>> = {
     gib: 2 ** 30,
 };
 
-/** A flag's text: undefined where it is not there, `true` where its value is missing. */
-type Text = string | boolean | undefined;
-
 /**
  * The office that the arguments tell of.
  *
- * @throws Error that tells every problem: the flag, what was got, what is allowed.
+ * @throws UsageShown that tells every problem: the flag, what was got, what is allowed.
  */
 export function readOffice(args: readonly string[]): { readonly office: Office; readonly json: boolean } {
-    const { values, positionals } = parseArgs({
-        args: [...args],
-        strict: false,
-        allowPositionals: true,
-        options: {
-            machines: { type: "string" },
-            pulls: { type: "string" },
-            image: { type: "string" },
-            hit: { type: "string" },
-            layers: { type: "string", default: "10" },
-            offices: { type: "string", default: "1" },
-            json: { type: "boolean", default: false },
-        },
+    const { machines, pulls, image, hit, layers, offices, json } = readCommandLine(args, USAGE, {
+        machines: { type: "string" },
+        pulls: { type: "string" },
+        image: { type: "string" },
+        hit: { type: "string" },
+        layers: { type: "string" },
+        offices: { type: "string" },
+        json: { type: "boolean" },
     });
     const problems: string[] = [];
-    const { machines, pulls, image, hit, layers, offices, json, ...unknown } = values;
-    const read = (flag: string, text: Text, allowed: string, parse: (text: string) => number | undefined): number => {
-        const value = typeof text === "string" ? parse(text) : undefined;
+    const read = (
+        flag: string,
+        text: string | undefined,
+        allowed: string,
+        parse: (text: string) => number | undefined,
+    ): number => {
+        const value = text === undefined ? undefined : parse(text);
         if (value !== undefined) return value;
-        problems.push(`--${flag}  must be ${allowed}, ${typeof text === "string" ? `got "${text}"` : "got nothing"}`);
+        problems.push(`--${flag} must be ${allowed}, ${text === undefined ? "got nothing" : `got "${text}"`}`);
         return 0;
     };
     const office: Office = {
@@ -76,12 +72,10 @@ export function readOffice(args: readonly string[]): { readonly office: Office; 
         pulls: read("pulls", pulls, "a number above 0 such as 40, or 0.5 for one in two days", positive),
         imageBytes: read("image", image, "a size such as 600MB, 1.2GB or 700MiB", size),
         hit: read("hit", hit, "a share from 0 to 1 such as 0.9", share),
-        layers: read("layers", layers, "a whole number from 1 such as 10", count),
-        offices: read("offices", offices, "a whole number from 1", count),
+        layers: read("layers", layers ?? "10", "a whole number from 1 such as 10", count),
+        offices: read("offices", offices ?? "1", "a whole number from 1", count),
     };
-    for (const flag of Object.keys(unknown)) problems.push(`--${flag}  is not a flag`);
-    for (const word of positionals) problems.push(`${word}  belongs to no flag`);
-    if (problems.length > 0) throw new Error(["these numbers cannot be used:", ...problems].join("\n  "));
+    if (problems.length > 0) throw new UsageShown(USAGE, problems.join("\n"));
     return { office, json: json === true };
 }
 

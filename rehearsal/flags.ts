@@ -1,6 +1,6 @@
 /** The command line of `npm start`. */
-import { parseArgs } from "node:util";
 import { DEBIAN } from "../components/overseas/user-data";
+import { readCommandLine, UsageShown } from "./command-line";
 import { DEBIANS, type Debian } from "./debian";
 
 const USAGE = `npm start -- [--once] [--no-proof] [--keep] [--wait] [--stack NAME] [--debian 12|13] [--json FILE]
@@ -25,43 +25,30 @@ export interface Flags {
     readonly json?: string;
 }
 
-/** What is wrong with the command line, with the usage; or the usage alone, where that was asked for. */
-export class UsageShown extends Error {
-    constructor(readonly problem?: string) {
-        super(problem === undefined ? USAGE : `${problem}\n\n${USAGE}`);
-    }
-}
-
 /** @throws UsageShown */
 export function readFlags(args: readonly string[]): Flags {
-    const { values } = parsed(args);
-    if (values.help) throw new UsageShown();
-    const { once, keep, wait, stack, json } = values;
-    return { once, keep, wait, stack, json, proof: !values["no-proof"], debian: readDebian(values.debian) };
+    const {
+        once = false,
+        "no-proof": noProof = false,
+        keep = false,
+        wait = false,
+        stack = "local",
+        debian = String(DEBIAN),
+        json,
+    } = readCommandLine(args, USAGE, {
+        once: { type: "boolean" },
+        "no-proof": { type: "boolean" },
+        keep: { type: "boolean" },
+        wait: { type: "boolean" },
+        stack: { type: "string" },
+        debian: { type: "string" },
+        json: { type: "string" },
+    });
+    return { once, keep, wait, stack, json, proof: !noProof, debian: readDebian(debian) };
 }
 
 function readDebian(value: string): Debian {
     const debian = DEBIANS.find((each) => String(each) === value);
-    if (debian === undefined) throw new UsageShown(`--debian must be ${DEBIANS.join(" or ")}, got ${value}`);
+    if (debian === undefined) throw new UsageShown(USAGE, `--debian must be ${DEBIANS.join(" or ")}, got "${value}"`);
     return debian;
-}
-
-function parsed(args: readonly string[]) {
-    try {
-        return parseArgs({
-            args: [...args],
-            options: {
-                once: { type: "boolean", default: false },
-                "no-proof": { type: "boolean", default: false },
-                keep: { type: "boolean", default: false },
-                wait: { type: "boolean", default: false },
-                stack: { type: "string", default: "local" },
-                debian: { type: "string", default: String(DEBIAN) },
-                json: { type: "string" },
-                help: { type: "boolean" },
-            },
-        });
-    } catch (error) {
-        throw new UsageShown((error as Error).message);
-    }
 }

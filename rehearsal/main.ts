@@ -2,9 +2,10 @@
 import { rmSync } from "node:fs";
 import { startAcme } from "./acme";
 import { type Catalogue, makeCatalogue } from "./catalogue";
+import { runProgram } from "./command-line";
 import { Docker, LABEL } from "./docker";
 import { FarLink } from "./far-link";
-import { type Flags, readFlags, UsageShown } from "./flags";
+import { type Flags, readFlags } from "./flags";
 import { type Lock, REHEARSAL_LOCK, runningRehearsal, takeLock, waitForLock } from "./lock";
 import { modernMounts, startModernClients } from "./modern-clients";
 import { Display } from "./progress";
@@ -24,19 +25,9 @@ import { refuseUnusable } from "./usable";
 /** The line between the office and the relays. */
 const THIN_LINK = { roundTripMs: 300, loseSynEvery: 20 };
 
-main().then(
-    () => process.exit(),
-    (error: Error) => {
-        if (error instanceof UsageShown && error.problem === undefined) {
-            console.log(error.message);
-            process.exit(0);
-        }
-        console.error(`\n${error.message}`);
-        process.exit(error instanceof UsageShown ? 2 : 1);
-    },
-);
+runProgram(main);
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
     const flags = readFlags(process.argv.slice(2));
     const report = new Report(flags.json);
     const steps: Step[] = [];
@@ -48,6 +39,7 @@ async function main(): Promise<void> {
         await rehearseAndRemove(flags, steps);
         await lock.release();
         report.write(steps);
+        return steps.every(({ ok }) => ok) ? 0 : 1;
     } catch (error) {
         report.write(steps, (error as Error).message);
         throw error;
@@ -80,8 +72,7 @@ async function rehearseAndRemove(flags: Flags, steps: Step[]): Promise<void> {
     );
     display.leave();
     if (!error && !flags.once) await interrupted.catch(() => {});
-    if (steps.some(({ ok }) => !ok)) process.exitCode = 1;
-    if (flags.keep && (error || process.exitCode)) {
+    if (flags.keep && (error || steps.some(({ ok }) => !ok))) {
         tell("left as it is (--keep); the next start removes it, and npm run clean");
         tell(`  machines  docker ps --all --filter label=${LABEL}`);
         tell(`  logs      docker logs NAME; state, keys and requests of the programs: ${RUN}`);

@@ -4,7 +4,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import Mocha from "mocha";
 import { DEBIAN } from "../components/overseas/user-data";
-import { readCommandLine, UsageShown } from "../rehearsal/command-line";
+import { readCommandLine, runProgram } from "../rehearsal/command-line";
 import { DEBIANS, type Debian } from "../rehearsal/debian";
 import { KEEP } from "../rehearsal/images";
 import { Display } from "../rehearsal/progress";
@@ -37,21 +37,15 @@ const REHEARSED: Readonly<Record<string, Debian>> = { local: DEBIAN, "example-sh
 /** What `npm run test:heavy` rehearses, and nothing else: a relay that is open to everybody. */
 const HEAVY: Readonly<Record<string, Debian>> = { "example-public": DEBIAN };
 
-const USAGE = `npm test, or npm run test:heavy
+const USAGE = `npm test
+npm run test:heavy
 
-  --heavy  further rehearsals, and nothing else
+  --heavy  further rehearsals, and nothing else; test:heavy has it
 `;
 
-main().catch((error: Error) => {
-    if (error instanceof UsageShown) {
-        console.error(error.message);
-        process.exit(error.problem === undefined ? 0 : 2);
-    }
-    console.error(error);
-    process.exitCode = 1;
-});
+runProgram(main);
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
     const parts: Record<string, number> = {};
     const timed = async <T>(part: string, work: () => Promise<T>): Promise<T> => {
         const began = performance.now();
@@ -74,8 +68,7 @@ async function main(): Promise<void> {
     // Once more, at the end: of a long log, a CI system may keep the last lines only.
     for (const [index, failure] of failed.entries()) console.log(`\nfailed ${index + 1}: ${failure}`);
     console.log(`\n${passed} passed, ${failed.length} failed`);
-    // Tests may leave handles of Pulumi's runtime behind: the verdict is in.
-    process.exit(failed.length === 0 && passed > 0 ? 0 : 1);
+    return failed.length === 0 && passed > 0 ? 0 : 1;
 }
 
 async function checks(): Promise<Count> {

@@ -58,7 +58,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     },
     "rehearsal/": { project: /^(?!test\/|bench\/)/, packages: /./ },
     "docs/": { project: /^(stacks\/settings-table|rehearsal\/command-line)\.ts$/, packages: /^node:(fs|path)$/ },
-    "plan/": { project: /^(plan\/|rehearsal\/command-line\.ts$)/, packages: /^node:util$/ },
+    "plan/": { project: /^(plan\/|rehearsal\/command-line\.ts$)/, packages: /^$/ },
     "bench/": { project: /./, packages: /./ },
     "test/": { project: /./, packages: /./ },
 };

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readFlags, UsageShown } from "../../rehearsal/flags";
+import { readFlags } from "../../rehearsal/flags";
 import { takeLock } from "../../rehearsal/lock";
 import { Report } from "../../rehearsal/report";
 import { attempt, type Ran } from "../../rehearsal/run";
@@ -26,14 +26,13 @@ describe("npm start", () => {
     after(() => rmSync(folder, { recursive: true }));
 
     const refusals: Record<string, [args: string[], code: number, message: RegExp]> = {
-        "a flag that it does not know": [["--onec"], 2, /^\nUnknown option '--onec'.*\n\nnpm start -- \[--once\]/s],
-        "a Debian that no relay runs on": [["--debian", "11"], 2, /^\n--debian must be 12 or 13, got 11\n\nnpm start/],
+        "a Debian that no relay runs on": [["--debian", "11"], 2, /^--debian must be 12 or 13, got "11"\n\nnpm start/],
         "a file for --json that cannot be written": [
             ["--json", "/proc/nowhere/report.json"],
             1,
-            /^\n--json \/proc\/nowhere\/report\.json cannot be written: ENOENT/,
+            /^--json \/proc\/nowhere\/report\.json cannot be written: ENOENT/,
         ],
-        "a stack that is not there": [["--stack", "nowhere"], 1, /^\n.*nowhere/],
+        "a stack that is not there": [["--stack", "nowhere"], 1, /^there is no stack "nowhere"/],
     };
     for (const [what, [args, code, message]] of Object.entries(refusals)) {
         it(`refuses ${what}`, async () => {
@@ -99,13 +98,6 @@ describe("readFlags", () => {
             json: undefined,
         };
         assert.deepEqual(readFlags([]), usual);
-    });
-
-    it("shows the usage alone when that is asked for", () => {
-        assert.throws(
-            () => readFlags(["--help"]),
-            (error) => error instanceof UsageShown && error.problem === undefined,
-        );
     });
 });
 

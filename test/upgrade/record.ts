@@ -1,8 +1,7 @@
 /**
- * Keeps what a release's program makes for the releases after it: `npm run record`, on the commit that is the release,
- * writes test/upgrade/<version>.json.gz: the settings of some stacks and their states, by Pulumi's engine over providers
- * that make nothing; and <version>.json, where upgrade.test.ts wants every step of an upgrade announced. Clones may be
- * shallow, so both are checked in.
+ * Keeps what a release's program makes for the releases after it: a part of `npm run record`. It writes
+ * test/upgrade/<version>.json.gz, the settings of some stacks and their states, by Pulumi's engine over providers that make
+ * nothing; and <version>.json, where upgrade.test.ts wants every step of an upgrade announced.
  *
  * 0.3.0 had no such script: its tree (e3fa66b) got rehearsal/ and test/ of a later one.
  */
@@ -36,7 +35,10 @@ const STACKS: Readonly<Record<string, Record<string, unknown>>> = {
 
 const PROGRAM = join(__dirname, "program.ts");
 
-async function record(): Promise<void> {
+export const STACKS_FILE = join(__dirname, `${version}.json.gz`);
+
+/** @throws Error when the version is recorded already: a release is recorded once, and a later tree is not it. */
+export async function recordStacks(): Promise<void> {
     const pulumi = await TestPulumi.open(imaginaryProviders());
     try {
         const stacks: Record<string, Recorded["stacks"][string]> = {};
@@ -45,15 +47,10 @@ async function record(): Promise<void> {
             await pulumi.operate({ kind: "up" }, PROGRAM, undefined, stack, config);
             stacks[stack] = { config, deployment: await pulumi.exported(stack) };
         }
-        const file = join(__dirname, `${version}.json.gz`);
         const bytes = gzipSync(JSON.stringify({ version, stacks } satisfies Recorded), { level: 9 });
-        // A release is recorded once: a later tree that still has its version is not it.
-        writeFileSync(file, bytes, { flag: "wx" });
+        writeFileSync(STACKS_FILE, bytes, { flag: "wx" });
         writeFileSync(join(__dirname, `${version}.json`), "[]\n", { flag: "wx" });
-        console.log(`${file}: ${bytes.length} bytes`);
     } finally {
         pulumi.close();
     }
 }
-
-if (require.main === module) record();
