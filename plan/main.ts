@@ -14,7 +14,6 @@ runProgram(async () => {
             kind: machine.kind,
             name: machine.name,
             usdPerMonth: machineUsdPerMonth(machine, numbers.relayGBPerMonth),
-            baselineMbit: machine.baselineMbit,
         })),
         workerUsdPerMonth: workerUsdPerMonth(numbers.relayRequestsPerDay, DAYS_PER_MONTH),
     };

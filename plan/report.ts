@@ -1,7 +1,7 @@
 /** The numbers of an office as tables for people. */
 import { HOST_MBIT, type Numbers, USABLE_SHARE } from "./numbers";
 import type { Office } from "./office";
-import { HUB, PRICE_NOTES, REGION, WORKERS } from "./prices";
+import { DEFAULT_INSTANCE, HUB, PRICE_NOTES, REGION, WORKERS } from "./prices";
 import type { Threshold } from "./thresholds";
 
 /** Everything that is told. */
@@ -14,7 +14,6 @@ export interface Plan {
             readonly kind: string;
             readonly name: string;
             readonly usdPerMonth: number;
-            readonly baselineMbit?: number;
         }[];
         /** For all that goes through the relays, on the Worker. */
         readonly workerUsdPerMonth: number;
@@ -62,11 +61,15 @@ export function report({ office, numbers, costs, thresholds }: Plan): string {
             `one new image, by ${USABLE_SHARE * 100} % of ${HOST_MBIT / 1000} Gbit/s${each}`,
         ],
     ];
-    const machineRows = costs.machines.map(({ kind, name, usdPerMonth, baselineMbit }) => [
-        `${kind} ${name}`,
-        usd(usdPerMonth),
-        baselineMbit === undefined ? "" : `sends ${number(baselineMbit)} Mbit/s all day`,
-    ]);
+    const machineRows = [
+        ...costs.machines.map(({ kind, name, usdPerMonth }) => [`${kind} ${name}`, usd(usdPerMonth), ""]),
+        [
+            "ec2",
+            "",
+            `not estimated; ${DEFAULT_INSTANCE.type} sends ${number(DEFAULT_INSTANCE.baselineMbit)} Mbit/s all day`,
+        ],
+        ["host", "", "not estimated: what its provider asks"],
+    ];
     const worker = [
         "Worker in its place",
         usd(costs.workerUsdPerMonth),
@@ -85,7 +88,7 @@ export function report({ office, numbers, costs, thresholds }: Plan): string {
         ...table(relays, [1]),
         "",
         `One VM for all of it, USD a month (${REGION})`,
-        ...table([...machineRows, ["host", "", "what your provider asks"], worker], [1]),
+        ...table([...machineRows, worker], [1]),
         "",
         `What to add, and from how many machines on${each}`,
         ...table([["needed", "machines", "", "now"], ...limits], [1]),

@@ -1,7 +1,7 @@
 /** At which size something has to be added: each a number of the office against what one of what is there can do. */
 import { HOST_MBIT, type Numbers, numbersOf, USABLE_SHARE } from "./numbers";
 import type { Office } from "./office";
-import { DEFAULT_INSTANCE_TYPE, HUB, MACHINES, WORKERS } from "./prices";
+import { DEFAULT_INSTANCE, HUB, MACHINES, WORKERS } from "./prices";
 
 /**
  * What one on-prem host holds, GB: two disks of 8 TB that mirror each other, which any server takes. A guess about the
@@ -59,10 +59,10 @@ const RULES: readonly Rule[] = [
         unit: "requests a day",
     },
     {
-        add: `a second VM, or a larger one than ${DEFAULT_INSTANCE_TYPE}`,
+        add: `a second VM, or a larger one than ${DEFAULT_INSTANCE.type}`,
         because: "in the busiest hour the relays send more than it can send all day (its baseline)",
         of: ({ relayPeakMbit }) => relayPeakMbit,
-        limit: MACHINES.find(({ name }) => name === DEFAULT_INSTANCE_TYPE)?.baselineMbit ?? 0,
+        limit: DEFAULT_INSTANCE.baselineMbit,
         unit: "Mbit/s",
     },
     {
@@ -70,9 +70,7 @@ const RULES: readonly Rule[] = [
         because:
             "each byte counts twice against the largest bundle's allowance, and another allowance costs less than overage; two machines of one bundle in one region are said to share one (https://routeharden.com/blog/lightsail-data-transfer-pool-postmortem)",
         of: ({ relayGBPerMonth }) => 2 * relayGBPerMonth,
-        limit: Math.max(
-            ...MACHINES.filter(({ kind }) => kind === "lightsail").map(({ traffic }) => traffic[0]?.upToGB ?? 0),
-        ),
+        limit: Math.max(...MACHINES.map(({ allowanceGB }) => allowanceGB)),
         unit: "GB a month, in and out",
     },
     {

@@ -36,10 +36,8 @@ export interface Ec2MachineArgs {
 /**
  * A Debian machine of Amazon EC2 with an address that outlives it, in the region of the provider that it is given.
  *
- * What it costs a month, by list prices of ap-northeast-1 (look yours up: https://aws.amazon.com/ec2/pricing/on-demand/):
- * t4g.micro 730 h × $0.0108 = $7.88, its address 730 h × $0.005 = $3.65, its disk 8 GB × $0.096 = $0.77, together
- * $12.30; and traffic out, while traffic in is free: at 100 GB of pulls 100 − 100 GB free = $0, which makes $12.30; at
- * 1 TB (1,000 − 100) GB × $0.114 = $102.60, which makes $114.90. The free 100 GB are the account's, for all regions.
+ * What it costs: the instance's hours, those of its public IPv4 address, its gp3 disk, and traffic out; traffic in is free.
+ * Prices: https://aws.amazon.com/ec2/pricing/on-demand/ and https://calculator.aws
  */
 export class Ec2Machine extends pulumi.ComponentResource {
     /** Of the instance: another one for another machine. */
