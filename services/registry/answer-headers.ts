@@ -5,6 +5,29 @@
 import type { Said, UpstreamRefusal } from "./final-answers";
 import { readSaidDigest } from "./said-digest";
 
+/**
+ * A header's value; empty where it is missing, or has bytes that are no ASCII. Of those nothing that is looked at is made,
+ * and they are as good as none (RFC 9110 5.5); njs cannot even search in what is no UTF-8.
+ */
+export function plainValue(value: string | null | undefined): string {
+    try {
+        return /^[\t -~]*$/.test(value || "") ? (value || "").trim() : "";
+    } catch {
+        return "";
+    }
+}
+
+/** Of a `Content-Type` that came in several lines, joined by commas here or on the way, the last one counts, as nginx has it. */
+export function lastType(value: string): string {
+    return value.slice(value.lastIndexOf(",") + 1).trim();
+}
+
+/** Of an `ETag` that came in several lines, the first one: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3. */
+export function firstTag(value: string): string {
+    const tag = /^(?:W\/)?"[^"]*"(?=\s*,)/.exec(value);
+    return tag ? tag[0] : value;
+}
+
 /** The next page of a list on this relay, from `Link` in any form of https://www.rfc-editor.org/rfc/rfc8288; empty for none. */
 export function nextLink(link: string, path: string): string {
     const links = /<([^>]*)>((?:\s*;\s*[^\s=;,"]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s;,"]*))?)*)/g;

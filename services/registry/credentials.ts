@@ -15,8 +15,9 @@ export function presentedKey(
     authorization: string | null | undefined,
     decode: (base64: string) => string,
 ): string {
-    if (key) return key;
-    const match = /^basic +([A-Za-z0-9+/]+)={0,2}$/i.exec(authorization || "");
+    // nginx leaves tabs around a value: https://www.rfc-editor.org/rfc/rfc9110#section-5.5.
+    if (key) return key.trim();
+    const match = /^basic +([A-Za-z0-9+/]+)={0,2}$/i.exec((authorization || "").trim());
     const encoded = match?.[1] || "";
     // A single character at the end is no byte.
     if (encoded.length % 4 === 1) return "";

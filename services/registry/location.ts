@@ -18,7 +18,11 @@ export interface Place {
  * @param from The URL that answered, whose host and path a relative one is relative to.
  */
 export function readLocation(location: string | null | undefined, from: string): Place {
-    const text = (location || "").trim().replace(/#.*$/, "");
+    // Of several lines, joined by commas, the first one counts.
+    const text = (location || "")
+        .replace(/, *(?:https?:)?\/\/.*$/i, "")
+        .trim()
+        .replace(/#.*$/, "");
     if (text === "" || !/^[ -~]+$/.test(text)) return {};
     const reference = text.replace(/[ "<>\\^`{|}]/g, encode);
     const absolute = /^([a-z][a-z0-9+.-]*:)?\/\/([^/?]*)(.*)$/i.exec(reference);

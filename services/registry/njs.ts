@@ -2,7 +2,16 @@
  * What nginx' JavaScript shares with the Worker, in one module for it (components/overseas/njs-module.ts): both relays
  * then decide alike.
  */
-import { isGzip, mayBeAskedByRange, nextLink, refusalOfContent, sizeByRange } from "./answer-headers";
+import {
+    firstTag,
+    isGzip,
+    lastType,
+    mayBeAskedByRange,
+    nextLink,
+    plainValue,
+    refusalOfContent,
+    sizeByRange,
+} from "./answer-headers";
 import { presentedKey } from "./credentials";
 import {
     ERROR_BODY_MAX,
@@ -22,13 +31,16 @@ import { readTokenAnswer } from "./token-answer";
 
 export {
     ERROR_BODY_MAX,
+    firstTag,
     isAccountRefused,
     isContent,
     isErrorBody,
     isGzip,
+    lastType,
     mayBeAskedByRange,
     mayHaveErrorBody,
     nextLink,
+    plainValue,
     presentedKey,
     readLocation,
     readSaidDigest,

@@ -5,7 +5,7 @@
  */
 
 import { type Account, type PrivateAccount, privateAccountFor } from "./accounts";
-import { isGzip } from "./answer-headers";
+import { isGzip, lastType, plainValue } from "./answer-headers";
 import {
     isAccountRefused,
     refusalOfTokenService,
@@ -134,13 +134,14 @@ export class TokenSource {
         url.searchParams.set("service", service.service);
         url.searchParams.set("scope", `repository:${repository}:pull`);
         const response = await this.options.fetch(url.href, account ? { authorization: basic(account) } : {});
+        const header = (name: string) => plainValue(response.headers.get(name));
         const said = {
             status: response.status,
-            contentType: response.headers.get("content-type"),
-            retryAfter: response.headers.get("retry-after"),
+            contentType: lastType(header("content-type")),
+            retryAfter: header("retry-after"),
         };
-        const encoding = response.headers.get("content-encoding");
-        const isReadable = encoding === null || isGzip(encoding) || /^identity$/i.test(encoding);
+        const encoding = header("content-encoding");
+        const isReadable = encoding === "" || isGzip(encoding) || /^identity$/i.test(encoding);
         const answer = said.status === 200 && isReadable ? readTokenAnswer(await response.text()) : undefined;
         if (answer === undefined) {
             if (!response.bodyUsed) await response.body?.cancel();

@@ -1,5 +1,5 @@
 /** The answers that the relay makes itself, and what of an upstream's answer goes back to the caller. */
-import { isGzip, nextLink, sizeByRange } from "../registry/answer-headers";
+import { firstTag, isGzip, lastType, nextLink, plainValue, sizeByRange } from "../registry/answer-headers";
 import { errorBody } from "../registry/errors";
 import { EMPTY_INDEX, OCI_INDEX } from "../registry/media";
 import { type RegistryRequest, relayPath } from "../registry/names";
@@ -11,10 +11,8 @@ import { type Refused, saidBy } from "./refusals";
 /** Headers of an upstream's answer that the caller gets as they are. */
 const PASSED_BACK = [
     "content-length",
-    "content-type",
     "content-range",
     "accept-ranges",
-    "etag",
     "oci-filters-applied",
     "ratelimit-limit",
     "ratelimit-remaining",
@@ -22,9 +20,7 @@ const PASSED_BACK = [
 
 /** `GET /v2/`: the API is here. https://github.com/opencontainers/distribution-spec, "Determining Support". */
 export function baseAnswer(): Response {
-    return whole(200, "application/json", "{}", ownAnswerValue("base"), {
-        "docker-distribution-api-version": "registry/2.0",
-    });
+    return whole(200, "application/json", "{}", ownAnswerValue("base"));
 }
 
 export function refusalAnswer({ refusal: { status, code, message }, voice, headers, body }: Refused): Response {
@@ -51,28 +47,29 @@ export function nothingHere(): Response {
 
 /** An answer of the upstream as the caller gets it: status, some headers, and the body as it streams in. */
 export function passBack(wanted: RegistryRequest, answer: Response): Response {
-    const headers = new Headers({ "cache-control": "no-transform", [RELAY_ANSWER]: UPSTREAM_ANSWER });
-    for (const name of PASSED_BACK) {
-        const value = answer.headers.get(name);
-        if (value !== null) headers.set(name, value);
-    }
-    const { digest } = readSaidDigest(answer.headers.get("docker-content-digest"));
-    if (digest !== "") headers.set("docker-content-digest", digest);
+    const headers = new Headers({ [RELAY_ANSWER]: UPSTREAM_ANSWER });
+    const said = (name: string) => plainValue(answer.headers.get(name));
+    const pass = (name: string, value: string) => {
+        if (value !== "") headers.set(name, value);
+    };
+    for (const name of PASSED_BACK) pass(name, said(name));
+    pass("content-type", lastType(said("content-type")));
+    pass("etag", firstTag(said("etag")));
+    pass("docker-content-digest", readSaidDigest(said("docker-content-digest")).digest);
     // What was decoded has another length, and other parts.
-    if (isGzip(answer.headers.get("content-encoding"))) {
+    if (isGzip(said("content-encoding"))) {
         for (const name of ["content-length", "accept-ranges", "etag"]) headers.delete(name);
     }
-    const link = nextLink(answer.headers.get("link") ?? "", relayPath(wanted));
-    if (link !== "") headers.set("link", link);
+    pass("link", nextLink(said("link"), relayPath(wanted)));
     return new Response(decoded(answer).body, { status: answer.status, headers });
 }
 
 /** The answer to a HEAD of a blob whose size came from a GET of its first byte; `undefined` where it did not. */
 export function sizeAnswer(wanted: RegistryRequest, answer: Response): Response | undefined {
     const said = saidBy(answer);
-    const { headers: theirs } = answer;
-    const size = sizeByRange(said, theirs.get("content-range"), theirs.get("content-encoding"));
-    const { contradiction } = readSaidDigest(theirs.get("docker-content-digest"));
+    const theirs = (name: string) => plainValue(answer.headers.get(name));
+    const size = sizeByRange(said, theirs("content-range"), theirs("content-encoding"));
+    const { contradiction } = readSaidDigest(theirs("docker-content-digest"));
     if (contradiction !== "" || (size === "" && said.status !== 206)) return undefined;
     const { headers } = passBack(wanted, new Response(null, answer));
     headers.delete("content-range");

@@ -1,5 +1,5 @@
 /** Why a request is refused, and how that is said: an OCI error whose message tells what to do. */
-import { refusalOfContent } from "../registry/answer-headers";
+import { lastType, plainValue, refusalOfContent } from "../registry/answer-headers";
 import type { Refusal } from "../registry/errors";
 import {
     ERROR_BODY_MAX,
@@ -49,7 +49,6 @@ export function keyWanted(hostname: string): Refused {
     const message = `a key of this relay is needed: docker login ${hostname} (any user name, the key as password)`;
     return refusedHere({ status: 401, code: "UNAUTHORIZED", message }, "key", {
         "www-authenticate": `Basic realm="${hostname}"`,
-        "docker-distribution-api-version": "registry/2.0",
     });
 }
 
@@ -79,7 +78,7 @@ export function refusedRedirect({ host, ...refusal }: RefusedRedirect): Refused 
 /** What the caller gets for an upstream's answer that is no content. Reads or gives up its body. */
 export async function refusedUpstream(answer: Response, wanted: RegistryRequest, method: string): Promise<Refused> {
     const said = saidBy(answer);
-    const size = said.status === 416 ? answer.headers.get("content-range") : null;
+    const size = said.status === 416 ? plainValue(answer.headers.get("content-range")) : "";
     const body = method === "GET" && mayHaveErrorBody(said) ? await readErrorBody(answer) : undefined;
     if (body === undefined) await answer.body?.cancel().catch(() => undefined);
     const { upstream, repository, kind } = wanted;
@@ -87,15 +86,16 @@ export async function refusedUpstream(answer: Response, wanted: RegistryRequest,
     return new Refused(
         refusal,
         UPSTREAM_ANSWER,
-        { ...(size === null ? {} : { "content-range": size }), ...waiting(retryAfter) },
+        { ...(size === "" ? {} : { "content-range": size }), ...waiting(retryAfter) },
         body,
     );
 }
 
 /** Why content is not handed on; `undefined` for what is. */
 export function refusedContent(answer: Response, upstream: Upstream): Refused | undefined {
-    const { headers } = answer;
-    const [digest, encoding] = [headers.get("docker-content-digest"), headers.get("content-encoding")];
+    const [digest, encoding] = ["docker-content-digest", "content-encoding"].map((name) =>
+        plainValue(answer.headers.get(name)),
+    );
     const refusal = refusalOfContent(saidBy(answer), upstream.name, digest, encoding);
     return refusal && new Refused(refusal, UPSTREAM_ANSWER);
 }
@@ -114,7 +114,8 @@ export function refusedBy(error: unknown): Refused {
 }
 
 export function saidBy({ status, headers }: Response): Said {
-    return { status, contentType: headers.get("content-type"), retryAfter: headers.get("retry-after") };
+    const [type = "", retryAfter] = ["content-type", "retry-after"].map((name) => plainValue(headers.get(name)));
+    return { status, contentType: lastType(type), retryAfter };
 }
 
 function waiting(retryAfter: number | undefined): Record<string, string> {
@@ -126,7 +127,7 @@ async function readErrorBody({ body, headers }: Response): Promise<string | unde
     if (body === null || headers.has("content-encoding")) return undefined;
     const reader = body.getReader();
     const timer = setTimeout(() => reader.cancel().catch(() => undefined), ERROR_BODY_TIMEOUT_MS);
-    const decoder = new TextDecoder();
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
     let text = "";
     let bytes = 0;
     try {

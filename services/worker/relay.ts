@@ -32,6 +32,12 @@ export type WaitUntil = (work: Promise<unknown>) => void;
 /** Headers of the caller that an upstream gets. */
 const PASSED_UP = ["accept", "range", "if-none-match"];
 
+/** What a registry says of itself, and that nothing on the way may compress what has a digest. */
+const ON_EVERY_ANSWER = [
+    ["docker-distribution-api-version", "registry/2.0"],
+    ["cache-control", "no-transform"],
+] as const;
+
 /** One relay, with its tokens: it serves all requests of an isolate. */
 export class Relay {
     private readonly keys: KeyRing;
@@ -58,6 +64,7 @@ export class Relay {
             typeof target === "string"
                 ? await this.answerTo(target, path, request, key, waitUntil)
                 : refusalAnswer(refusedHere(target, "table"));
+        for (const [name, value] of ON_EVERY_ANSWER) response.headers.set(name, value);
         console.log(logLine({ started, key, path, request, response }));
         return response;
     }

@@ -35,12 +35,20 @@ function decodeBase64(encoded) {
     return Buffer.from(encoded, "base64").toString();
 }
 
-/* All Accept lines of the request as one. */
-function accept(r) {
+/* All lines of a header of the request as one: nginx' own variables have the first of them alone before nginx 1.23. */
+function joined(r, name) {
     return r.rawHeadersIn
-        .filter((header) => header[0].toLowerCase() === "accept")
+        .filter((header) => header[0].toLowerCase() === name)
         .map((header) => header[1])
         .join(", ");
+}
+
+function accept(r) {
+    return joined(r, "accept");
+}
+
+function range(r) {
+    return joined(r, "range");
 }
 
 /* For auth_request: 204 with $registry_authorization set, or 403 with $token_refusal set. */
@@ -111,7 +119,7 @@ function tokenRefusal(v, reply, who) {
     if (!isKept(reply) && !isAnswered(reply.variables)) {
         return unreachable(said.status, "the token service of " + v.upstream);
     }
-    const encoding = reply.headersOut["Content-Encoding"];
+    const encoding = protocol.plainValue(reply.headersOut["Content-Encoding"]);
     const refusal =
         said.status === 200 && encoding
             ? protocol.unreadableToken(v.upstream, encoding)
@@ -139,8 +147,8 @@ function unreachable(status, what) {
 function saidBy(reply, status) {
     return {
         status: status,
-        contentType: reply.headersOut["Content-Type"] || "",
-        retryAfter: reply.headersOut["Retry-After"] || "",
+        contentType: protocol.lastType(protocol.plainValue(reply.headersOut["Content-Type"])),
+        retryAfter: protocol.plainValue(reply.headersOut["Retry-After"]),
     };
 }
 
@@ -195,7 +203,7 @@ function parse(text) {
 /* js_content of a hop: where the redirect leads, or why it is not followed. */
 function follow(r) {
     const v = r.variables;
-    const place = protocol.readLocation(v.upstream_http_location, v.hop_url);
+    const place = protocol.readLocation(protocol.plainValue(v.upstream_http_location), v.hop_url);
     v.redirect_host = place.host || "";
     // By error_page, which makes nginx forget the status that an earlier one has set.
     if (!place.url || !v.may_follow) return r.return(418);
@@ -210,10 +218,14 @@ function follow(r) {
 function answer(r) {
     const v = r.variables;
     const said = saidBy(r, lastOf(v.upstream_status));
-    const encoding = r.headersOut["Content-Encoding"];
+    const encoding = protocol.plainValue(r.headersOut["Content-Encoding"]);
     for (let name in r.headersOut) {
-        if (PASSED.indexOf(name.toLowerCase()) < 0) delete r.headersOut[name];
+        if (PASSED.indexOf(name.toLowerCase()) < 0 || isWithoutUse(r.headersOut[name])) delete r.headersOut[name];
     }
+    const tag = r.headersOut["ETag"];
+    if (tag) r.headersOut["ETag"] = protocol.firstTag(tag);
+    const type = r.headersOut["Content-Type"] || "";
+    if (type.indexOf(",") >= 0) r.headersOut["Content-Type"] = said.contentType;
     if (v.token_refusal) return replace(r, JSON.parse(v.token_refusal));
     if (!isAnswered(v)) return replace(r, ownFailure(r, v));
 
@@ -233,6 +245,11 @@ function answer(r) {
         v.error_body = HEX;
         delete r.headersOut["Content-Length"];
     }
+}
+
+/* Empty, or with bytes that nobody could read. Lines of one name are a list. */
+function isWithoutUse(value) {
+    return protocol.plainValue(Array.isArray(value) ? value.join(", ") : value) === "";
 }
 
 function answerContent(r, said, encoding) {
@@ -345,4 +362,4 @@ function ownAnswer(r) {
     delete r.headersOut["WWW-Authenticate"];
 }
 
-export default { keyDigest, accept, grant, grantAnew, tokenHead, follow, answer, body, ownAnswer };
+export default { keyDigest, accept, range, grant, grantAnew, tokenHead, follow, answer, body, ownAnswer };
