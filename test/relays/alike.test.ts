@@ -6,6 +6,7 @@ import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { connect } from "node:tls";
 import type { Fault } from "../../rehearsal/hub/faults";
 import { type Hub, startHub } from "../../rehearsal/hub/hub";
@@ -14,7 +15,7 @@ import { ImageStore, OCI_INDEX, OCI_MANIFEST } from "../../rehearsal/hub/store";
 import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
 import { issue, makeCa } from "../../rehearsal/pki";
 import { EVERY_RELAY, sameOfAll } from "../support/every-relay";
-import { type Answer, type RelayUnderTest, send } from "../support/relay";
+import { type Answer, open, type RelayUnderTest, send } from "../support/relay";
 
 const HUB_ADDRESS = `127.87.${(process.pid >> 8) & 255}.${process.pid & 255}`;
 const KEY = "B2lQr8As1tU6vWx3yZc5dEf7gHi9jKl2mNo4pQr6";
@@ -424,6 +425,20 @@ describe("Both relays", function () {
                 }
             });
         }
+
+        it("a large body to the end where the reader pauses for longer than an upstream may be silent", async () => {
+            const body = "x".repeat(30_000_000);
+            hub.faults.push(...status({ body }));
+            const pausing = async (relay: RelayUnderTest) => {
+                const response = await open(relay, MANIFEST, PULL);
+                // Both relays give an upstream 10 seconds; what is read within the pause fits into no buffer.
+                await setTimeout(11_000);
+                let bytes = 0;
+                for await (const chunk of response) bytes += chunk.length;
+                return bytes;
+            };
+            assert.deepEqual(await Promise.all(relays.map(pausing)), [body.length, body.length]);
+        });
 
         it("a list of tags of 9 MiB", async () => {
             const body = JSON.stringify({ name: "library/hello", tags: Array(600_000).fill("v1.2.3-rc.456") });

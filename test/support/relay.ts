@@ -98,6 +98,11 @@ export async function receive(
     return Buffer.concat(chunks);
 }
 
+/** Begins a request: what comes is read as fast as the caller takes it. */
+export function open(relay: Listening, path: string, headers: http.OutgoingHttpHeaders): Promise<http.IncomingMessage> {
+    return ask(relay, "GET", path, headers);
+}
+
 function ask(
     relay: Listening,
     method: string,

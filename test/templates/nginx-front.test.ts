@@ -12,6 +12,7 @@ import { type DnsServer, startDns } from "../../rehearsal/dns";
 import { issue, type KeyPair, makeCa } from "../../rehearsal/pki";
 import { locate } from "../../services/registry/names";
 import { selectUpstreams } from "../../services/registry/upstreams";
+import { readTemplate } from "../../templates/render";
 import { eventually } from "../support/eventually";
 import { freePort } from "../support/free-port";
 import { nginxFolder, type RunningNginx, remove, startNginx, textOf } from "../support/nginx";
@@ -494,6 +495,31 @@ describe("The front's nginx", function () {
                 assert.deepEqual([answer.status, answer.body.toString()], [status, body]);
             });
         }
+
+        it("takes no orders of what stands behind it", async () => {
+            const says = (response: ServerResponse) =>
+                response
+                    .writeHead(200, {
+                        "X-Accel-Redirect": "/healthz",
+                        "X-Accel-Limit-Rate": "1",
+                        "X-Accel-Charset": "x",
+                    })
+                    .end("from a fake");
+            uplink.answer = ({ url }, response) =>
+                url?.startsWith("/stored/") ? response.writeHead(204).end() : says(response);
+            cache.answer = (_, response) => says(response);
+            for (const path of ["/v2/", "/v2/library/node/manifests/1.0", `/v2/library/node/blobs/${ELSEWHERE}`]) {
+                const answer = await ask(path);
+                assert.deepEqual([answer.status, answer.body.toString()], [200, "from a fake"]);
+            }
+        });
+
+        it("lets a reader pause for as long as a relay does", () => {
+            const pause = (template: string) => /\n {4}send_timeout ([0-9]+)s;\n/.exec(readTemplate(template))?.[1];
+            assert.equal(pause("nginx/front/server.conf"), "330");
+            // The mechanism: test/templates/nginx-relay.test.ts.
+            assert.equal(pause("nginx/relay/server.conf"), "330");
+        });
 
         it("breaks the connection where the uplink broke it", async () => {
             uplink.answer = ({ url }, response) => {

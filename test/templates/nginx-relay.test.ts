@@ -270,7 +270,7 @@ describe("The relay's nginx", function () {
         }
     });
 
-    it("closes a reader that takes nothing for longer than it may pause, and no other", async () => {
+    it("closes a reader that takes hardly anything for longer than it may pause, and no other", async () => {
         // Two seconds for the relay's five minutes and a half.
         const hurried = (args: RelayFilesArgs) =>
             relayFiles(args).map((file) => {
@@ -311,6 +311,14 @@ describe("The relay's nginx", function () {
             const stuck = await ask("/v2/library/stuck/manifests/1.0");
             assert.ok(Number((await line("library/stuck")).bytes) < bytes);
             await assert.rejects(taken(stuck));
+            const trickling = await ask("/v2/library/trickling/manifests/1.0");
+            const sip = setInterval(() => trickling.read(16), 50);
+            try {
+                assert.ok(Number((await line("library/trickling")).bytes) < bytes);
+            } finally {
+                clearInterval(sip);
+            }
+            await assert.rejects(taken(trickling));
         } finally {
             await own.stop();
         }
