@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "yaml";
+import { MACHINE, packedRelease, relayFiles, UNPACK } from "../../../components/overseas/relay-files";
 import {
     BASE_PACKAGES,
     launchScript,
@@ -16,16 +17,22 @@ import {
     type UserDataArgs,
     userData,
 } from "../../../components/overseas/user-data";
+import { quote } from "../../../components/shell";
 import { DEBIANS } from "../../../rehearsal/debian";
 import { Docker } from "../../../rehearsal/docker";
 import { makeVm } from "../../../rehearsal/images";
+import { issue, makeCa } from "../../../rehearsal/pki";
 import { attempt, run } from "../../../rehearsal/run";
 import { dialAndRun } from "../../../rehearsal/ssh";
+import { selectUpstreams } from "../../../services/registry/upstreams";
 import { fill, readTemplate } from "../../../templates/render";
 import { startCloud, type TestCloud } from "../../support/cloud";
 
 /** Failed dials, each after at most 5 s: a machine boots within 2 minutes, also on a busy one. */
 const BOOT_DIALS = 30;
+const RELAY = "vm.example.com";
+/** Of requests, and of errors. */
+const LOGS = [MACHINE.accessLog, MACHINE.errorLog] as const;
 const ARGS: UserDataArgs = {
     authorizedKey: "ssh-ed25519 AAAAlogin\n",
     hostKey: {
@@ -249,28 +256,27 @@ for (const debian of DEBIANS)
             ec2: () => text,
             lightsail: () => `${LIGHTSAIL}\n${launchScript(text)}\n`,
         };
-        for (const [kind, said] of Object.entries(boots)) {
+        const booted = new Map<string, Promise<string>>();
+        /** Logs in on the machine of a kind, which boots when it is asked for first. */
+        const ssh = async (kind: keyof typeof boots, user: string, command: string, dialErrorLimit = 0, input = "") => {
+            const launched = booted.get(kind) ?? test.cloud.launch(`i-${kind}`, boots[kind]());
+            booted.set(kind, launched);
+            const read = (name: string) => readFileSync(join(folder, name), "utf8");
+            const keys = { hostKey: read("host.pub"), privateKey: read("login") };
+            const dialing = { perDialTimeout: 5, dialErrorLimit };
+            return await dialAndRun({ host: await launched, port: 22, user, ...keys }, command, dialing, { input });
+        };
+        /** As Pulumi does: the pinned host key, the one user, root by sudo, the same script, on the first connection. */
+        const wait = async (kind: keyof typeof boots) => {
+            const script = Buffer.from(readTemplate("vm/wait.sh")).toString("base64");
+            const waited = await ssh(kind, MACHINE_USER, `echo ${script} | base64 -d | sudo -n sh -s`, BOOT_DIALS);
+            assert.equal(waited.stdout, "machine ready\n", waited.stderr);
+        };
+        for (const kind of ["ec2", "lightsail"] as const) {
             it(`becomes what its user data say: ${kind}`, async () => {
-                const address = await test.cloud.launch(`i-${kind}`, said());
-                const read = (name: string) => readFileSync(join(folder, name), "utf8");
-                const ssh = (user: string, command: string, dialErrorLimit = 0) => {
-                    const target = {
-                        host: address,
-                        port: 22,
-                        user,
-                        hostKey: read("host.pub"),
-                        privateKey: read("login"),
-                    };
-                    return dialAndRun(target, command, { perDialTimeout: 5, dialErrorLimit });
-                };
-
-                // As Pulumi does: the pinned host key, the one user, root by sudo, the same script, on the first connection.
-                const script = Buffer.from(readTemplate("vm/wait.sh")).toString("base64");
-                const waited = await ssh(MACHINE_USER, `echo ${script} | base64 -d | sudo -n sh -s`, BOOT_DIALS);
-                assert.equal(waited.stdout, "machine ready\n", waited.stderr);
-
+                await wait(kind);
                 const asRoot = async (command: string) =>
-                    (await ssh(MACHINE_USER, `sudo -n sh -c '${command}'`)).stdout;
+                    (await ssh(kind, MACHINE_USER, `sudo -n sh -c '${command}'`)).stdout;
                 const keys = await asRoot("ls /etc/ssh/ssh_host_*");
                 assert.deepEqual(keys.trim().split("\n"), [
                     "/etc/ssh/ssh_host_ed25519_key",
@@ -295,9 +301,63 @@ for (const debian of DEBIANS)
                 // What cloud-init 25 has merged for its own next stages, until the next boot.
                 for (const other of others) assert.equal(other, "600 root /run/cloud-init/combined-cloud-config.json");
                 for (const user of ["root", "admin"])
-                    await assert.rejects(ssh(user, "true"), /no SSH connection/, user);
+                    await assert.rejects(ssh(kind, user, "true"), /no SSH connection/, user);
             });
         }
+
+        it("keeps the logs of a relay below 1 GiB, and goes on writing them", async () => {
+            await wait("ec2");
+            const exec = async (command: string, input = "") => {
+                const ran = await ssh("ec2", MACHINE_USER, `sudo -n sh -c ${quote(command)}`, 0, input);
+                assert.equal(ran.code, 0, `${command}: ${ran.stdout}${ran.stderr}`);
+                return ran.stdout;
+            };
+            const ca = makeCa("logs");
+            const { cert: certificate, key } = issue(ca, [RELAY]);
+            const release = relayFiles({
+                hostname: RELAY,
+                upstreams: selectUpstreams(["docker.io"]),
+                keys: { "acme.1": "k".repeat(40) },
+                tls: { certificate, key, ca: ca.cert },
+            });
+            await exec(UNPACK, packedRelease(readTemplate("vm/apply.sh"), release));
+
+            // Every five minutes, beside Debian's once a day.
+            assert.match(await exec("systemctl show logrotate.timer --property TimersCalendar"), /\*:00\/5:00/);
+            assert.equal(await exec("systemctl is-active logrotate.timer"), "active\n");
+
+            // As after days of it; 51 MB more are a hole, since to write and to pack them takes long.
+            const flood = [
+                `for n in $(seq 2 14); do echo old | gzip >${LOGS[0]}.$n.gz; done`,
+                `echo old >${LOGS[0]}.1`,
+                `for n in 2 3 4; do echo old | gzip >${LOGS[1]}.$n.gz; done`,
+                `echo old >${LOGS[1]}.1`,
+                "for round in 1 2; do",
+                `    for log in ${LOGS.join(" ")}; do truncate -s 51M $log; done`,
+                "    systemctl reset-failed logrotate && systemctl start logrotate",
+                "done",
+                `curl -sk --resolve ${RELAY}:443:127.0.0.1 https://${RELAY}/v2/of-the-test >/dev/null`,
+            ].join("\n");
+            await exec(flood);
+            for (const [log, rotated] of [
+                [LOGS[0], 14],
+                [LOGS[1], 4],
+            ] as const) {
+                const names = (await exec(`ls ${log}*`)).trim().split("\n");
+                const kept = Array.from(
+                    { length: rotated },
+                    (_, index) => `${log}.${index + 1}${index === 0 ? "" : ".gz"}`,
+                );
+                assert.deepEqual(names.sort(), [log, ...kept].sort());
+            }
+            const bytes = Number((await exec("du -sb /var/log/nginx")).split("\t")[0]);
+            assert.ok(bytes > 100 * 1024 ** 2 && bytes < 1024 ** 3, `${bytes} bytes`);
+            const written = (await exec(`cat ${LOGS[0]}`)).trim().split("\n");
+            assert.deepEqual(
+                written.map((line) => JSON.parse(line).status),
+                [401],
+            );
+        });
     });
 
 function filesOf(text: string): Record<string, string> {
