@@ -2,7 +2,7 @@
 import { createHash } from "node:crypto";
 import { type Account, type PrivateAccount, repositoryPattern } from "../services/registry/accounts";
 import { COLON, DIGEST, NAME, NAME_MAX, OTHER_DIGEST, TAG } from "../services/registry/names";
-import { BAD_QUERIES, LAST, N, NS, TYPES } from "../services/registry/query";
+import { BAD_QUERIES, LAST, N, NEXT_PAGE, NS, TYPES } from "../services/registry/query";
 import { DEFAULT_UPSTREAM, hostPattern, type Upstream } from "../services/registry/upstreams";
 import type { View } from "../templates/render";
 
@@ -19,6 +19,7 @@ export function namesView(upstreams: readonly Upstream[]): View {
         ns: NS,
         pageSize: N,
         last: LAST,
+        nextPage: NEXT_PAGE,
         types: TYPES,
         registryNames: upstreams.flatMap(registryNames).map(exact).join("|"),
         upstreams: lines(upstreams, (upstream) => [`"~${nsAndPrefix(upstream)}"`, upstream.name]),

@@ -34,7 +34,10 @@ export function nextLink(link: string, path: string): string {
     for (let found = links.exec(link); found; found = links.exec(link)) {
         const target = String(found[1]).trim().replace(/#.*$/, "").replace(/ /g, "%20");
         const query = target.indexOf("?") < 0 ? "" : target.slice(target.indexOf("?"));
-        if (isNext(String(found[2])) && /^\?[!#-;=?-~]+$/.test(query)) return `<${path}${query}>; rel="next"`;
+        // Without one of these the page that it names would be the first again, without end.
+        const isAhead = /[?&](?:last|next_page)=[^&]/.test(query);
+        if (isAhead && isNext(String(found[2])) && /^\?[!#-;=?-~]+$/.test(query))
+            return `<${path}${query}>; rel="next"`;
     }
     return "";
 }

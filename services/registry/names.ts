@@ -54,7 +54,7 @@ export function parseTarget(target: string, upstreams: readonly Upstream[]): Par
 }
 
 export const BAD_QUERY_MESSAGE =
-    "not a query of the pull API: n is a number of at most 9 digits; ns, n and last come once; no name is encoded";
+    "not a query of the pull API: n is a number of at most 9 digits; ns, n, last and next_page come once; no name is encoded";
 
 /**
  * Reads the path of a request.

@@ -5,7 +5,10 @@ import { nextPage } from "./links";
 import type { Relays, SmallAnswer } from "./relays";
 
 /** Query parameters that go up; everything else a client may send stays here. */
-const PASSED_ON = ["n", "last"];
+const PASSED_ON = ["n", "last", "next_page"];
+
+/** What tells one page from another; the second at a Quay up to 3.11: services/registry/query.ts. */
+const AHEAD_BY = ["last", "next_page"];
 
 /** Longest list: some repositories have a hundred thousand tags, and not every registry sends pages unasked. */
 const LONGEST = 32 * 1024 * 1024;
@@ -20,6 +23,10 @@ export function badListQuery(query: URLSearchParams): string | undefined {
         return `n must be a number of tags, 0 to 999999999, got ${JSON.stringify([...counts].join(", ")).slice(0, 100)}`;
     }
     const lasts = new Set(query.getAll("last"));
+    const pages = query.getAll("next_page");
+    if (pages.length > 1 || pages.some((page) => !/^[A-Za-z0-9._~=-]{0,2047}$/.test(page))) {
+        return "next_page must be there once, as the link to the page had it";
+    }
     if (counts.size > 1 || lasts.size > 1) return "n and last must be there once";
     // biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are looked for
     if ([...lasts].some((last) => last.length > LAST_MAX || /[\u0000-\u001f\u007f\ufffd]/.test(last))) {
@@ -41,7 +48,7 @@ export async function tagPage(relays: Relays, request: RegistryRequest, asked: U
     const next = nextPage(answer.headers.link);
     const ahead = next && passedOn(next);
     // A link to this very page: the registry's own parameters did not come down, and a client would ask for ever.
-    const isAhead = ahead !== undefined && ahead.get("last") !== query.get("last");
+    const isAhead = ahead !== undefined && AHEAD_BY.some((name) => ahead.get(name) !== query.get(name));
     const last = query.get("last");
     const body = answer.status === 200 && last ? after(last, answer.body) : answer.body;
     return { ...answer, body, next: isAhead ? ahead : undefined };

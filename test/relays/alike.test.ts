@@ -148,6 +148,7 @@ describe("Both relays", function () {
             "?N=5&Last=1.0": "",
             "?nn=5&xlast=1.0": "",
             "?x=1&ns=docker.io&n=5&y": "?n=5",
+            "?next_page=gAAA_-%3D&n=5": "?n=5&next_page=gAAA_-%3D",
         };
         for (const [query, goesUp] of Object.entries(queries)) {
             it(`tags with ${query} by asking for ${goesUp || "all"}`, async () => {
@@ -196,6 +197,9 @@ describe("Both relays", function () {
             [`${TAGS}?last=%zz`]: [400, "UNSUPPORTED"],
             [`${TAGS}?last=${NOT_UTF8}`]: [400, "UNSUPPORTED"],
             [`${TAGS}?last=${"x".repeat(300)}`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?next_page=a%2fb`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?next_page=a&next_page=b`]: [400, "UNSUPPORTED"],
+            [`${TAGS}?next_page=${"x".repeat(2100)}`]: [400, "UNSUPPORTED"],
             [`${TAGS}?%6e=5`]: [400, "UNSUPPORTED"],
             [`${MANIFEST}?n=-1`]: [400, "UNSUPPORTED"],
             [`${MANIFEST}?n%73=ghcr.io`]: [400, "UNSUPPORTED"],
@@ -533,6 +537,16 @@ describe("Both relays", function () {
                     assert.deepEqual([answer.status, answer.voice], [expected, "upstream"]);
                     for (const name of ["refresh", "set-cookie"]) assert.equal(answer.headers[name], undefined);
                 }
+            }
+        });
+
+        it("a link to a page by Quay's former name for it, and none to the page that it stands on", async () => {
+            const links = { "?n=50&next_page=gAAA_-%3D": "?n=50&next_page=gAAA_-%3D", "?page=2": undefined };
+            for (const [query, own] of Object.entries(links)) {
+                const link = `<https://quay.io/v2/my.org/app/tags/list${query}>; rel="next"`;
+                const headers = { link, "content-type": "application/json" };
+                const answer = await ask("GET", "/v2/quay.io/my.org/app/tags/list", status({ headers, body: "{}" }));
+                assert.equal(answer.headers.link, own && `</v2/quay.io/my.org/app/tags/list${own}>; rel="next"`);
             }
         });
 

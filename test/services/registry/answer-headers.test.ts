@@ -19,6 +19,11 @@ describe("A Link", () => {
         "</v2/b/tags/list?n=1>;rel=prev,</v2/b/tags/list?last=x&n=100>;rel=next": NEXT,
         '</v2/b/tags/list?last=x&n=100#top>; rel="next"': NEXT,
         '</v2/b/tags/list?last=x y&n=100>; rel="next"': '</v2/a/b/tags/list?last=x%20y&n=100>; rel="next"',
+        '</v2/b/tags/list?n=100&next_page=gAAA_-%3D>; rel="next"':
+            '</v2/a/b/tags/list?n=100&next_page=gAAA_-%3D>; rel="next"',
+        // Nothing of such a page goes up: it would be the first one again.
+        '</v2/b/tags/list?page=2>; rel="next"': "",
+        '</v2/b/tags/list?n=100&last=>; rel="next"': "",
         '</v2/b/tags/list?last=x>; rel="prev"': "",
         '</v2/b/tags/list?last=x>; rel="nextish"': "",
         '</v2/b/tags/list?last=x>; title="rel=next"': "",

@@ -296,6 +296,19 @@ describe("Uplink, odd answers", () => {
             });
         }
 
+        it("come to their end in pages by Quay's former name for them", async () => {
+            const page = (tags: string[], headers: Record<string, string>) =>
+                ({ do: "status", status: 200, headers, body: JSON.stringify({ tags }), answer: "upstream" }) as const;
+            const link = `<https://quay.io${list("?n=2&next_page=gAAA_-%3D")}>; rel="next"`;
+            onAll({ path: /tags\/list\?n=2&next_page=gAAA_-%3D$/, fault: page(["c"], {}) });
+            onAll({ path: /tags/, fault: page(["a", "b"], { Link: link }) });
+            const first = await bench.get(list("?ns=docker.io"));
+            const [, next = ""] = /^<([^>]+)>; rel="next"$/.exec(`${first.headers.link ?? ""}`) ?? [];
+            const second = await bench.get(next);
+            assert.deepEqual([tagsOf(first.body), tagsOf(second.body)], [["a", "b"], ["c"]]);
+            assert.equal(second.headers.link, undefined);
+        });
+
         it("have no link to the page that it stands on", async () => {
             content.tagLists.set(name, { tags: all, link: () => `<${list("?page=2")}>; rel="next"` });
             assert.equal((await bench.get(list())).headers.link, undefined);
