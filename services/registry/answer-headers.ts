@@ -17,9 +17,10 @@ export function plainValue(value: string | null | undefined): string {
     }
 }
 
-/** Of a `Content-Type` that came in several lines, joined by commas here or on the way, the last one counts, as nginx has it. */
-export function lastType(value: string): string {
-    return value.slice(value.lastIndexOf(",") + 1).trim();
+/** Of a `Content-Type` that came in several lines, joined by commas here or on the way, the first one counts, as nginx has it since 1.23. */
+export function firstType(value: string): string {
+    const type = /^[^",]*(?:"(?:[^"\\]|\\.)*"[^",]*)*/.exec(value);
+    return type ? type[0].trim() : "";
 }
 
 /** Of an `ETag` that came in several lines, the first one: https://www.rfc-editor.org/rfc/rfc9110#section-8.8.3. */

@@ -4,8 +4,8 @@
  */
 import {
     firstTag,
+    firstType,
     isGzip,
-    lastType,
     mayBeAskedByRange,
     nextLink,
     plainValue,
@@ -32,11 +32,11 @@ import { readTokenAnswer } from "./token-answer";
 export {
     ERROR_BODY_MAX,
     firstTag,
+    firstType,
     isAccountRefused,
     isContent,
     isErrorBody,
     isGzip,
-    lastType,
     mayBeAskedByRange,
     mayHaveErrorBody,
     nextLink,

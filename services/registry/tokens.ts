@@ -5,7 +5,7 @@
  */
 
 import { type Account, type PrivateAccount, privateAccountFor } from "./accounts";
-import { isGzip, lastType, plainValue } from "./answer-headers";
+import { firstType, isGzip, plainValue } from "./answer-headers";
 import {
     isAccountRefused,
     refusalOfTokenService,
@@ -137,7 +137,7 @@ export class TokenSource {
         const header = (name: string) => plainValue(response.headers.get(name));
         const said = {
             status: response.status,
-            contentType: lastType(header("content-type")),
+            contentType: firstType(header("content-type")),
             retryAfter: header("retry-after"),
         };
         const encoding = header("content-encoding");

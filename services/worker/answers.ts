@@ -1,5 +1,5 @@
 /** The answers that the relay makes itself, and what of an upstream's answer goes back to the caller. */
-import { firstTag, isGzip, lastType, nextLink, plainValue, sizeByRange } from "../registry/answer-headers";
+import { firstTag, firstType, isGzip, nextLink, plainValue, sizeByRange } from "../registry/answer-headers";
 import { errorBody } from "../registry/errors";
 import { EMPTY_INDEX, OCI_INDEX } from "../registry/media";
 import { type RegistryRequest, relayPath } from "../registry/names";
@@ -53,7 +53,7 @@ export function passBack(wanted: RegistryRequest, answer: Response): Response {
         if (value !== "") headers.set(name, value);
     };
     for (const name of PASSED_BACK) pass(name, said(name));
-    pass("content-type", lastType(said("content-type")));
+    pass("content-type", firstType(said("content-type")));
     pass("etag", firstTag(said("etag")));
     pass("docker-content-digest", readSaidDigest(said("docker-content-digest")).digest);
     // What was decoded has another length, and other parts.

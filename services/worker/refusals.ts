@@ -1,5 +1,5 @@
 /** Why a request is refused, and how that is said: an OCI error whose message tells what to do. */
-import { lastType, plainValue, refusalOfContent } from "../registry/answer-headers";
+import { firstType, plainValue, refusalOfContent } from "../registry/answer-headers";
 import type { Refusal } from "../registry/errors";
 import {
     ERROR_BODY_MAX,
@@ -115,7 +115,7 @@ export function refusedBy(error: unknown): Refused {
 
 export function saidBy({ status, headers }: Response): Said {
     const [type = "", retryAfter] = ["content-type", "retry-after"].map((name) => plainValue(headers.get(name)));
-    return { status, contentType: lastType(type), retryAfter };
+    return { status, contentType: firstType(type), retryAfter };
 }
 
 function waiting(retryAfter: number | undefined): Record<string, string> {

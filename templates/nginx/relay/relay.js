@@ -147,7 +147,7 @@ function unreachable(status, what) {
 function saidBy(reply, status) {
     return {
         status: status,
-        contentType: protocol.lastType(protocol.plainValue(reply.headersOut["Content-Type"])),
+        contentType: protocol.firstType(protocol.plainValue(reply.variables.upstream_http_content_type)),
         retryAfter: protocol.plainValue(reply.headersOut["Retry-After"]),
     };
 }
@@ -224,8 +224,7 @@ function answer(r) {
     }
     const tag = r.headersOut["ETag"];
     if (tag) r.headersOut["ETag"] = protocol.firstTag(tag);
-    const type = r.headersOut["Content-Type"] || "";
-    if (type.indexOf(",") >= 0) r.headersOut["Content-Type"] = said.contentType;
+    if (said.contentType) r.headersOut["Content-Type"] = said.contentType;
     if (v.token_refusal) return replace(r, JSON.parse(v.token_refusal));
     if (!isAnswered(v)) return replace(r, ownFailure(r, v));
 
