@@ -83,7 +83,8 @@ function containerArgs(args: UplinkArgs, confinement: Confinement): docker.Conta
     return {
         name: "dockermirror-uplink",
         image: args.image,
-        // Lookups and the spool's reads share these threads; a dead DNS server holds one a relay.
+        // libuv gives lookups half of these threads, two of four (src/threadpool.c, slow_work_thread_threshold), and a
+        // dead DNS server holds one per relay: the third relay's name would wait behind the first two.
         envs: ["UV_THREADPOOL_SIZE=16", "NODE_ENV=production"],
         networksAdvanced: [{ name: args.network, aliases: ["uplink"] }],
         volumes: [

@@ -18,8 +18,8 @@ const PATIENCE_MS = 1_000;
 
 /**
  * A lookup that asks DNS once at a time and, when DNS fails or is late, answers what it said last.
- * Each getaddrinfo holds one of the process's four file-system threads until it gives up: with a dead DNS server, one
- * lookup a connection would stall every read of the spool.
+ * Each getaddrinfo holds a thread until it gives up, one of the two that libuv gives lookups unless UV_THREADPOOL_SIZE
+ * says more: with a dead DNS server, one lookup per connection would keep every other relay's name waiting.
  */
 export function rememberingLookup(resolve: SystemLookup = byDns, patienceMs = PATIENCE_MS): LookupFunction {
     let lastGood: Found[] | undefined;

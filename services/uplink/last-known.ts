@@ -32,11 +32,12 @@ export class LastKnown {
     private constructor(
         private readonly file: string,
         private readonly log: Log,
+        private readonly kept: number,
     ) {}
 
     /** Opens the file, which need not be there. */
-    static async open(file: string, log: Log): Promise<LastKnown> {
-        const known = new LastKnown(file, log);
+    static async open(file: string, log: Log, kept = KEPT): Promise<LastKnown> {
+        const known = new LastKnown(file, log, kept);
         await mkdir(dirname(file), { recursive: true, mode: 0o700 });
         const text = await readFile(file, "utf8").catch(() => "");
         for (const each of text.split("\n")) {
@@ -74,14 +75,14 @@ export class LastKnown {
         this.lines.delete(key);
         this.lines.set(key, line);
         const [oldest] = this.lines.keys();
-        if (this.lines.size > KEPT && oldest !== undefined) this.lines.delete(oldest);
+        if (this.lines.size > this.kept && oldest !== undefined) this.lines.delete(oldest);
     }
 
     private add(line: Line): Promise<void> {
         this.remember(line);
         // One at a time, or lines would be written into each other.
         this.writing = this.writing.then(async () => {
-            if (this.written >= 2 * KEPT) return this.rewrite();
+            if (this.written >= 2 * this.kept) return this.rewrite();
             try {
                 await appendFile(this.file, `${JSON.stringify(line)}\n`, { mode: 0o600 });
                 this.written += 1;

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { gunzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
 import { Uplink, type UplinkArgs } from "../../../components/onprem/uplink";
@@ -9,6 +15,7 @@ import { selectUpstreams } from "../../../services/registry/upstreams";
 import { parseConfig } from "../../../services/uplink/config";
 import { containerFiles } from "../../support/container-files";
 import { type Deployed, deploy, only, plainOccurrences, reveal } from "../../support/deploy";
+import { FakeContent, FakeRelay } from "../../support/fake-relay";
 
 const KEY = "sentinel-key-sentinel-key-sentinel-key-1";
 const ca = makeCa("relay CA").cert;
@@ -38,6 +45,11 @@ const COMMAND = "command:local:Command";
 
 const container = (deployed: Deployed) => only(deployed, CONTAINER);
 const configOf = (deployed: Deployed) => containerFiles(deployed, "uplink")["uplink.json"] ?? "";
+
+/** In a mount namespace of its own, as root: a process knows no other way to another name server. */
+const WITH_NAMES = 'mount --bind "$0" /etc/resolv.conf && mount --bind "$1" /etc/hosts && shift && exec "$@"';
+/** Of name servers that take questions and answer none. */
+const SILENT = `127.87.${(process.pid >> 8) & 255}.${process.pid & 255}`;
 
 describe("Uplink component", () => {
     it("has its configuration checked by the program itself before the container is made", async () => {
@@ -114,6 +126,44 @@ describe("Uplink component", () => {
     it("says where the cache finds it, once it is there", async () => {
         const { outputs } = await make();
         assert.equal(outputs.remoteUrl, "http://uplink:5000");
+    });
+
+    it("runs its program so that relays whose names hang in DNS keep none waiting whose name is known", async () => {
+        const folder = mkdtempSync(join(tmpdir(), "dockermirror-names-"));
+        const write = (name: string, text: string) => {
+            writeFileSync(join(folder, name), text);
+            return join(folder, name);
+        };
+        const content = new FakeContent();
+        content.image("library/app", "1.0", []);
+        const relay = await FakeRelay.start("third", content);
+        const { address, ...known } = relay.config();
+        const hanging = ["first", "second"].map((name) => ({ ...known, name, url: `https://${name}.relay.test` }));
+        const names = createSocket("udp4").bind(53, SILENT);
+        const config = { port: 0, upstreams: ["docker.io"], spool: { path: folder, budgetGiB: 1 }, tagSeconds: 5 };
+        const files = [
+            write("resolv.conf", `nameserver ${SILENT}\noptions timeout:30 attempts:1\n`),
+            write("hosts", `${address} ${new URL(known.url).hostname}\n`),
+            process.execPath,
+            write("uplink.js", uplinkBundle()),
+            write("uplink.json", JSON.stringify({ ...config, relays: [...hanging, known] })),
+        ];
+        const env = Object.fromEntries(container(await make()).inputs.envs.map((each: string) => each.split("=")));
+        const program = spawn("unshare", ["--mount", "sh", "-c", WITH_NAMES, ...files], {
+            env: { ...process.env, ...env },
+            stdio: ["ignore", "pipe", "inherit"],
+        });
+        try {
+            const [line] = await once(createInterface({ input: program.stdout }), "line");
+            const { port } = JSON.parse(line);
+            const answer = await fetch(`http://127.0.0.1:${port}/v2/library/app/manifests/1.0`);
+            assert.equal(answer.status, 200, await answer.text());
+        } finally {
+            program.kill("SIGKILL");
+            names.close();
+            await relay.stop();
+            rmSync(folder, { recursive: true });
+        }
     });
 
     it("can be changed by transform", async () => {

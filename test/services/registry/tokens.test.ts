@@ -136,6 +136,14 @@ describe("TokenSource", () => {
         assert.equal(bench.asked.length, 2002);
     });
 
+    it("counts a token that replaced another one as the newest", async () => {
+        const bench = new Bench();
+        for (let index = 0; index < 2000; index++) await bench.source.pullToken(DOCKER, `many/app${index}`);
+        bench.passSeconds(300);
+        for (const index of [0, 2000, 0]) await bench.source.pullToken(DOCKER, `many/app${index}`);
+        assert.equal(bench.asked.length, 2002);
+    });
+
     const page = (status: number) =>
         new Response("<html>", { status, headers: { "content-type": "text/html; charset=utf-8" } });
     const failures: Record<string, [answer: () => Response, status: number, code: string]> = {

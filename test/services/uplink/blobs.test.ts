@@ -169,6 +169,17 @@ describe("Uplink, blobs", () => {
             assert.equal(bench.lines.find(({ kind }) => kind === "crawl")?.relay, "first");
         });
 
+        it("takes one blob that crawls from another relay, and nothing is held against one that carries others well", async () => {
+            await start({}, [
+                { path: new RegExp(digestOf(small)), fault: { do: "crawl", bytes: 512, everyMs: 50 } },
+                { path: /blobs/, fault: { do: "crawl", bytes: 32 * KIB, everyMs: 40 } },
+            ]);
+            await Promise.all([pull(small), pull(large)]);
+            assert.ok(bench.second.sentBytes(new RegExp(digestOf(small))) > small.length / 2);
+            assert.equal(bench.second.sentBytes(new RegExp(digestOf(large))), 0);
+            assert.deepEqual(bench.logged("relay rests"), []);
+        });
+
         it("stays with a slow relay when there is no other", async () => {
             await start({ relays: 1 }, [{ path: /blobs/, fault: { do: "crawl", bytes: 4 * KIB, everyMs: 50 } }]);
             await pull(small);

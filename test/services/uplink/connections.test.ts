@@ -121,6 +121,13 @@ describe("Uplink, connections", () => {
         });
     }
 
+    it("stay open for longer when they are idle than the engine keeps them: none is closed as it is used", async () => {
+        const { headers } = await bench.get("/v2/", { connection: "keep-alive" });
+        const [, seconds] = /timeout=(\d+)/.exec(String(headers["keep-alive"])) ?? [];
+        // https://pkg.go.dev/net/http#DefaultTransport, IdleConnTimeout: registry's connections to its upstream.
+        assert.ok(Number(seconds) > 90, `${headers["keep-alive"]}`);
+    });
+
     it("serve what comes with the whole URL, in chunks, or by HTTP/1.0", async () => {
         for (const request of [
             "GET http://uplink:5000/v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",

@@ -9,7 +9,7 @@ const tag = (digit: string) => ({ type: "application/json", digest: digest(digit
 
 describe("LastKnown", () => {
     let folder: string;
-    const open = () => LastKnown.open(join(folder, "deep/last-known.jsonl"), () => undefined);
+    const open = (kept?: number) => LastKnown.open(join(folder, "deep/last-known.jsonl"), () => undefined, kept);
     const lines = async () => (await readFile(join(folder, "deep/last-known.jsonl"), "utf8")).trim().split("\n");
 
     beforeEach(async () => {
@@ -37,6 +37,20 @@ describe("LastKnown", () => {
             await known.noteManifest("docker.io/a", digest("a"));
         }
         assert.equal((await lines()).length, 2);
+    });
+
+    it("gives up what was noted first when there is too much, and writes the file again before it grows without end", async () => {
+        const known = await open(3);
+        for (const digit of "abc") await known.noteManifest("docker.io/a", digest(digit));
+        for (const digit of "12345678") await known.noteTag("t", tag(digit));
+        assert.deepEqual(
+            known.manifests().map((each) => each.digest),
+            [digest("b"), digest("c")],
+        );
+        assert.ok((await lines()).length <= 6, `${(await lines()).length} lines`);
+        const again = await open(3);
+        assert.equal(again.tag("t")?.digest, digest("8"));
+        assert.deepEqual(again.manifests(), known.manifests());
     });
 
     it("does without what is no line of its own, such as the last one of a run that was killed", async () => {

@@ -187,6 +187,36 @@ describe("Uplink, relays", () => {
         assert.equal(bench.first.asked(/other/).length, 1);
     });
 
+    it("that answer 5xx three times in a row are rested, also when there is no other", async () => {
+        await start({ relays: 1 }, { path: /bad/, fault: { do: "status", status: 502 } });
+        const ask = async (...names: string[]) => {
+            for (const name of names) await bench.get(`/v2/library/${name}/manifests/1.0`);
+        };
+        await ask("bad1", "bad2", "other", "bad3", "bad4");
+        assert.deepEqual(rested(), []);
+        await ask("bad5");
+        assert.deepEqual(rested(), [["first", "upstream"]]);
+    });
+
+    it("that close a connection as a request comes are asked once more on another one, and nothing is held against them", async () => {
+        await start();
+        assert.equal((await bench.get("/v2/library/other/manifests/1.0")).status, 200);
+        const before = bench.first.connections;
+        bench.first.faults.push({ path: /app/, times: 1, fault: { do: "cut", after: 0 } });
+        assert.equal((await bench.get(TAG)).status, 200);
+        assert.equal(bench.first.asked(/app/).length, 2);
+        assert.equal(bench.first.connections, before + 1);
+        assert.deepEqual(bench.second.requests, []);
+        assert.deepEqual(rested(), []);
+    });
+
+    it("that close every connection as a request comes are asked twice, rested, and left for the next one", async () => {
+        await start({}, { path: /app/, fault: { do: "cut", after: 0 } });
+        assert.equal((await bench.get(TAG)).status, 200);
+        assert.equal(bench.first.asked(/app/).length, 2);
+        assert.deepEqual(rested()[0], ["first", "cut"]);
+    });
+
     for (const code of [200, 404, 502]) {
         it(`that answer with an HTML page (${code}) are not believed`, async () => {
             const headers = { "Content-Type": "text/html; charset=utf-8" };
