@@ -6,10 +6,11 @@
  */
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { basename, extname, join } from "node:path";
+import { basename, join } from "node:path";
 import { BASE_PACKAGES, DEBIAN } from "../components/overseas/user-data";
-import { type Debian, ownSuite, SUITES, sourcesOf } from "./debian";
+import { type Debian, ownSuite, SUITES } from "./debian";
 import type { Docker } from "./docker";
+import { aptProxies, debianSources, sourceFiles } from "./package-sources";
 import { barLine } from "./progress";
 import { run } from "./run";
 
@@ -18,8 +19,6 @@ export const KEEP = join(__dirname, "..", ".rehearsal");
 /** Where a container of the node image has the CAs that play the public ones; stand-ins/docker.ts lays them. */
 export const PUBLIC_CAS = "/etc/ssl/rehearsal/ca.pem";
 
-// Where this machine's own packages come from: no address of a mirror stands in this repository.
-const SOURCES = ["/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"];
 const SLIM = ["ca-certificates", "nginx-light", "libnginx-mod-http-js", "busybox-static", "libstdc++6", "libatomic1"];
 const MACHINE = [
     ...SLIM,
@@ -114,10 +113,8 @@ async function bootstrap(
     { packages, finish }: Recipe,
     tell: (step: number, steps: number, what: string) => void,
 ): Promise<void> {
-    const own = SOURCES.find((path) => existsSync(path));
-    if (!own) throw new Error(`no Debian package sources found; looked for ${SOURCES.join(", ")}`);
-    const sources = `${tar}.${process.pid}${extname(own)}`;
-    writeFileSync(sources, sourcesOf(readFileSync(own, "utf8"), ownSuite(), suite));
+    const sources = `${tar}.${process.pid}.sources`;
+    writeFileSync(sources, debianSources(sourceFiles(), ownSuite(), suite));
     // A set-up that is killed leaves its mmdebstrap running for a while: it must not write into another one's file.
     const earlier = readdirSync(KEEP).filter((name) => name.startsWith(basename(tar)) && name.endsWith(".unfinished"));
     for (const name of earlier) rmSync(join(KEEP, name));
@@ -128,6 +125,7 @@ async function bootstrap(
     let step = 0;
     try {
         await run("mmdebstrap", [...options, '--aptopt=Apt::Install-Recommends "false"', suite, unfinished, sources], {
+            env: { ...(await aptProxies(process.env)), ...process.env },
             onLine: (line) => {
                 const [, what] = /^I: (.*)/.exec(line) ?? [];
                 if (what === undefined || step === steps) return;
