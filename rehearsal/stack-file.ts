@@ -9,12 +9,16 @@ import { PLACEHOLDER } from "../stacks/schema";
 const FOLDER = join(__dirname, "..", "stacks");
 const PROJECT = "dockermirror";
 const DOCKER_HUB = "docker.io";
+/** What Pulumi reads of a stack's file: `ProjectStack` of pulumi/pulumi, sdk/go/common/workspace/project.go. */
+const TOP_LEVEL = ["config", "encryptionsalt", "encryptedkey", "secretsprovider", "environment"];
 
 /** A stack's configuration in the form in which Pulumi hands it to a program. */
 export interface StackConfig {
     readonly config: Record<string, string>;
     /** Keys whose values are secret. */
     readonly secretKeys: string[];
+    /** What the file has beside its configuration that Pulumi does not know, if anything. */
+    readonly strays?: readonly string[];
 }
 
 /** What the rehearsal must know of a stack before the program runs: the names that its machines need. */
@@ -99,7 +103,8 @@ export function parseStack(text: string, secrets: Readonly<Record<string, string
             values[key] = typeof value === "string" ? value : JSON.stringify(value);
         }
     }
-    return { config: values, secretKeys };
+    const strays = Object.keys(file).filter((name) => !TOP_LEVEL.includes(name));
+    return { config: values, secretKeys, ...(strays.length > 0 && { strays }) };
 }
 
 /** A value of a secret that must fit the stack's other settings, which nobody has checked yet. */

@@ -6,9 +6,12 @@ import type { NamedStack } from "./stacks";
 import { PROJECT } from "./workspace";
 
 /** Every problem of a stack's settings, a line each, as the program will find them. */
-export function problemsOf({ config, secretKeys }: StackConfig): readonly string[] {
+export function problemsOf({ config, secretKeys, strays = [] }: StackConfig): readonly string[] {
     pulumi.runtime.setAllConfig(config, secretKeys);
-    return settingsProblems(new pulumi.Config(PROJECT));
+    const unread = strays.map(
+        (name) => `${name}  stands beside "config:" and is not read: settings stand below, indented`,
+    );
+    return [...unread, ...settingsProblems(new pulumi.Config(PROJECT))];
 }
 
 /**

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { isAnywhere, isPrivate } from "./addresses";
 import { AWS_REGIONS } from "./aws-regions";
 import { certificate, checked, cidr, hostname, port, publicAddress } from "./fields";
+import { forms } from "./forms";
 import { suggestion } from "./known-names";
 import type { Right } from "./right";
 import { publicKeyProblem } from "./ssh-key";
@@ -100,36 +101,28 @@ const ec2 = z.strictObject({
         .optional(),
 });
 
-const lightsail = z
-    .strictObject({
-        kind: z.literal("lightsail"),
-        ...tlsFields,
-        ...madeFields,
-        region: z.enum(LIGHTSAIL_REGIONS, {
-            error: ({ input }) =>
-                input === undefined || typeof input === "object"
-                    ? undefined
-                    : `must be a region that Lightsail has (${LIGHTSAIL_REGIONS.join(", ")}; kind ec2 works in all)${AWS_REGIONS.includes(String(input)) ? "" : suggestion(input, LIGHTSAIL_REGIONS)}`,
-        }),
-        availabilityZone: z
-            .string()
-            .regex(/^[a-f]$/, "must be the last letter of an availability zone, such as a")
-            .default("a"),
-        bundle: z
-            .string()
-            .regex(/^(?!.*(?:ipv6|win))[a-z0-9_]+_\d+_\d+$/, "must be a Linux bundle with IPv4 such as micro_3_0")
-            .optional(),
-    })
-    .transform(({ bundle, ...plain }, { issues }) => {
-        const known = bundle ?? LIGHTSAIL_BUNDLES[plain.region];
-        if (known !== undefined) return { ...plain, bundle: known };
-        const message = `must be said in ${plain.region}: aws lightsail get-bundles --region ${plain.region} lists the names`;
-        issues.push({ code: "custom", path: ["bundle"], message, input: bundle });
-        return z.NEVER;
-    });
+const lightsail = z.strictObject({
+    kind: z.literal("lightsail"),
+    ...tlsFields,
+    ...madeFields,
+    region: z.enum(LIGHTSAIL_REGIONS, {
+        error: ({ input }) =>
+            input === undefined || typeof input === "object"
+                ? undefined
+                : `must be a region that Lightsail has (${LIGHTSAIL_REGIONS.join(", ")}; kind ec2 works in all)${AWS_REGIONS.includes(String(input)) ? "" : suggestion(input, LIGHTSAIL_REGIONS)}`,
+    }),
+    availabilityZone: z
+        .string()
+        .regex(/^[a-f]$/, "must be the last letter of an availability zone, such as a")
+        .default("a"),
+    bundle: z
+        .string()
+        .regex(/^(?!.*(?:ipv6|win))[a-z0-9_]+_\d+_\d+$/, "must be a Linux bundle with IPv4 such as micro_3_0")
+        .optional(),
+});
 
 /** The shape of `overseas`. */
-export const overseas = z.discriminatedUnion("kind", [host, ec2, lightsail]);
+export const overseas = forms("kind", [host, ec2, lightsail]);
 
 /** What the configuration says of the relay overseas. */
 export type PlainOverseas = z.infer<typeof overseas>;
@@ -209,7 +202,8 @@ export function overseasSettings(plain: PlainOverseas, secrets: OverseasSecrets)
 /** What no field tells by itself: which field of `overseas`, and what is wrong with it. */
 export function overseasProblems(plain: Right<PlainOverseas>, isSet: (path: string) => boolean): [string, string][] {
     const problems: [string, string][] = [];
-    if (plain.kind === "ec2" || plain.kind === "lightsail") {
+    // Whichever of the two is made.
+    if ("sshFrom" in plain) {
         const ranges = (plain.sshFrom ?? []).filter((range) => range !== undefined);
         const anywhere = ranges.filter(isAnywhere);
         if (anywhere.length > 0 && !plain.sshFromAnywhere)
@@ -232,9 +226,18 @@ export function overseasProblems(plain: Right<PlainOverseas>, isSet: (path: stri
     }
     if (plain.kind === "ec2" && plain.ipv6 && !isSet("overseas.subnetId"))
         problems.push(["ipv6", "needs subnetId: a default VPC has no IPv6, so name a subnet that has it"]);
-    const isClear = (field: "kind" | "tls") =>
-        plain[field] !== undefined || (field !== "kind" && !isSet(`overseas.${field}`));
-    return isClear("kind") && isClear("tls") ? [...problems, ...tlsProblems(plain, isSet)] : problems;
+    if (
+        plain.kind === "lightsail" &&
+        plain.region !== undefined &&
+        !isSet("overseas.bundle") &&
+        LIGHTSAIL_BUNDLES[plain.region] === undefined
+    )
+        problems.push([
+            "bundle",
+            `must be said in ${plain.region}: aws lightsail get-bundles --region ${plain.region} lists the names`,
+        ]);
+    const isTlsClear = plain.tls !== undefined || (plain.kind !== undefined && !isSet("overseas.tls"));
+    return isTlsClear ? [...problems, ...tlsProblems(plain, isSet)] : problems;
 }
 
 function tlsProblems(plain: Right<PlainOverseas>, isSet: (path: string) => boolean): [string, string][] {
@@ -254,7 +257,7 @@ function tlsProblems(plain: Right<PlainOverseas>, isSet: (path: string) => boole
             "hostname",
             `must be a name in the public DNS, or no public CA signs it, got "${plain.hostname}": use such a name, or set overseas.tls to privateCa`,
         ]);
-    if (plain.kind !== "host" && !hasZone)
+    if ((plain.kind === "ec2" || plain.kind === "lightsail") && !hasZone)
         problems.push([
             "tls",
             "acme needs zone with a machine that is made here: nobody could enter its address into DNS before its certificate is asked for; set zone, or overseas.tls to privateCa",
@@ -291,6 +294,7 @@ function machineSettings(
         const { kind, instanceType, diskGiB, subnetId } = plain;
         return { kind, ...made, instanceType, diskGiB, subnetId };
     }
-    const { kind, availabilityZone, bundle } = plain;
+    const { kind, availabilityZone, bundle = LIGHTSAIL_BUNDLES[region] } = plain;
+    if (bundle === undefined) throw new Error(`no bundle is known in ${region}, which overseasProblems tells`);
     return { kind, ...made, availabilityZone: `${region}${availabilityZone}`, bundle };
 }

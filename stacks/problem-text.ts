@@ -105,11 +105,15 @@ function typeText(
             return numberText(shape);
         case "boolean":
             return "must be true or false, without quotes";
-        case "array":
+        case "array": {
+            const names = namesBelow(`${path}[]`, fields);
+            if (names !== "") return `must be a list of mappings with ${names}`;
             return typeof given === "object" ? "must be a list" : `must be a list such as [${given}]`;
+        }
         default: {
-            const names = childrenOf(path, fields).map(({ name }) => name);
-            return `must be a mapping${names.length > 0 ? ` with ${[...new Set(names)].join(", ")}` : ""}`;
+            const names = namesBelow(path, fields);
+            const keys = (shape?.propertyNames as Shape | undefined)?.enum;
+            return `must be a mapping${names && ` with ${names}`}${keys ? ` of ${keys.join(", ")}` : ""}`;
         }
     }
 }
@@ -165,6 +169,10 @@ function childrenOf(path: string, fields: readonly Field[]): { name: string; onl
     return fields
         .filter((field) => field.path.startsWith(`${path}.`))
         .map((field) => ({ name: field.path.slice(path.length + 1).split(/[.[]/)[0] ?? "", only: field.only }));
+}
+
+function namesBelow(path: string, fields: readonly Field[]): string {
+    return [...new Set(childrenOf(path, fields).map(({ name }) => name))].join(", ");
 }
 
 /** As {@link Field.path} has it. */

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { type RedirectHosts, redirectHostProblem } from "../services/registry/redirect-hosts";
 import { UPSTREAMS } from "../services/registry/upstreams";
+import { suggestion } from "./known-names";
 
 /** Of a Worker's variable, 5 KB of whichever kind: https://developers.cloudflare.com/workers/platform/limits/#environment-variables. */
 const WORKER_VARIABLE_BYTES = 5000;
@@ -17,7 +18,7 @@ export const redirectHosts = z.partialRecord(z.enum(NAMES), z.array(redirectHost
     // Zod's types do not know of this issue of a record.
     error: ({ code, keys = [] }: { readonly code?: string; readonly keys?: readonly string[] }) =>
         code === "unrecognized_keys"
-            ? `must have names of upstreams for keys (${NAMES.join(", ")}), got ${keys.map((key) => `"${key}"`).join(", ")}`
+            ? `must have names of upstreams for keys (${NAMES.join(", ")}), got ${keys.map((key) => `"${key}"${suggestion(key, NAMES)}`).join(", ")}`
             : undefined,
 });
 

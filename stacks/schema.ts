@@ -3,6 +3,7 @@ import { z } from "zod";
 import { UPSTREAMS } from "../services/registry/upstreams";
 import { PRIVATE_RANGES } from "./addresses";
 import { accountId, certificate, cidr, contact, containerLimits, hostname, keyName, port } from "./fields";
+import { forms } from "./forms";
 import { IMAGE_LIST, REGISTRY_VERSION, readImageList } from "./image-list";
 import { overseas } from "./overseas";
 import { privateAccounts } from "./private-accounts";
@@ -63,13 +64,11 @@ export const schemas = {
         key: keyName.optional(),
         certificate: certificate.optional(),
         ca: certificate.optional(),
-        images: z
-            .discriminatedUnion("from", [
-                z.strictObject({ from: z.literal("relay") }),
-                z.strictObject({ from: z.literal("registry"), registry: imagePrefix }),
-                z.strictObject({ from: z.literal("archive"), archive: z.string().min(1) }),
-            ])
-            .default({ from: "relay" }),
+        images: forms("from", [
+            z.strictObject({ from: z.literal("relay") }),
+            z.strictObject({ from: z.literal("registry"), registry: imagePrefix }),
+            z.strictObject({ from: z.literal("archive"), archive: z.string().min(1) }),
+        ]).default({ from: "relay" }),
         imageList: z
             .string()
             .superRefine((file, context) => {
@@ -90,7 +89,9 @@ export const schemas = {
     access: z.enum(["keys", "public"]),
     abuseContact: contact,
     publicLimit: z.strictObject({ requestsPerMinute: z.int().min(10).max(100_000) }),
-    hub: z.strictObject({ username: z.string().regex(/^[a-z0-9]{4,30}$/, "must be a Docker ID") }),
+    hub: z.strictObject({
+        username: z.string().regex(/^[a-z0-9]{4,30}$/, "must be a Docker ID, of 4 to 30 of a-z and 0-9"),
+    }),
     privateAccounts,
 };
 

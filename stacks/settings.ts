@@ -254,8 +254,10 @@ function unusableSecrets(config: pulumi.Config): string[] {
  * that is declared without a default for required.
  */
 function readPlain(config: pulumi.Config, key: string): unknown {
-    const isText = schemas[key as keyof typeof schemas] instanceof z.ZodString;
-    const value = isText ? config.get(key) : readValue(config, key);
+    const read = readValue(config, key);
+    // Pulumi hands over as JSON what is no text in the file; else a text may well be JSON, such as digits.
+    const isText = schemas[key as keyof typeof schemas] instanceof z.ZodString && typeof read !== "object";
+    const value = isText ? config.get(key) : read;
     const unset: readonly unknown[] = ["", ...(key in FULL_DEFAULTS ? [] : ["{}", "[]"])];
     if (value === undefined || unset.includes(config.get(key))) return undefined;
     return isDeepStrictEqual(value, FULL_DEFAULTS[key]) ? undefined : value;

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readStack } from "../../rehearsal/stack-file";
+import { parseStack, readStack } from "../../rehearsal/stack-file";
 import { refuseUnusable } from "../../rehearsal/usable";
 
 describe("refuseUnusable", () => {
@@ -11,6 +11,23 @@ describe("refuseUnusable", () => {
 
     it("takes what the program takes", () => {
         refuseUnusable([named("local", {})]);
+    });
+
+    it("names what stands beside the configuration, where nothing reads it, with every other problem", () => {
+        const text = "encryptionsalt: v1:x\nzone: example.com\nconfig:\n  dockermirror:access: pubic\n";
+        assert.throws(
+            () => refuseUnusable([{ name: "acme", stackConfig: parseStack(text, {}) }]),
+            (error: Error) => {
+                const lines = error.message.split("\n").map((line) => line.slice(0, 48));
+                assert.deepEqual(lines, [
+                    "stacks/Pulumi.acme.yaml cannot be used:",
+                    '  zone  stands beside "config:" and is not read:',
+                    "  dockermirror:access  must be one of keys, publ",
+                    "  dockermirror:edge  or overseas or onprem must ",
+                ]);
+                return true;
+            },
+        );
     });
 
     it("names every problem of every stack, by file", () => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import { UPSTREAMS } from "../../services/registry/upstreams";
+import { AWS_REGIONS } from "../../stacks/aws-regions";
 import { settingsProblems } from "../../stacks/settings";
 
 const PROJECT = "dockermirror";
@@ -32,6 +33,14 @@ const ec2 = (more: object) => ({ ...ZONE, overseas: { ...EC2, ...more } });
 const office = (more: object) => ({ onprem: { ...ONPREM, ...more }, relays: [{ stack: "acme-tokyo" }] });
 const LINE = "/etc/ssh/ssh_host_*_key.pub";
 
+const NAMES = UPSTREAMS.map(({ name }) => name).join(", ");
+const SETTINGS =
+    "zone, createZone, zoneReady, edge, overseas, onprem, relays, upstreams, redirectHosts, publicMirrors, keys, access, abuseContact, publicLimit, hub, privateAccounts, hubToken, privateTokens, relayKey, relayKeys, sshPrivateKey, overseasCertificateKey, onpremCertificateKey, onpremCaKey, acmeDnsToken";
+const OVERSEAS_FIELDS =
+    "kind, hostname, tls, certificate, acmeServer, acmeEmail, acmeChallenge, address, ipv6Address, user, port, hostKey, sshFrom, sshFromAnywhere, generation, rebootAt, ipv6, region, instanceType, diskGiB, subnetId, availabilityZone, bundle";
+const PRIVATE = (range: string) =>
+    `overseas.sshFrom  has private addresses (${range}), which no connection to a machine at AWS comes from: name the public ones that your network goes out by (npm run preflight shows this machine's)`;
+
 /** Each with what is said, `dockermirror:` left out. */
 const ROWS: Readonly<Record<string, readonly [Record<string, unknown>, readonly string[]]>> = {
     "a missing field": [
@@ -48,6 +57,121 @@ const ROWS: Readonly<Record<string, readonly [Record<string, unknown>, readonly 
         ec2({ kind: "ec3" }),
         ['overseas.kind  must be one of host, ec2, lightsail, got "ec3"; did you mean "ec2"?'],
     ],
+    "a kind that is not known, beside mistakes that have nothing to do with it": [
+        {
+            ...ZONE,
+            overseas: {
+                kind: "vultr",
+                hostname: "vm.example.com/",
+                adress: "198.51.100.7",
+                port: 0,
+                region: "tokyo",
+                sshFrom: ["10.0.0.1/32"],
+                acmeEmail: "ops",
+            },
+        },
+        [
+            'overseas.kind  must be one of host, ec2, lightsail, got "vultr"',
+            'overseas.hostname  must be a host name without a path (/): write "vm.example.com", got "vm.example.com/"',
+            'overseas.acmeEmail  must be an e-mail address, got "ops"',
+            "overseas.port  must be a whole number from 1 to 65535, got 0",
+            `overseas.region  must be an AWS region outside mainland China (${AWS_REGIONS.join(", ")}), got "tokyo"`,
+            'overseas.adress  is not a setting; did you mean "address"?',
+            PRIVATE("10.0.0.1/32"),
+        ],
+    ],
+    "a kind that is nearly right, beside what that kind needs and has": [
+        {
+            ...ZONE,
+            overseas: { kind: "lightsial", hostname: "vm.example.com", bundle: "win_1", adress: "x", address: "y" },
+        },
+        [
+            'overseas.kind  must be one of host, ec2, lightsail, got "lightsial"; did you mean "lightsail"?',
+            "overseas.sshFrom  is missing: address ranges that may log in, an IPv4 one among them",
+            "overseas.region  is missing: AWS region; Lightsail is not in all",
+            'overseas.bundle  must be a Linux bundle with IPv4 such as micro_3_0, got "win_1"',
+            'overseas.adress  is not a setting; did you mean "address"?',
+        ],
+    ],
+    "a kind of another type, and none": [
+        { ...ZONE, overseas: { kind: 7, hostname: "vm", colour: "red" } },
+        [
+            "overseas.kind  must be one of host, ec2, lightsail, got 7",
+            'overseas.hostname  must be a name in full, with a domain, such as hub.example.com: other machines would look for this one elsewhere, got "vm"',
+            `overseas.colour  is not a setting: overseas takes ${OVERSEAS_FIELDS}`,
+        ],
+    ],
+    "a size of machine that is not known in a region, beside a mistake": [
+        {
+            ...ZONE,
+            overseas: {
+                kind: "lightsail",
+                hostname: "vm.example.com",
+                region: "sa-east-1",
+                sshFrom: ["203.0.113.7/32"],
+                rebootAt: "noon",
+            },
+        },
+        [
+            'overseas.rebootAt  must be a time of day in UTC such as "19:30", got "noon"',
+            "overseas.bundle  must be said in sa-east-1: aws lightsail get-bundles --region sa-east-1 lists the names",
+        ],
+    ],
+    "a source of images that is nearly right, beside mistakes": [
+        office({ images: { from: "registery", registry: "Harbor!", path: "x" } }),
+        [
+            'onprem.images.from  must be one of relay, registry, archive, got "registery"; did you mean "registry"?',
+            'onprem.images.registry  must be a registry with an optional path, such as harbor.acme.lan/library, got "Harbor!"',
+            "onprem.images.path  is not a setting: onprem.images takes from, registry, archive",
+        ],
+    ],
+    "an engine that is not there yet, beside mistakes": [
+        office({ engine: "harbor", port: 0 }),
+        [
+            "onprem.port  must be a whole number from 1 to 65535, got 0",
+            'onprem.engine  must be "registry" (harbor and nexus come later), got "harbor"',
+        ],
+    ],
+    "entries of lists that are no mappings, and mappings where lists belong": [
+        {
+            ...edge("hub.example.com"),
+            keys: ["acme", { nmae: "x" }, null],
+            privateAccounts: { upstream: "ghcr.io" },
+        },
+        [
+            'keys[0]  must be a mapping with name, generation, got "acme"',
+            "keys[1].name  is missing: one key an office, a-z, 0-9 and -",
+            'keys[1].nmae  is not a setting; did you mean "name"?',
+            "keys[2]  has no value behind its colon: give it one, or leave the line out",
+            'privateAccounts  must be a list of mappings with upstream, username, repositories, got {"upstream":"ghcr.io"}',
+        ],
+    ],
+    "a text for a list of mappings, and for a mapping by name": [
+        { onprem: ONPREM, relays: "acme-tokyo", redirectHosts: "a.b" },
+        [
+            'relays  must be a list of mappings with stack, relay, key, name, hostname, address, ca, got "acme-tokyo"',
+            `redirectHosts  must be a mapping of ${NAMES}, got "a.b"`,
+        ],
+    ],
+    "an upstream that is nearly right, as a key": [
+        { ...edge("hub.example.com"), redirectHosts: { "docker.oi": ["a.example.com"] } },
+        [`redirectHosts  must have names of upstreams for keys (${NAMES}), got "docker.oi"; did you mean "docker.io"?`],
+    ],
+    "a text that has no value, or several": [
+        { zone: null, edge: EDGE, abuseContact: ["a"] },
+        [
+            "zone  has no value behind its colon: give it one, or leave the line out",
+            'abuseContact  must be one text, got ["a"]',
+            "abuseContact  is for access: public, which is not set",
+        ],
+    ],
+    "two letters that are swapped": [
+        { zoen: "example.com", ...edge("hub.example.com"), onprem: { ...ONPREM, limits: { fornt: {} } } },
+        [
+            `zoen  is not a setting; did you mean "zone"?; settings are ${SETTINGS}`,
+            'onprem.limits.fornt  is not a setting; did you mean "front"?',
+        ],
+    ],
     "a field without a value": [
         edge(null),
         ["edge.hostname  has no value behind its colon: give it one, or leave the line out"],
@@ -56,7 +180,7 @@ const ROWS: Readonly<Record<string, readonly [Record<string, unknown>, readonly 
         { ...edge("hub.example.com"), ovreseas: HOST, Keys: [] },
         ["ovreseas", "Keys"].map(
             (key, index) =>
-                `${key}  is not a setting; did you mean "${["overseas", "keys"][index]}"?; settings are zone, createZone, zoneReady, edge, overseas, onprem, relays, upstreams, redirectHosts, publicMirrors, keys, access, abuseContact, publicLimit, hub, privateAccounts, hubToken, privateTokens, relayKey, relayKeys, sshPrivateKey, overseasCertificateKey, onpremCertificateKey, onpremCaKey, acmeDnsToken`,
+                `${key}  is not a setting; did you mean "${["overseas", "keys"][index]}"?; settings are ${SETTINGS}`,
         ),
     ],
     "a field that is nearly right": [

@@ -651,7 +651,7 @@ describe("Settings", () => {
             "of what is no upstream": [
                 wrong({ "quay.com": ["cdn.example.com"] }),
                 [
-                    /^dockermirror:redirectHosts {2}must have names of upstreams for keys \(docker\.io, .*\), got "quay\.com"$/,
+                    /^dockermirror:redirectHosts {2}must have names of upstreams for keys \(docker\.io, .*\), got "quay\.com"; did you mean "quay\.io"\?$/,
                 ],
             ],
             "of an upstream that is not relayed": [
