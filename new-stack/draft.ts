@@ -1,9 +1,10 @@
 /** What a new stack's file will say, and what the rules of the settings have against it. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { hasStack } from "../rehearsal/stack-file";
+import { suggestion } from "../stacks/known-names";
 import { readSettings, type Settings, settingsProblems } from "../stacks/settings";
-import { type Answers, has, list, QUESTIONS, type Question, SITES } from "./questions";
+import { type Answers, has, list, QUESTIONS, type Question, SITES, takesStacks } from "./questions";
+import { knownKeys, references } from "./references";
 
 /** As Pulumi.yaml names it. */
 export const PROJECT = "dockermirror";
@@ -30,11 +31,6 @@ export interface Secret {
 /** The stack's name: what stands in its file's name, and what Pulumi calls it. */
 export function stackName({ company = "", region = "" }: Answers): string {
     return `${company}-${region}`;
-}
-
-/** The file of a stack's settings. */
-export function stackFile(folder: string, stack: string): string {
-    return join(folder, `Pulumi.${stack}.yaml`);
 }
 
 /** What the file will say, as far as the answers go. */
@@ -87,7 +83,16 @@ export function problemsOf(answers: Answers, folder: string): Problem[] {
         const { flag } = QUESTIONS.find(({ key }) => key !== undefined && concerns(path, key)) ?? {};
         return flag === undefined ? { reason: line } : { flag, reason };
     });
-    return [...nameProblems(answers, folder), ...siteProblems(answers), ...refused];
+    return [...nameProblems(answers, folder), ...siteProblems(answers), ...keyProblems(answers, folder), ...refused];
+}
+
+/** Of several keys one must be named, where the stack of the relays is here. */
+function keyProblems(answers: Answers, folder: string): Problem[] {
+    return references(draftOf(answers)).flatMap(({ stack, key }) => {
+        const keys = knownKeys(folder, stack) ?? [];
+        if (key !== undefined || keys.length < 2) return [];
+        return [{ flag: "relays-key", reason: `must be named: ${stack} has the keys ${keys.join(", ")}` }];
+    });
 }
 
 function nameProblems(answers: Answers, folder: string): Problem[] {
@@ -101,7 +106,7 @@ function nameProblems(answers: Answers, folder: string): Problem[] {
     if (company === "example")
         problems.push({ flag: "company", reason: "must be another than example: pipelines leave examples out" });
     const stack = stackName(answers);
-    if (company && region && existsSync(stackFile(folder, stack)))
+    if (company && region && hasStack(stack, folder))
         problems.push({ flag: "region", reason: `must be another: stacks/Pulumi.${stack}.yaml is there already` });
     return problems;
 }
@@ -109,8 +114,12 @@ function nameProblems(answers: Answers, folder: string): Problem[] {
 function siteProblems(answers: Answers): Problem[] {
     if (!answers.kinds) return [];
     const unknown = list(answers.kinds).filter((kind) => !SITES.some((site) => site === kind));
-    if (unknown.length > 0)
-        return [{ flag: "kinds", reason: `must be of ${SITES.join(", ")}, got "${unknown.join(", ")}"` }];
+    if (unknown.length > 0) {
+        const got = unknown.map((kind) => `"${kind}"${suggestion(kind, SITES)}`).join(", ");
+        return [{ flag: "kinds", reason: `must be of ${SITES.join(", ")}, got ${got}` }];
+    }
+    if (answers["relays-key"] && answers.relays && !takesStacks(answers))
+        return [{ flag: "relays-key", reason: "is for relays of stacks, which relays does not have: leave it out" }];
     return QUESTIONS.filter((question) => answers[question.flag] && !isOfStack(answers, question)).map(({ flag }) => ({
         flag,
         reason: `is for ${siteOf(flag)}, which kinds does not have: leave it out`,

@@ -20,8 +20,10 @@ export async function interview(given: Answers, folder: string, ask: Ask): Promi
             if (problems.length > 0) throw refusal(problems);
             return answers;
         }
-        const answer = await ask(next.question, answers, next.reason);
-        answers = { ...answers, [next.question.flag]: answer.trim() };
+        const answer = (await ask(next.question, answers, next.reason)).trim();
+        // Nothing but commas is no list.
+        const isEmpty = /^[\s,]*$/.test(answer);
+        answers = { ...answers, [next.question.flag]: isEmpty ? "" : answer };
     }
 }
 
@@ -32,7 +34,8 @@ export async function interview(given: Answers, folder: string, ask: Ask): Promi
  */
 export function withoutQuestions(given: Answers, folder: string): Answers {
     const problems = problemsOf(given, folder);
-    const missing = QUESTIONS.filter(({ flag, need }) => !given[flag] && need(given) === "needed").map(
+    const isMissing = (flag: string) => /^[\s,]*$/.test(given[flag] ?? "");
+    const missing = QUESTIONS.filter(({ flag, need }) => isMissing(flag) && need(given) === "needed").map(
         (question): Problem => ({ flag: question.flag, reason: `is missing: ${inFull(question)}` }),
     );
     // What the rules say of what is missing, or of the whole while it has gaps, says nothing new.

@@ -5,7 +5,8 @@ import { shortLine, table } from "../checks/report";
 import { type Stack, stackChecks } from "../checks/stack";
 import type { Surroundings } from "../checks/surroundings";
 import { readCommandLine } from "../rehearsal/command-line";
-import { draftOf, settingsOf, stackFile, stackName } from "./draft";
+import { stackFile } from "../rehearsal/stack-file";
+import { draftOf, problemsOf, settingsOf, stackName } from "./draft";
 import { type Ask, interview, withoutQuestions } from "./interview";
 import { nextSteps } from "./next-steps";
 import { type Answers, capitalized, inFull, QUESTIONS } from "./questions";
@@ -45,7 +46,7 @@ export async function newStack(args: readonly string[], { where, folder, input, 
     }
     const terminal = new Terminal(input, output);
     try {
-        const answers = await interview(flags.answers, folder, asking(terminal, where));
+        const answers = await interview(flags.answers, folder, asking(terminal, where, folder));
         return await finish(answers, where, folder, terminal);
     } finally {
         terminal.close();
@@ -71,7 +72,7 @@ async function finish(answers: Answers, where: Surroundings, folder: string, onl
         return 1;
     }
     // Whoever made the file in the meantime keeps it.
-    writeFileSync(stackFile(folder, stack), stackYaml(stack, draft), { flag: "wx" });
+    writeFileSync(stackFile(stack, folder), stackYaml(stack, draft), { flag: "wx" });
     onlooker.tell(`stacks/Pulumi.${stack}.yaml is written. ${nextSteps(stack, draft, folder)}`);
     return 0;
 }
@@ -80,11 +81,15 @@ async function finish(answers: Answers, where: Surroundings, folder: string, onl
 const LEFT_OUT = "-";
 
 /** Puts a question on the terminal: an empty answer takes what is offered, or leaves out what can be left out. */
-function asking(terminal: Terminal, where: Surroundings): Ask {
+function asking(terminal: Terminal, where: Surroundings, folder: string): Ask {
     return async (question, answers, reason) => {
         const { need, offer } = question;
         if (reason !== undefined) terminal.tell(`  ${reason}`);
-        const offered = (await offer?.(answers, where)) || undefined;
+        const suggested = (await offer?.(answers, { where, folder })) || undefined;
+        const isRight = (answer: string) =>
+            !problemsOf({ ...answers, [question.flag]: answer }, folder).some(({ flag }) => flag === question.flag);
+        // What would only be asked for again is not offered.
+        const offered = suggested !== undefined && isRight(suggested) ? suggested : undefined;
         // What was left out and is then found missing cannot be left out.
         const isNeeded = need(answers) === "needed" || (reason !== undefined && answers[question.flag] === "");
         const enter = [

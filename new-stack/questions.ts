@@ -3,6 +3,7 @@ import { isIPv4 } from "node:net";
 import { ownAddress } from "../checks/hosts";
 import type { Surroundings } from "../checks/surroundings";
 import { UPSTREAMS } from "../services/registry/upstreams";
+import { knownKeys } from "./references";
 
 /** The sites that a stack can have. */
 export const SITES = ["edge", "overseas", "onprem"] as const;
@@ -16,6 +17,13 @@ export type Answers = Readonly<Record<string, string | undefined>>;
  * - `never`: not asked, unless the rules of the settings ask for it; the flag works all the same
  */
 export type Need = "needed" | "optional" | "never";
+
+/** What an offer can be found in. */
+export interface Around {
+    readonly where: Surroundings;
+    /** Where the stacks' files are. */
+    readonly folder: string;
+}
 
 /** One question. */
 export interface Question {
@@ -31,7 +39,7 @@ export interface Question {
     /** The setting's value. @default the text as it is */
     readonly read?: (text: string, answers: Answers) => unknown;
     /** What is suggested to whoever is asked. */
-    readonly offer?: (answers: Answers, where: Surroundings) => string | undefined | Promise<string | undefined>;
+    readonly offer?: (answers: Answers, around: Around) => string | undefined | Promise<string | undefined>;
 }
 
 /** A question in full. */
@@ -152,8 +160,10 @@ export const QUESTIONS: readonly Question[] = [
         flag: "overseas-tls",
         key: "overseas.tls",
         text: "its certificate",
-        hint: "acme, a public authority's, or privateCa, the stack's own",
-        need: () => "never",
+        hint: "acme, a public authority's, which needs the zone; or privateCa, the stack's own",
+        // By a public authority only with a zone: the address of a machine that is made here is not known before.
+        need: neededIf((answers) => isMade(answers) && answers.zone === ""),
+        offer: ({ zone }) => (zone ? undefined : "privateCa"),
     },
     {
         flag: "overseas-ssh-from",
@@ -162,7 +172,7 @@ export const QUESTIONS: readonly Question[] = [
         hint: "ranges of public addresses that the machine which runs Pulumi goes out by, such as 203.0.113.7/32",
         need: neededIf(isMade),
         read: list,
-        offer: (_, where) => offeredRange(where),
+        offer: (_, { where }) => offeredRange(where),
     },
     {
         flag: "onprem-docker",
@@ -188,9 +198,14 @@ export const QUESTIONS: readonly Question[] = [
     {
         flag: "relays-key",
         text: "name of this office's key in the stacks of the relays",
-        hint: "if left out the only one there",
-        need: optionalIf((answers) => list(answers.relays).some((relay) => !relay.includes("="))),
-        offer: ({ region }) => region,
+        hint: "may be left out where a stack has only one",
+        need: optionalIf(takesStacks),
+        offer: ({ region, relays }, { folder }) => {
+            const [keys, ...others] = stacksAmong(relays).map((stack) => knownKeys(folder, stack));
+            // Where no file tells which keys there are, an office's is mostly called as it is.
+            if (keys === undefined || others.length > 0) return region;
+            return keys.find((key) => key === region) ?? (keys.length > 1 ? region : undefined);
+        },
     },
     {
         flag: "keys",
@@ -220,10 +235,20 @@ export const QUESTIONS: readonly Question[] = [
 function readRelays(text: string, answers: Answers): unknown {
     const key = answers["relays-key"];
     return list(text).map((relay) => {
-        const [name, hostname] = relay.split("=");
+        const [name, hostname] = relay.split(/=(.*)/s);
         if (hostname !== undefined) return { name, hostname };
         return key ? { stack: name, key } : { stack: name };
     });
+}
+
+/** Those of the relays that are stacks. */
+function stacksAmong(relays: string | undefined): string[] {
+    return list(relays).filter((relay) => !relay.includes("="));
+}
+
+/** True when there are relays of other stacks, whose keys have names. */
+export function takesStacks({ relays }: Answers): boolean {
+    return stacksAmong(relays).length > 0;
 }
 
 /** This machine's address, where it can be known: it is the one that will log in. */

@@ -1,10 +1,9 @@
 /** Whether the stacks whose relays a new stack takes, and its key there, are in this checkout's files. */
-import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { basename } from "node:path";
-import { parse } from "yaml";
 import type { Finding } from "../checks/finding";
-import { nearest } from "../stacks/known-names";
-import { type Draft, stackFile } from "./draft";
+import { allStacks, hasStack, keysOf, readStack } from "../rehearsal/stack-file";
+import { suggestion } from "../stacks/known-names";
+import type { Draft } from "./draft";
 
 /** Relays of another stack, as the settings name them. */
 interface Reference {
@@ -24,24 +23,23 @@ export function references({ relays = [] }: Draft): { readonly stack: string; re
 export function referenceFindings(folder: string, draft: Draft): Finding[] {
     return references(draft).map((reference) => {
         const row = { what: "stack of the relays", where: reference.stack };
-        const keys = keysOf(folder, reference.stack);
         const warning = (note: string, todo: string): Finding => ({ ...row, state: "warning", note, todo });
+        let keys: readonly string[] | undefined;
+        try {
+            keys = keysThere(folder, reference.stack);
+        } catch (error) {
+            return warning((error as Error).message, "correct the file: its keys are not known");
+        }
         if (keys === undefined) {
-            const meant = nearest(basename(reference.stack), stacksIn(folder));
-            const note = `there is no ${fileName(reference.stack)} here${meant === undefined ? "" : `; did you mean "${meant}"?`}`;
+            const name = basename(reference.stack);
+            const note = `there is no stacks/Pulumi.${name}.yaml here${suggestion(name, allStacks(folder))}`;
             return warning(
                 note,
                 "right where it lies in another checkout and in the same backend; else correct dockermirror:relays",
             );
         }
         const names = keys.join(", ");
-        if (reference.key === undefined) {
-            if (keys.length === 1) return { ...row, state: "ok", note: `is there; its one key is ${names}` };
-            return warning(
-                `is there, with the keys ${names}, and none of them is named`,
-                "name one: dockermirror:relays[].key",
-            );
-        }
+        if (reference.key === undefined) return { ...row, state: "ok", note: `is there; its one key is ${names}` };
         if (keys.includes(reference.key))
             return { ...row, state: "ok", note: `is there, with the key ${reference.key}` };
         return warning(`is there and has no key ${reference.key}; it has ${names}`, "add it there first, see below");
@@ -50,27 +48,20 @@ export function referenceFindings(folder: string, draft: Draft): Finding[] {
 
 /** True when a stack is here and has the key. */
 export function hasKey(folder: string, { stack = "", key = "" }: Reference): boolean {
-    return keysOf(folder, stack)?.includes(key) ?? false;
+    return knownKeys(folder, stack)?.includes(key) ?? false;
 }
 
 /** Names of a stack's keys; nothing where it has no file here that can be read. */
-function keysOf(folder: string, stack: string): string[] | undefined {
-    const file = stackFile(folder, basename(stack));
-    if (!existsSync(file)) return undefined;
+export function knownKeys(folder: string, stack: string): readonly string[] | undefined {
     try {
-        const { config = {} } = (parse(readFileSync(file, "utf8")) ?? {}) as { config?: Record<string, unknown> };
-        const keys = config["dockermirror:keys"] ?? config.keys;
-        if (!Array.isArray(keys) || keys.length === 0) return ["default"];
-        return keys.map((key: { readonly name?: string }) => String(key?.name));
+        return keysThere(folder, stack);
     } catch {
         return undefined;
     }
 }
 
-function stacksIn(folder: string): string[] {
-    return readdirSync(folder).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
-}
-
-function fileName(stack: string): string {
-    return `stacks/Pulumi.${basename(stack)}.yaml`;
+/** The same. @throws Error when there is a file that cannot be read. */
+function keysThere(folder: string, stack: string): readonly string[] | undefined {
+    const name = basename(stack);
+    return hasStack(name, folder) ? keysOf(readStack(name, {}, folder)) : undefined;
 }

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { suggestion } from "../stacks/known-names";
-import { PLACEHOLDER } from "../stacks/schema";
+import { DEFAULT_KEYS, PLACEHOLDER } from "../stacks/schema";
 
 const FOLDER = join(__dirname, "..", "stacks");
 const PROJECT = "dockermirror";
@@ -48,33 +48,39 @@ interface Account {
 }
 
 /** Names of the stacks that there are. */
-export function allStacks(): string[] {
-    return readdirSync(FOLDER).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
+export function allStacks(folder = FOLDER): string[] {
+    return readdirSync(folder).flatMap((name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? []);
 }
 
 /** True when a stack has a file, whatever is in it. */
-export function hasStack(stack: string): boolean {
-    return existsSync(fileOf(stack));
+export function hasStack(stack: string, folder = FOLDER): boolean {
+    return existsSync(stackFile(stack, folder));
 }
 
-function fileOf(stack: string): string {
-    return join(FOLDER, `Pulumi.${stack}.yaml`);
+/** The file of a stack's settings, there or not. */
+export function stackFile(stack: string, folder = FOLDER): string {
+    return join(folder, `Pulumi.${stack}.yaml`);
 }
 
 /**
  * The configuration of `stacks/Pulumi.<stack>.yaml`.
  *
  * @param secrets Values for encrypted keys that must fit something, by key without the project; others are made up.
+ * @throws Error that names the file and where it cannot be read, or the stacks that there are.
  */
-export function readStack(stack: string, secrets: Readonly<Record<string, string>>): StackConfig {
-    if (!hasStack(stack)) {
-        const all = allStacks();
+export function readStack(
+    stack: string,
+    secrets: Readonly<Record<string, string>>,
+    folder: string = FOLDER,
+): StackConfig {
+    if (!hasStack(stack, folder)) {
+        const all = allStacks(folder);
         throw new Error(
             `there is no stack "${stack}" in stacks/${suggestion(stack, all)}; there are ${all.join(", ")}`,
         );
     }
     try {
-        return parseStack(readFileSync(fileOf(stack), "utf8"), secrets);
+        return parseStack(readFileSync(stackFile(stack, folder), "utf8"), secrets);
     } catch (error) {
         throw new Error(`stacks/Pulumi.${stack}.yaml cannot be read: ${(error as Error).message}`, { cause: error });
     }
@@ -140,6 +146,13 @@ export function stackNames(stack: StackConfig): StackNames {
         isPublic: stack.config[`${PROJECT}:access`] === "public",
         relays: entries(site(stack, "relays")),
     };
+}
+
+/** Names of a stack's keys for offices; a stack that names none has one. */
+export function keysOf(stack: StackConfig): string[] {
+    const keys: unknown = site(stack, "keys");
+    const names = Array.isArray(keys) ? keys.filter(isObject).map(({ name }) => String(name)) : [];
+    return names.length > 0 ? names : DEFAULT_KEYS.map(({ name }) => name);
 }
 
 /** The stack with other settings, by key without the project: what they say of a site is put into what is there. */

@@ -53,7 +53,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     // It asks what the settings ask for, by their own rules, and looks with the checks before it writes.
     "new-stack/": {
         project:
-            /^(new-stack\/|checks\/|stacks\/(settings|known-names)\.ts$|rehearsal\/command-line\.ts$|services\/registry\/upstreams\.ts$)/,
+            /^(new-stack\/|checks\/|stacks\/(settings|known-names)\.ts$|rehearsal\/(command-line|stack-file)\.ts$|services\/registry\/upstreams\.ts$)/,
         packages: /^(@pulumi\/pulumi|yaml|node:[\w/]+)$/,
     },
     "rehearsal/": { project: /^(?!test\/|bench\/)/, packages: /./ },

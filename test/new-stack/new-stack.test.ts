@@ -32,6 +32,8 @@ const EDGE = {
     "edge-hostname": "hub.example.com",
 };
 
+const EDGE_SETTINGS = { accountId: ACCOUNT, hostname: "hub.example.com" };
+
 const flags = (answers: Readonly<Record<string, string>>) =>
     Object.entries(answers).flatMap(([flag, value]) => [`--${flag}`, value]);
 
@@ -223,9 +225,120 @@ describe("npm run new-stack", () => {
         assert.deepEqual(config("acme-chengdu")["dockermirror:relays"], [{ stack: "acme-relays", key: "chengdu" }]);
     });
 
-    it("ends when there are no more answers, and writes nothing", async () => {
-        await assert.rejects(run([], ["acme"]), /no more answers: nothing was written/);
-        assert.deepEqual(readdirSync(folder), []);
+    /** Whole dialogues, by what the new stack is: what is typed at each question, and what the file has then. */
+    const DIALOGUES: Record<string, readonly [lines: readonly string[], stack: string, config: object]> = {
+        "a machine at EC2 without a zone, by a certificate of its own": [
+            ["acme", "tokyo", "overseas", "", "ec2", "ap-northeast-1", "vm.example.com", "", "", "", "", "", "y"],
+            "acme-tokyo",
+            {
+                "dockermirror:overseas": {
+                    kind: "ec2",
+                    region: "ap-northeast-1",
+                    hostname: "vm.example.com",
+                    tls: "privateCa",
+                    sshFrom: ["203.0.113.7/32"],
+                },
+                "dockermirror:keys": [{ name: "acme" }],
+            },
+        ],
+        "a machine at EC2 without a zone, after acme was refused": [
+            ["acme", "tokyo", "overseas", "", "ec2", "", "nowhere", "ap-northeast-1", "vm.example.com"].concat([
+                "acme",
+                "",
+                "10.0.0.1/32",
+                "203.0.113.7/32",
+                "-",
+                "",
+                "",
+                "y",
+            ]),
+            "acme-tokyo",
+            {
+                "dockermirror:overseas": {
+                    kind: "ec2",
+                    region: "ap-northeast-1",
+                    hostname: "vm.example.com",
+                    tls: "privateCa",
+                    sshFrom: ["203.0.113.7/32"],
+                },
+            },
+        ],
+        "an office, with commas alone for lists and a key that is left out": [
+            ["acme", "shanghai", ",", "onprim", "onprem", "ssh://ops@10.1.0.5", "mirror.acme.lan", ", ,"].concat([
+                "acme-relays",
+                "-",
+                ",",
+            ]),
+            "acme-shanghai",
+            {
+                "dockermirror:onprem": { docker: "ssh://ops@10.1.0.5", hostname: "mirror.acme.lan" },
+                "dockermirror:relays": [{ stack: "acme-relays" }],
+            },
+        ],
+        "a relay whose host name has a sign in it that divides": [
+            ["acme", "shanghai", "onprem", "unix:///var/run/docker.sock", "mirror.acme.lan"].concat([
+                "tokyo=vm=1.example.com",
+                "tokyo=",
+                "tokyo=vm.example.com",
+                "",
+            ]),
+            "acme-shanghai",
+            {
+                "dockermirror:onprem": { docker: "unix:///var/run/docker.sock", hostname: "mirror.acme.lan" },
+                "dockermirror:relays": [{ name: "tokyo", hostname: "vm.example.com" }],
+            },
+        ],
+        "a company whose name is too long for a key": [
+            [`a${"c".repeat(40)}`, "relays", "edge", "example.com", ACCOUNT, "", "", "", "", "y"],
+            `a${"c".repeat(40)}-relays`,
+            { "dockermirror:zone": "example.com", "dockermirror:edge": EDGE_SETTINGS },
+        ],
+    };
+    for (const [what, [lines, stack, expected]] of Object.entries(DIALOGUES)) {
+        it(`leads to ${what}`, async () => {
+            const surroundings = { ...well, ...DOCKER };
+            const { code, said } = await run([], lines, surroundings);
+            assert.equal(code, 0, said);
+            assert.deepEqual(config(stack), expected);
+            assert.doesNotMatch(said, /\[Enter: [,\]]/, "Enter that takes nothing");
+            rmSync(join(folder, `Pulumi.${stack}.yaml`));
+        });
+
+        it(`writes nothing when the input ends at any question on the way to ${what}`, async () => {
+            const needed = lines.at(-1) === "y" ? lines.slice(0, -1) : lines;
+            for (let count = 0; count < needed.length; count += 1) {
+                await assert.rejects(run([], lines.slice(0, count), DOCKER), /no more answers: nothing was written/);
+                assert.deepEqual(readdirSync(folder), []);
+            }
+        });
+    }
+
+    it("asks again for what is needed and was not answered, says so, and offers no Enter for it", async () => {
+        await assert.rejects(run([], ["", "", "acme"]), /no more answers/);
+        const { said } = await run(flags({ ...OFFICE, company: "" }), ["", "", "acme", ""]);
+        assert.equal(said.match(/an answer is needed; Ctrl-C ends this, and nothing is written/g)?.length, 3);
+        assert.match(said, /first part of the stack's name \[needed\]$/m);
+    });
+
+    it("offers the key that a stack of the relays has, and none where it has one of another name", async () => {
+        const { relays: _, ...rest } = OFFICE;
+        const asked = async (keys: string) => {
+            writeFileSync(join(folder, "Pulumi.acme-relays.yaml"), `config:\n${keys}`);
+            const { said } = await run(flags(rest), ["acme-relays", "", ""]);
+            rmSync(join(folder, "Pulumi.acme-shanghai.yaml"));
+            return said;
+        };
+        const KEY = "may be left out where a stack has only one";
+        const several = await asked("  dockermirror:keys: [{ name: shanghai }, { name: chengdu }]\n");
+        assert.ok(several.includes(`(${KEY}) [Enter: shanghai, -: left out]`), several);
+        assert.ok((await asked("  dockermirror:zone: example.com\n")).includes(`(${KEY}) [Enter: left out]`));
+    });
+
+    it("refuses a key for relays that are no stacks", async () => {
+        await assert.rejects(
+            run([...flags({ ...OFFICE, "relays-key": "shanghai" }), "--yes"], []),
+            /--relays-key {2}is for relays of stacks, which relays does not have: leave it out/,
+        );
     });
 
     describe("with --yes", () => {
@@ -314,9 +427,9 @@ describe("npm run new-stack", () => {
         const there = await asked({ "relays-key": "chengdu" });
         assert.match(there, /^ok stack of the relays acme-relays is there, with the key chengdu$/m);
         assert.doesNotMatch(there, /and pulumi up there first/);
-        assert.match(
-            await asked({}),
-            /^warn .* is there, with the keys shanghai, chengdu, and none of them is named$/m,
+        await assert.rejects(
+            asked({}),
+            /\n {2}--relays-key {2}must be named: acme-relays has the keys shanghai, chengdu$/,
         );
         const missing = await asked({ "relays-key": "berlin" });
         assert.match(missing, /^warn .* is there and has no key berlin; it has shanghai, chengdu$/m);
@@ -326,6 +439,11 @@ describe("npm run new-stack", () => {
         );
         stack("  dockermirror:zone: example.com\n");
         assert.match(await asked({}), /^ok .* is there; its one key is default$/m);
+        stack("  dockermirror:keys: [{ name: shanghai }\n");
+        assert.match(
+            await asked({}),
+            /^warn .* acme-relays stacks\/Pulumi\.acme-relays\.yaml cannot be read: .* at line \d+, column \d+/m,
+        );
         const misspelt = await asked({ relays: "acme-relay" });
         assert.match(
             misspelt,

@@ -65,7 +65,7 @@ for (const relays of [
         kinds: "onprem",
         ...onprem,
         relays,
-        "relays-key": "shanghai",
+        ...(relays.startsWith("acme-relays") && { "relays-key": "shanghai" }),
     };
 }
 add("edge", "edge with some upstreams and an account", {
