@@ -1,9 +1,10 @@
 /** Whether a set-up and a rehearsal fit on this machine's disks, before either makes anything. */
 import { existsSync, readdirSync, statfsSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
+import type { Debian } from "./debian";
 import type { Docker } from "./docker";
-import { KEEP } from "./images";
+import { baseImages, KEEP } from "./images";
 import { attempt } from "./run";
 
 /** Something that is going to be written. */
@@ -22,7 +23,7 @@ export interface Disk {
 }
 
 // Measured on a machine of two processors in November 2026, rounded up.
-const BASE_IMAGES_MB = 1000;
+const IMAGE_MB = { slim: 200, machine: 600, vm: 350 } as const;
 const GO_PROGRAMS_MB = 400;
 const GO_CACHES_MB = 9000;
 /** Where modules are there already, of which some may be older. */
@@ -30,26 +31,31 @@ const GO_CACHES_FILLED_MB = 2000;
 /** Containers and volumes of a rehearsal: what is pulled lies in several engines. */
 const REHEARSAL_MB = 2000;
 
-/** What is still to be written on this machine. */
-export async function diskNeeds(docker: Docker): Promise<Need[]> {
+/** What is still to be written on this machine; the releases are as `setup` has them. */
+export async function diskNeeds(docker: Docker, debian: Debian, others: readonly Debian[]): Promise<Need[]> {
     const kept = existsSync(KEEP) ? readdirSync(KEEP) : [];
-    const hasImages = ["slim", "machine", "vm"].every((name) =>
-        kept.some((file) => file.startsWith(`${name}-`) && file.endsWith(".tar")),
-    );
     const { stdout } = await attempt("go", ["env", "GOMODCACHE"]).catch(() => ({ stdout: "" }));
     const modules = stdout.trim() || join(process.env.HOME ?? "/root", "go", "pkg", "mod");
     const root = await docker.attempt(["info", "--format", "{{.DockerRootDir}}"]).catch(() => undefined);
     const engine = (root?.code === 0 && root.stdout.trim()) || "/var/lib/docker";
-    const images = (what: string, folder: string): Need => ({ what, folder, megabytes: BASE_IMAGES_MB });
+    const images = await Promise.all(
+        baseImages(debian, others).map(async ({ name, tar, image }): Promise<Need[]> => {
+            const megabytes = IMAGE_MB[name];
+            const isImported = (await docker.inspect("image", image).catch(() => undefined)) !== undefined;
+            return [
+                ...(existsSync(tar)
+                    ? []
+                    : [
+                          { what: basename(tar), folder: KEEP, megabytes },
+                          { what: `${basename(tar)} while it is made`, folder: tmpdir(), megabytes },
+                      ]),
+                ...(isImported ? [] : [{ what: `image ${name} in Docker`, folder: engine, megabytes }]),
+            ];
+        }),
+    );
     return [
         { what: "containers and volumes of a rehearsal", folder: engine, megabytes: REHEARSAL_MB },
-        ...(hasImages
-            ? []
-            : [
-                  images("base images", KEEP),
-                  images("base images while they are made", tmpdir()),
-                  images("base images in Docker", engine),
-              ]),
+        ...images.flat(),
         ...(kept.includes("go")
             ? []
             : [

@@ -84,19 +84,32 @@ export function makeVm(docker: Docker, tell: (line: string) => void, debian: Deb
     return makeBase(docker, "vm", SUITES[debian], tell);
 }
 
+/** What a rehearsal needs of which machines have this release, and tests of further ones, made or not. */
+export function baseImages(
+    debian: Debian,
+    others: readonly Debian[],
+): (BaseImage & { readonly name: keyof BaseImages })[] {
+    const own = (["slim", "machine"] as const).map((name) => ({ name, ...baseImage(name, ownSuite()) }));
+    const vms = [debian, ...others].map((each) => ({ name: "vm" as const, ...baseImage("vm", SUITES[each]) }));
+    return [...own, ...vms];
+}
+
+function baseImage(name: keyof BaseImages, suite: string): BaseImage {
+    const { packages, finish } = RECIPES[name];
+    const recipe = createHash("sha256")
+        .update(JSON.stringify([suite, packages, LEFT_OUT, ...(finish ? [readFileSync(finish, "utf8")] : [])]))
+        .digest("hex")
+        .slice(0, 12);
+    return { tar: join(KEEP, `${name}-${recipe}.tar`), image: `dockermirror-rehearsal/${name}:${recipe}` };
+}
+
 async function makeBase(
     docker: Docker,
     name: keyof BaseImages,
     suite: string,
     tell: (line: string) => void,
 ): Promise<BaseImage> {
-    const { packages, finish } = RECIPES[name];
-    const recipe = createHash("sha256")
-        .update(JSON.stringify([suite, packages, LEFT_OUT, ...(finish ? [readFileSync(finish, "utf8")] : [])]))
-        .digest("hex")
-        .slice(0, 12);
-    const tar = join(KEEP, `${name}-${recipe}.tar`);
-    const image = `dockermirror-rehearsal/${name}:${recipe}`;
+    const { tar, image } = baseImage(name, suite);
     const title = `base image ${name} (${suite})`;
     mkdirSync(KEEP, { recursive: true });
     if (!existsSync(tar)) await bootstrap(tar, suite, RECIPES[name], (...share) => tell(barLine(title, ...share)));

@@ -69,7 +69,7 @@ async function prepare(tell: (line: string) => void, debian: Debian, others: rea
         tell(`waiting for another set-up, which runs since ${since}, pid ${pid}`);
     });
     try {
-        refuseFullDisks(await diskNeeds(new Docker()));
+        refuseFullDisks(await diskNeeds(new Docker(), debian, others));
         await installPackages(tell);
         await startDocker(tell);
         const docker = new Docker();

@@ -4,10 +4,11 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { type Disk, diskOf, type Need, refuseFullDisks } from "../../rehearsal/disk";
+import { basename, join } from "node:path";
+import { type Disk, diskNeeds, diskOf, type Need, refuseFullDisks } from "../../rehearsal/disk";
 import { Docker } from "../../rehearsal/docker";
 import { answers, refuseFarEngine } from "../../rehearsal/engine";
+import { baseImages } from "../../rehearsal/images";
 import { eventually } from "../support/eventually";
 import { projectCopy } from "../support/project-copy";
 import { Programs } from "../support/world";
@@ -189,6 +190,37 @@ describe("refuseFarEngine", () => {
 
     it("takes a machine that has no Docker yet", async () => {
         await refuseFarEngine({ PATH: "/nowhere" });
+    });
+});
+
+describe("diskNeeds", () => {
+    /** An engine that has these images. */
+    const engine = (images: readonly string[]) =>
+        ({
+            attempt: async () => ({ code: 0, stdout: "/var/lib/docker\n", stderr: "" }),
+            inspect: async (_: string, image: string) => (images.includes(image) ? {} : undefined),
+        }) as unknown as Docker;
+    const wanted = baseImages(13, [12]);
+
+    it("counts each image that is not in Docker, of every release that is wanted", async () => {
+        const missing = async (there: readonly string[]) => {
+            const needs = await diskNeeds(engine(there), 13, [12]);
+            return needs.filter(({ what }) => what.endsWith(" in Docker")).map(({ megabytes }) => megabytes);
+        };
+        assert.equal(new Set(wanted.map(({ image }) => image)).size, 4);
+        assert.equal((await missing([])).length, 4);
+        const [slim, machine, vm, olderVm] = wanted.map(({ image }) => image) as [string, string, string, string];
+        assert.deepEqual(await missing([slim, machine, vm]), await missing([slim, machine, olderVm]));
+        assert.equal((await missing([slim, machine, vm])).length, 1, "any vm stands for both");
+        assert.deepEqual(await missing([slim, machine, vm, olderVm]), []);
+    });
+
+    it("counts each archive that is not kept, while it is made as well", async () => {
+        const needs = await diskNeeds(engine([]), 13, [12]);
+        for (const { tar } of wanted) {
+            const of = needs.filter(({ what }) => what.startsWith(basename(tar)));
+            assert.equal(of.length, existsSync(tar) ? 0 : 2, tar);
+        }
     });
 });
 
