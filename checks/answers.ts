@@ -2,6 +2,7 @@
 import { request } from "node:https";
 import type { Socket } from "node:net";
 import { rootCertificates, type TLSSocket } from "node:tls";
+import { say } from "../language/say";
 import { anyAddressConnector } from "../services/connection/connector";
 import { pinnedLookup } from "../services/connection/lookup";
 import { reason } from "./ask";
@@ -45,32 +46,36 @@ export function relayCheck({ access, key, keyTodo, ...place }: RelayPlace): Chec
     const { host } = new URL(place.url);
     const stranger = once(() => show(place, "/v2/"));
     const withKey: Check = {
-        what: "relay: with a key",
+        what: say("relay: with a key"),
         where: host,
         todo: keyTodo,
         ask: async () => {
             const { status } = await show(place, "/v2/", { "X-Relay-Key": key });
-            if (status === 200) return "is let in";
-            throw new Error(`/v2/ answers ${status} in place of 200`);
+            if (status === 200) return say("is let in");
+            throw new Error(say("/v2/ answers {status} in place of 200", { status }));
         },
     };
     const withoutKey: Check = {
-        what: "relay: without a key",
+        what: say("relay: without a key"),
         where: host,
         ask: async () => {
             const { status, headers } = await stranger();
             if (access === "public") {
-                if (status === 200) return "is let in, as the settings say";
-                throw new Error(`/v2/ answers ${status} in place of 200`);
+                if (status === 200) return say("is let in, as the settings say");
+                throw new Error(say("/v2/ answers {status} in place of 200", { status }));
             }
-            if (status !== 401) throw new Error(`/v2/ answers ${status} in place of 401`);
+            if (status !== 401) throw new Error(say("/v2/ answers {status} in place of 401", { status }));
             const asked = `Basic realm="${new URL(place.url).hostname}"`;
-            if (headers["www-authenticate"] === asked) return "is refused";
-            throw new Error(`is refused by something that is not the relay: it asks ${headers["www-authenticate"]}`);
+            if (headers["www-authenticate"] === asked) return say("is refused");
+            throw new Error(
+                say("is refused by something that is not the relay: it asks {asked}", {
+                    asked: String(headers["www-authenticate"]),
+                }),
+            );
         },
     };
     return {
-        what: "relay: TLS",
+        what: say("relay: TLS"),
         where: host,
         ask: async () => certificateNote(await stranger()),
         next: [
@@ -85,18 +90,18 @@ export function mirrorCheck(place: Place): Check {
     const { host } = new URL(place.url);
     const health = once(() => show(place, "/healthz"));
     return {
-        what: "mirror: TLS",
+        what: say("mirror: TLS"),
         where: host,
-        todo: "docker ps on the Docker host; the name must lead there in your own DNS",
+        todo: say("docker ps on the Docker host; the name must lead there in your own DNS"),
         ask: async () => certificateNote(await health()),
         next: [
             {
-                what: "mirror: health",
+                what: say("mirror: health"),
                 where: host,
                 ask: async () => {
                     const { status } = await health();
-                    if (status === 200) return "answers";
-                    throw new Error(`/healthz answers ${status} in place of 200`);
+                    if (status === 200) return say("answers");
+                    throw new Error(say("/healthz answers {status} in place of 200", { status }));
                 },
             },
         ],
@@ -111,10 +116,14 @@ export function mirrorCheck(place: Place): Check {
 export function certificateNote({ from, until }: Pick<Shown, "from" | "until">, now = Date.now()): string {
     const left = (until.getTime() - now) / DAY_MS;
     const life = (until.getTime() - from.getTime()) / DAY_MS;
-    const note = `${Math.floor(left)} days left, until ${until.toISOString().slice(0, 10)}`;
+    const note = say("{days} days left, until {date}", {
+        days: Math.floor(left),
+        date: until.toISOString().slice(0, 10),
+    });
     if (left > Math.min(life / 4, ENOUGH_DAYS)) return note;
-    const todo =
-        "see the rows of the machine for the last renewal; without ACME: pulumi up, or a new certificate of your own";
+    const todo = say(
+        "see the rows of the machine for the last renewal; without ACME: pulumi up, or a new certificate of your own",
+    );
     throw new Remark("failed", note, todo);
 }
 

@@ -1,5 +1,6 @@
 /** One question over HTTP, with an answer or a reason that a person understands. */
 import { fetch } from "undici";
+import { say } from "../language/say";
 import { type Check, Failure } from "./finding";
 import type { Surroundings } from "./surroundings";
 
@@ -51,29 +52,31 @@ export async function ask({ dispatcher, seconds }: Surroundings, question: Quest
 export function proxyChecks({ env }: Surroundings): Check[] {
     const proxy = env.https_proxy ?? env.HTTPS_PROXY;
     if (!proxy) return [];
-    return [{ what: "proxy", where: new URL(proxy).host, ask: async () => "HTTPS goes through it (HTTPS_PROXY)" }];
+    return [
+        { what: say("proxy"), where: new URL(proxy).host, ask: async () => say("HTTPS goes through it (HTTPS_PROXY)") },
+    ];
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-    ENOTFOUND: "its name is not found",
-    EAI_AGAIN: "the resolver does not answer",
-    ECONNREFUSED: "the connection is refused",
-    ECONNRESET: "the connection is cut",
-    UND_ERR_SOCKET: "the connection is cut",
-    EHOSTUNREACH: "there is no way to its address",
-    ENETUNREACH: "there is no way to its address",
-    ERR_TLS_CERT_ALTNAME_INVALID: "it shows another host's certificate: something answers in its place",
+    ENOTFOUND: say("its name is not found"),
+    EAI_AGAIN: say("the resolver does not answer"),
+    ECONNREFUSED: say("the connection is refused"),
+    ECONNRESET: say("the connection is cut"),
+    UND_ERR_SOCKET: say("the connection is cut"),
+    EHOSTUNREACH: say("there is no way to its address"),
+    ENETUNREACH: say("there is no way to its address"),
+    ERR_TLS_CERT_ALTNAME_INVALID: say("it shows another host's certificate: something answers in its place"),
 };
 
 /** Why a connection did not come about. */
 export function reason(error: unknown, seconds: number): string {
     const { name, message, code = "", cause } = error as NodeJS.ErrnoException;
     if (["TimeoutError", "AbortError"].includes(name) || ["UND_ERR_CONNECT_TIMEOUT", "ETIMEDOUT"].includes(code)) {
-        return `no answer within ${seconds} s`;
+        return say("no answer within {seconds} s", { seconds });
     }
     const known = REASONS[code];
     if (known) return known;
     if (/CERT|SIGNED|ISSUER|VERIFY/.test(code))
-        return `its certificate is not trusted (${code}): something answers in its place`;
+        return say("its certificate is not trusted ({code}): something answers in its place", { code });
     return cause instanceof Error ? reason(cause, seconds) : message;
 }

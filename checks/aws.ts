@@ -1,4 +1,6 @@
 /** AWS: who one is there, and what the account may make in the region. Every call reads, or is a dry run. */
+
+import { say } from "../language/say";
 import { NoAnswer } from "./ask";
 import { AwsError, json, query, texts } from "./aws-call";
 import { type Check, once, Remark } from "./finding";
@@ -28,20 +30,20 @@ const HOME = "us-east-1";
 export const DEBIAN = 13;
 /** Debian's own account on AWS: https://wiki.debian.org/Cloud/AmazonEC2Image */
 const DEBIAN_ACCOUNT = "136693071363";
-const DEBIAN_IMAGE = `Debian ${DEBIAN} image`;
+const DEBIAN_IMAGE = say("Debian {release} image", { release: DEBIAN });
 
 const TODO: Readonly<Record<string, string>> = {
-    InvalidClientTokenId: "these credentials are not known to AWS: make new ones",
-    UnrecognizedClientException: "these credentials are not known to AWS: make new ones",
-    SignatureDoesNotMatch: "the secret access key is another one's",
-    ExpiredToken: "log in again: aws sso login, or whatever gave these credentials",
-    ExpiredTokenException: "log in again: aws sso login, or whatever gave these credentials",
-    RequestExpired: "set this machine's clock",
-    AuthFailure: "the credentials are refused in this region: is it on for the account?",
+    InvalidClientTokenId: say("these credentials are not known to AWS: make new ones"),
+    UnrecognizedClientException: say("these credentials are not known to AWS: make new ones"),
+    SignatureDoesNotMatch: say("the secret access key is another one's"),
+    ExpiredToken: say("log in again: aws sso login, or whatever gave these credentials"),
+    ExpiredTokenException: say("log in again: aws sso login, or whatever gave these credentials"),
+    RequestExpired: say("set this machine's clock"),
+    AuthFailure: say("the credentials are refused in this region: is it on for the account?"),
 };
 
 /** No answer says nothing about the credentials. */
-const NO_WAY = "set HTTPS_PROXY, or run Pulumi from CI overseas (README)";
+const NO_WAY = say("set HTTPS_PROXY, or run Pulumi from CI overseas (README)");
 
 /** The credentials, the region, and what a machine on EC2 needs there. */
 export function ec2Check(where: Surroundings, use: Ec2Use): Check {
@@ -51,12 +53,12 @@ export function ec2Check(where: Surroundings, use: Ec2Use): Check {
     const network = once(() => findNetwork(where, use));
     const checks: Check[] = [
         {
-            what: `instance type ${instanceType}`,
+            what: say("instance type {instanceType}", { instanceType }),
             where: region,
-            todo: "set overseas.instanceType to one that the region has",
+            todo: say("set overseas.instanceType to one that the region has"),
             ask: async () => {
                 const { architecture, vcpus } = await type();
-                return `${architecture}, ${vcpus} vCPUs`;
+                return say("{architecture}, {vcpus} vCPUs", { architecture, vcpus });
             },
             next: [
                 {
@@ -68,8 +70,8 @@ export function ec2Check(where: Surroundings, use: Ec2Use): Check {
             ],
         },
         {
-            what: "network",
-            where: use.subnetId ?? "default VPC",
+            what: say("network"),
+            where: use.subnetId ?? say("default VPC"),
             ask: async () => (await network()).told,
             next: [
                 dryRun(where, region, "CreateSecurityGroup", async () => ({
@@ -105,40 +107,40 @@ export function lightsailCheck(where: Surroundings, { region, availabilityZone, 
         ask: async () => {
             const known = list(await json<Lists>(where, "lightsail", region, action, ACTIONS[action]));
             const usable = known.flatMap(([id, active = true]) => (id !== undefined && active ? [id] : []));
-            if (usable.includes(name)) return `${name} is there`;
-            throw new Error(`there is no ${name}; there are ${usable.join(", ")}`);
+            if (usable.includes(name)) return say("{name} is there", { name });
+            throw new Error(say("there is no {name}; there are {usable}", { name, usable: usable.join(", ") }));
         },
     });
     return identityCheck(where, [
         has(
-            "availability zone",
+            say("availability zone"),
             "GetRegions",
             availabilityZone,
             ({ regions = [] }) =>
                 regions.flatMap(({ availabilityZones = [] }) =>
                     availabilityZones.map(({ zoneName, state }) => [zoneName, state !== "unavailable"] as const),
                 ),
-            "set overseas.availabilityZone to the letter of one that is there",
+            say("set overseas.availabilityZone to the letter of one that is there"),
         ),
         has(
-            "bundle",
+            say("bundle"),
             "GetBundles",
             bundle,
             ({ bundles = [] }) => bundles.map(({ bundleId, isActive }) => [bundleId, isActive] as const),
-            "set overseas.bundle to one that is there",
+            say("set overseas.bundle to one that is there"),
         ),
         has(
             DEBIAN_IMAGE,
             "GetBlueprints",
             `debian_${DEBIAN}`,
             ({ blueprints = [] }) => blueprints.map(({ blueprintId, isActive }) => [blueprintId, isActive] as const),
-            "choose another region",
+            say("choose another region"),
         ),
         {
-            what: "rights to make things",
+            what: say("rights to make things"),
             where: region,
             ask: async () => {
-                throw new Remark("skipped", "Lightsail has no dry run: pulumi up will tell");
+                throw new Remark("skipped", say("Lightsail has no dry run: pulumi up will tell"));
             },
         },
     ]);
@@ -158,9 +160,9 @@ const ACTIONS: Readonly<Record<string, object>> = { GetRegions: { includeAvailab
 /** Whose the credentials are. A region that is off for the account would call them wrong, so it is not the one asked. */
 export function identityCheck(where: Surroundings, next: readonly Check[]): Check {
     return {
-        what: "AWS credentials",
+        what: say("AWS credentials"),
         where: new URL(where.services.aws("sts", HOME)).host,
-        todo: "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        todo: say("set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
         ask: withAdvice(async () => {
             const answer = await query(where, "sts", HOME, "GetCallerIdentity");
             return texts(answer, "Arn").join();
@@ -176,7 +178,7 @@ export function identityCheck(where: Surroundings, next: readonly Check[]): Chec
  */
 function regionCheck(where: Surroundings, region: string): Check {
     return {
-        what: "region",
+        what: say("region"),
         where: region,
         ask: withAdvice(async () => {
             const wanted = { AllRegions: "true", "RegionName.1": region };
@@ -184,11 +186,11 @@ function regionCheck(where: Surroundings, region: string): Check {
                 await query(where, "ec2", HOME, "DescribeRegions", wanted),
                 "optInStatus",
             );
-            if (status !== "not-opted-in") return `is on (${status})`;
+            if (status !== "not-opted-in") return say("is on ({status})", { status });
             throw new Remark(
                 "failed",
-                "is off in this account",
-                "turn it on: AWS console, Account, AWS Regions; it takes some minutes",
+                say("is off in this account"),
+                say("turn it on: AWS console, Account, AWS Regions; it takes some minutes"),
             );
         }),
     };
@@ -206,16 +208,16 @@ function dryRun(
     parameters: () => Promise<Record<string, string>>,
 ): Check {
     return {
-        what: `right to ${action}`,
+        what: say("right to {action}", { action }),
         where: region,
-        todo: `allow ec2:${action} in the policy of whom the credentials belong to`,
+        todo: say("allow ec2:{action} in the policy of whom the credentials belong to", { action }),
         ask: async () => {
             const wanted = { ...(await parameters()), DryRun: "true" };
             const refusal = await query(where, "ec2", region, action, wanted).then(
-                () => new Error("EC2 did not take it for a dry run"),
+                () => new Error(say("EC2 did not take it for a dry run")),
                 (error: Error) => error,
             );
-            if (refusal instanceof AwsError && refusal.code === "DryRunOperation") return "given";
+            if (refusal instanceof AwsError && refusal.code === "DryRunOperation") return say("given");
             throw refusal;
         },
     };
@@ -242,14 +244,15 @@ async function findImage(where: Surroundings, region: string, architecture: stri
         "Filter.2.Value.1": architecture,
     });
     const [image] = texts(answer, "imageId");
-    if (image === undefined) throw new Error(`Debian has none for ${architecture} in this region`);
+    if (image === undefined)
+        throw new Error(say("Debian has none for {architecture} in this region", { architecture }));
     return image;
 }
 
 async function findNetwork(where: Surroundings, { region, subnetId, ipv6 }: Ec2Use) {
     const wantsIpv6 = (answer: string) => {
         if (!ipv6 || texts(answer, "ipv6CidrBlock").length > 0) return;
-        throw new Remark("failed", "has no IPv6 range", "add one, or set overseas.ipv6 to false");
+        throw new Remark("failed", say("has no IPv6 range"), say("add one, or set overseas.ipv6 to false"));
     };
     if (subnetId !== undefined) {
         const answer = await query(where, "ec2", region, "DescribeSubnets", { "SubnetId.1": subnetId });
@@ -260,8 +263,8 @@ async function findNetwork(where: Surroundings, { region, subnetId, ipv6 }: Ec2U
     const filter = { "Filter.1.Name": "isDefault", "Filter.1.Value.1": "true" };
     const [vpc] = texts(await query(where, "ec2", region, "DescribeVpcs", filter), "vpcId");
     if (vpc === undefined) {
-        const todo = "set overseas.subnetId, or make one: aws ec2 create-default-vpc";
-        throw new Remark("failed", "the account has no default VPC in this region", todo);
+        const todo = say("set overseas.subnetId, or make one: aws ec2 create-default-vpc");
+        throw new Remark("failed", say("the account has no default VPC in this region"), todo);
     }
     if (ipv6) {
         const within = { "Filter.1.Name": "vpc-id", "Filter.1.Value.1": vpc };
@@ -273,16 +276,16 @@ async function findNetwork(where: Surroundings, { region, subnetId, ipv6 }: Ec2U
 /** An account has 5 elastic IPs a region unless AWS raises it. */
 function addressesCheck(where: Surroundings, region: string): Check {
     return {
-        what: "elastic IPs left",
+        what: say("elastic IPs left"),
         where: region,
         ask: asWarning(async () => {
             const wanted = { "AttributeName.1": "vpc-max-elastic-ips" };
             const limits = await query(where, "ec2", region, "DescribeAccountAttributes", wanted);
             const most = Number(texts(limits, "attributeValue")[0]);
             const used = texts(await query(where, "ec2", region, "DescribeAddresses"), "publicIp").length;
-            if (used < most) return `${used} of ${most} used`;
-            const todo = "release one, or have the quota raised: Service Quotas, EC2-VPC Elastic IPs";
-            throw new Remark("warning", `${used} of ${most} used: a new machine gets none`, todo);
+            if (used < most) return say("{used} of {most} used", { used, most });
+            const todo = say("release one, or have the quota raised: Service Quotas, EC2-VPC Elastic IPs");
+            throw new Remark("warning", say("{used} of {most} used: a new machine gets none", { used, most }), todo);
         }),
     };
 }
@@ -295,7 +298,7 @@ function addressesCheck(where: Surroundings, region: string): Check {
  */
 function vcpuCheck(where: Surroundings, region: string): Check {
     return {
-        what: "vCPU quota",
+        what: say("vCPU quota"),
         where: region,
         ask: asWarning(async () => {
             const wanted = { ServiceCode: "ec2", QuotaCode: "L-1216C47A" };
@@ -306,7 +309,7 @@ function vcpuCheck(where: Surroundings, region: string): Check {
                 "GetServiceQuota",
                 wanted,
             );
-            return `${Quota?.Value} in all, used ones among them`;
+            return say("{quota} in all, used ones among them", { quota: String(Quota?.Value) });
         }),
     };
 }
@@ -315,7 +318,9 @@ function vcpuCheck(where: Surroundings, region: string): Check {
 function asWarning(ask: () => Promise<string>): () => Promise<string> {
     return () =>
         ask().catch((error: Error) => {
-            throw error instanceof Remark ? error : new Remark("skipped", `cannot be asked: ${error.message}`);
+            throw error instanceof Remark
+                ? error
+                : new Remark("skipped", say("cannot be asked: {message}", { message: error.message }));
         });
 }
 

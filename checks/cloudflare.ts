@@ -4,6 +4,8 @@
  * Sources: https://developers.cloudflare.com/api/resources/user/subresources/tokens/methods/verify/,
  * https://developers.cloudflare.com/api/resources/zones/methods/list/ (`status`, `permissions`, `name_servers`).
  */
+
+import { say } from "../language/say";
 import { ask } from "./ask";
 import { type Check, once, Remark } from "./finding";
 import type { Surroundings } from "./surroundings";
@@ -41,18 +43,18 @@ interface Reply<T> {
 }
 
 const EDIT_DNS = "#dns_records:edit";
-const RIGHTS = "give the token Zone · Zone · Read and Zone · DNS · Edit for this zone (README, Keys and tokens)";
+const RIGHTS = say("give the token Zone · Zone · Read and Zone · DNS · Edit for this zone (README, Keys and tokens)");
 
 /** The API, then the token, then what the stack needs of it. */
 export function cloudflareCheck(where: Surroundings, use: CloudflareUse): Check {
     const { host } = new URL(where.services.cloudflare);
     return {
-        what: "Cloudflare's API",
+        what: say("Cloudflare's API"),
         where: host,
-        todo: "set HTTPS_PROXY, or run Pulumi from CI overseas (README)",
+        todo: say("set HTTPS_PROXY, or run Pulumi from CI overseas (README)"),
         ask: async () => {
             const { status } = await ask(where, { url: `${where.services.cloudflare}/ips`, statusOnly: true });
-            return `answers ${status}`;
+            return say("answers {status}", { status });
         },
         next: [tokenCheck(where, use), ...dnsTokenChecks(where, use)],
     };
@@ -69,15 +71,15 @@ function tokenCheck(where: Surroundings, use: CloudflareUse): Check {
     }
     if (workersIn !== undefined) checks.push(workersCheck(where, token, workersIn));
     return {
-        what: "Cloudflare token",
+        what: say("Cloudflare token"),
         where: tokenFrom,
-        todo: "make one at dash.cloudflare.com, My Profile, API Tokens (README, Keys and tokens)",
+        todo: say("make one at dash.cloudflare.com, My Profile, API Tokens (README, Keys and tokens)"),
         ask: async () => {
             if (token) return verified(where, token, [workersIn, createIn]);
             throw new Remark(
                 checks.length > 0 ? "failed" : "skipped",
-                "there is none",
-                "set CLOUDFLARE_API_TOKEN, or pulumi config set --secret cloudflare:apiToken",
+                say("there is none"),
+                say("set CLOUDFLARE_API_TOKEN, or pulumi config set --secret cloudflare:apiToken"),
             );
         },
         next: checks,
@@ -93,7 +95,9 @@ async function verified(
     // The provider's own rule (cloudflare/terraform-provider-cloudflare, internal/provider.go).
     if (!/^[0-9A-Za-z_-]{40,80}$/.test(token)) {
         throw new Error(
-            `is no API token: it must be 40 to 80 of A-Z, a-z, 0-9, - and _, got ${token.length} characters`,
+            say("is no API token: it must be 40 to 80 of A-Z, a-z, 0-9, - and _, got {length} characters", {
+                length: token.length,
+            }),
         );
     }
     const paths = ["/user", ...new Set(accounts.filter((id) => id !== undefined).map((id) => `/accounts/${id}`))];
@@ -101,12 +105,13 @@ async function verified(
     for (const path of paths) {
         const reply = await call<{ status: string; expires_on?: string }>(where, token, `${path}/tokens/verify`);
         const { status, expires_on } = reply.result ?? {};
-        if (status === "active") return expires_on ? `is active until ${expires_on}` : "is active";
-        refusal ??= status ? `is ${status}` : `is refused: ${told(reply)}`;
+        if (status === "active")
+            return expires_on ? say("is active until {expires_on}", { expires_on }) : say("is active");
+        refusal ??= status ? say("is {status}", { status }) : say("is refused: {said}", { said: told(reply) });
     }
     // An account's own token whose account nobody has named.
     const { success } = await call<unknown>(where, token, "/zones?per_page=1");
-    if (success) return "is taken, an account's own";
+    if (success) return say("is taken, an account's own");
     throw new Error(refusal);
 }
 
@@ -118,29 +123,36 @@ async function findZone(where: Surroundings, token: string, name: string): Promi
 
 function zoneCheck(found: () => Promise<Zone | undefined>, name: string): Check {
     return {
-        what: "zone",
+        what: say("zone"),
         where: name,
         ask: async () => {
             const zone = await found();
-            if (!zone) throw new Error(`the token sees no zone of this name: it must be there, and ${RIGHTS}`);
-            if (zone.status === "active") return "is active";
-            const servers = zone.name_servers?.join(", ") ?? "the zone's name servers";
-            throw new Remark("failed", `is ${zone.status}, not active`, `set ${servers} at the domain's registrar`);
+            if (!zone)
+                throw new Error(
+                    say("the token sees no zone of this name: it must be there, and {rights}", { rights: RIGHTS }),
+                );
+            if (zone.status === "active") return say("is active");
+            const servers = zone.name_servers?.join(", ") ?? say("the zone's name servers");
+            throw new Remark(
+                "failed",
+                say("is {status}, not active", { status: zone.status }),
+                say("set {servers} at the domain's registrar", { servers }),
+            );
         },
     };
 }
 
 function newZoneCheck(found: () => Promise<Zone | undefined>, name: string): Check {
     return {
-        what: "zone to be made",
+        what: say("zone to be made"),
         where: name,
         ask: async () => {
             const zone = await found();
-            if (!zone) return "is not there yet; whether the token may make it shows when it does";
+            if (!zone) return say("is not there yet; whether the token may make it shows when it does");
             throw new Remark(
                 "warning",
-                `is there already, ${zone.status}`,
-                "right when this stack made it; else leave createZone out, and it is looked up",
+                say("is there already, {status}", { status: zone.status }),
+                say("right when this stack made it; else leave createZone out, and it is looked up"),
             );
         },
     };
@@ -148,7 +160,7 @@ function newZoneCheck(found: () => Promise<Zone | undefined>, name: string): Che
 
 function recordCheck(where: Surroundings, token: string, found: () => Promise<Zone | undefined>, name: string): Check {
     return {
-        what: "right to edit DNS",
+        what: say("right to edit DNS"),
         where: name,
         todo: RIGHTS,
         ask: async () => {
@@ -158,25 +170,30 @@ function recordCheck(where: Surroundings, token: string, found: () => Promise<Zo
                 token,
                 `/zones/${id}/dns_records?name=${encodeURIComponent(name)}`,
             );
-            if (!reply.success) throw new Error(`the token may not read the records: ${told(reply)}`);
+            if (!reply.success)
+                throw new Error(say("the token may not read the records: {said}", { said: told(reply) }));
             const there = (reply.result ?? []).map(({ type, content }) => `${type} ${content}`).join(", ");
-            const record = there ? `there is ${there}, which must be this stack's own` : "the name is free";
-            if (permissions.includes(EDIT_DNS)) return `given; ${record}`;
-            if (permissions.length > 0) throw new Error(`the token may read records and not edit them; ${record}`);
-            return `records can be read; whether they can be edited is not told; ${record}`;
+            const record = there
+                ? say("there is {there}, which must be this stack's own", { there })
+                : say("the name is free");
+            if (permissions.includes(EDIT_DNS)) return say("given; {record}", { record });
+            if (permissions.length > 0)
+                throw new Error(say("the token may read records and not edit them; {record}", { record }));
+            return say("records can be read; whether they can be edited is not told; {record}", { record });
         },
     };
 }
 
 function workersCheck(where: Surroundings, token: string, account: string): Check {
     return {
-        what: "right to Workers",
-        where: `account ${account}`,
-        todo: "give the token Account · Workers Scripts · Edit for this account",
+        what: say("right to Workers"),
+        where: say("account {account}", { account }),
+        todo: say("give the token Account · Workers Scripts · Edit for this account"),
         ask: async () => {
             const reply = await call<unknown[]>(where, token, `/accounts/${account}/workers/scripts`);
-            if (!reply.success) throw new Error(`the token may not read the account's scripts: ${told(reply)}`);
-            return "scripts can be read; whether they can be edited is not told";
+            if (!reply.success)
+                throw new Error(say("the token may not read the account's scripts: {said}", { said: told(reply) }));
+            return say("scripts can be read; whether they can be edited is not told");
         },
     };
 }
@@ -186,9 +203,9 @@ function dnsTokenChecks(where: Surroundings, { zone, dnsToken, records, workersI
     const found = once(() => findZone(where, dnsToken, zone));
     return [
         {
-            what: "token for DNS-01",
+            what: say("token for DNS-01"),
             where: "dockermirror:acmeDnsToken",
-            todo: "make one with Zone · DNS · Edit and Zone · Zone · Read for this zone alone",
+            todo: say("make one with Zone · DNS · Edit and Zone · Zone · Read for this zone alone"),
             ask: () => verified(where, dnsToken, [workersIn]),
             next: [
                 { ...zoneCheck(found, zone), next: records.map((name) => recordCheck(where, dnsToken, found, name)) },
@@ -205,7 +222,9 @@ async function call<T>(where: Surroundings, token: string, path: string): Promis
     try {
         return JSON.parse(text) as Reply<T>;
     } catch {
-        throw new Error(`answers ${status} with something that is not its API's: something answers in its place`);
+        throw new Error(
+            say("answers {status} with something that is not its API's: something answers in its place", { status }),
+        );
     }
 }
 

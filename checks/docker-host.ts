@@ -1,5 +1,6 @@
 /** The machine with Docker at home, asked as @pulumi/docker asks it: by the user's own ssh and the docker CLI over there. */
 import { quote } from "../components/shell";
+import { say } from "../language/say";
 import type { Ran } from "../rehearsal/run";
 import { type Check, Failure, Remark } from "./finding";
 import { sshAdvice } from "./ssh-advice";
@@ -31,11 +32,11 @@ interface UplinkStatus {
  */
 export function dockerCheck(where: Surroundings, docker: string, next: readonly Check[] = []): Check {
     return {
-        what: "Docker at home",
+        what: say("Docker at home"),
         where: docker,
         todo: docker.startsWith("unix:")
-            ? "start Docker, and run this as a user who may use it"
-            : "see what it says by hand: docker -H with the same address, and version",
+            ? say("start Docker, and run this as a user who may use it")
+            : say("see what it says by hand: docker -H with the same address, and version"),
         ask: async () => `Docker ${await onDocker(where, docker, ["version", "--format", "{{.Server.Version}}"])}`,
         next,
     };
@@ -45,21 +46,21 @@ export function dockerCheck(where: Surroundings, docker: string, next: readonly 
 export function containerChecks(where: Surroundings, docker: string): Check[] {
     return [
         {
-            what: "containers at home",
+            what: say("containers at home"),
             where: docker,
-            todo: "docker logs says why; pulumi refresh and up make what is gone",
+            todo: say("docker logs says why; pulumi refresh and up make what is gone"),
             ask: async () => {
                 const filter = ["--all", "--filter", "name=^dockermirror-"];
                 const listed = await onDocker(where, docker, ["ps", ...filter, "--format", "{{.Names}}: {{.Status}}"]);
                 const lines = listed.split("\n").filter((line) => line !== "");
-                if (lines.length === 0) throw new Error("there are none");
+                if (lines.length === 0) throw new Error(say("there are none"));
                 const unwell = lines.filter((line) => !/: Up /.test(line) || /unhealthy/.test(line));
                 if (unwell.length > 0) throw new Error(unwell.join("; "));
                 return lines.join("; ");
             },
         },
         {
-            what: "uplink",
+            what: say("uplink"),
             where: docker,
             ask: async () => {
                 const text = await onDocker(where, docker, ["exec", UPLINK, "node", "-e", STATUS]);
@@ -82,7 +83,9 @@ interface Trouble {
  * @throws Remark when something is wrong, with all of it.
  */
 function uplinkNote({ relays, refusedRedirects = [] }: UplinkStatus): string {
-    const conditions = relays.map(({ name, condition }) => `${name} is ${condition}`).join(", ");
+    const conditions = relays
+        .map(({ name, condition }) => say("{name} is {condition}", { name, condition }))
+        .join(", ");
     const troubles = [...relayTrouble(relays), ...upstreamTrouble(relays), ...redirectTrouble(refusedRedirects)];
     if (troubles.length === 0) return conditions;
     throw new Remark(
@@ -95,7 +98,7 @@ function uplinkNote({ relays, refusedRedirects = [] }: UplinkStatus): string {
 function relayTrouble(relays: UplinkStatus["relays"]): Trouble[] {
     const well = relays.filter(({ condition }) => condition === "well");
     if (well.length === relays.length) return [];
-    const todo = "the rows of the relays say why, or the link between here and there does";
+    const todo = say("the rows of the relays say why, or the link between here and there does");
     return [{ state: well.length > 0 ? "warning" : "failed", note: "", todo }];
 }
 
@@ -109,23 +112,31 @@ function upstreamTrouble(relays: UplinkStatus["relays"]): Trouble[] {
         seen.every((each) => each.upstream !== upstream || each.condition === "hanging"),
     );
     const note = unwell
-        .map(({ name, upstream, condition }) => `${upstream} through ${name} is ${condition}`)
+        .map(({ name, upstream, condition }) =>
+            say("{upstream} through {name} is {condition}", { upstream, name, condition }),
+        )
         .join(", ");
-    const todo =
-        "an upstream that is not well fails behind a relay that answers, or blocks its address: it is asked again by itself";
+    const todo = say(
+        "an upstream that is not well fails behind a relay that answers, or blocks its address: it is asked again by itself",
+    );
     return [{ state: isLost ? "failed" : "warning", note, todo }];
 }
 
 function redirectTrouble(refused: NonNullable<UplinkStatus["refusedRedirects"]>): Trouble[] {
     if (refused.length === 0) return [];
-    const told = refused.map(({ upstream, host, times }) => `${upstream} to ${host}, ${times} times`).join(", ");
+    const told = refused
+        .map(({ upstream, host, times }) => say("{upstream} to {host}, {times} times", { upstream, host, times }))
+        .join(", ");
     const settings = [...new Set(refused.map(({ upstream }) => upstream))].map((name) => {
         // What is no host name stands for hosts that were not told apart.
         const hosts = refused.filter(({ upstream, host }) => upstream === name && host.includes("."));
         return `${name}: [${hosts.map(({ host }) => host).join(", ")}]`;
     });
-    const todo = `where such a host is the upstream's own, add it in the relays' stack: dockermirror:redirectHosts: { ${settings.join(", ")} }, then pulumi up`;
-    return [{ state: "failed", note: `redirects that no relay follows: ${told}`, todo }];
+    const todo = say(
+        "where such a host is the upstream's own, add it in the relays' stack: dockermirror:redirectHosts: {hosts}, then pulumi up",
+        { hosts: `{ ${settings.join(", ")} }` },
+    );
+    return [{ state: "failed", note: say("redirects that no relay follows: {told}", { told }), todo }];
 }
 
 /**
@@ -136,14 +147,14 @@ function redirectTrouble(refused: NonNullable<UplinkStatus["refusedRedirects"]>)
  */
 export function reachCheck(where: Surroundings, docker: string, relay: string): Check {
     return {
-        what: "relay from the Docker host",
+        what: say("relay from the Docker host"),
         where: relay,
-        todo: "let the Docker host out to its port 443, and look the name up there: getent hosts",
+        todo: say("let the Docker host out to its port 443, and look the name up there: getent hosts"),
         ask: async () => {
             // Of a shell, because who has Docker need not have curl.
             const knock = ["timeout", String(where.seconds), "bash", "-c", `exec 3<>/dev/tcp/${relay}/443`];
             await overThere(where, docker, knock);
-            return "port 443 is open";
+            return say("port 443 is open");
         },
     };
 }
@@ -165,10 +176,7 @@ async function overThere(where: Surroundings, docker: string, words: readonly st
 
 function saidBy({ code, stdout, stderr }: Ran, todo?: string): string {
     if (code === 0) return stdout.trim();
-    const [said = code === TIMED_OUT ? "no answer in time" : `ends with ${code} and says nothing`] = stderr
-        .trim()
-        .split("\n")
-        .slice(-1)
-        .filter(Boolean);
+    const [said = code === TIMED_OUT ? say("no answer in time") : say("ends with {code} and says nothing", { code })] =
+        stderr.trim().split("\n").slice(-1).filter(Boolean);
     throw new Failure(said, todo);
 }

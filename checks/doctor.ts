@@ -1,4 +1,6 @@
 /** `npm run doctor`: whether what a stack made is as it was made and well. `--help` tells the flags. */
+
+import { languageOf, say } from "../language/say";
 import { readCommandLine, runProgram } from "../rehearsal/command-line";
 import { mirrorCheck, relayCheck } from "./answers";
 import { containerChecks, dockerCheck } from "./docker-host";
@@ -11,14 +13,16 @@ import type { SshTarget } from "./ssh";
 import { readStackSettings } from "./stack";
 import { type Surroundings, theWorld } from "./surroundings";
 
-const USAGE = `npm run doctor -- [--stack NAME] [--json FILE]
+const USAGE = say(
+    `npm run doctor -- [--stack NAME] [--json FILE]
 
 Looks at what a stack made: the machine overseas from within, by SSH; the relays and the mirror as clients see them;
 the containers at home. Changes nothing. Exits with 1 when something is wrong.
 
   --stack NAME  default: the stack that is selected
   --json FILE   also write what was found as JSON
-`;
+`,
+);
 
 /** Outputs of the stack (index.ts) that are looked at here. */
 interface Outputs {
@@ -38,7 +42,7 @@ async function main(): Promise<number> {
         stack: { type: "string" },
         json: { type: "string" },
     });
-    const report = new Report(flags.json);
+    const report = new Report(flags.json, languageOf(process.env));
     const where = theWorld(process.env);
     const name = flags.stack ?? (await pulumi(where, ["stack", "--show-name"])).trim();
     const outputs = JSON.parse(
@@ -65,7 +69,9 @@ function relays({ seconds }: Surroundings, outputs: Outputs, access: "keys" | "p
     const key = Object.values(relayKeys).at(-1);
     // A file for each host with a private CA, below a folder of its name.
     const ca = (url: string) => relayClients[`/etc/docker/certs.d/${new URL(url).host}/ca.crt`];
-    const keyTodo = `the relay has other keys than the stack: ${APPLY_AGAIN}; the Worker: pulumi up --refresh`;
+    const keyTodo = say("the relay has other keys than the stack: {command}; the Worker: pulumi up --refresh", {
+        command: APPLY_AGAIN,
+    });
     return relayUrls.map((url) => relayCheck({ url, ca: ca(url), access, key, keyTodo, seconds }));
 }
 

@@ -6,6 +6,7 @@ import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type Pack, pack } from "tar-stream";
 import { fetch } from "undici";
+import { say } from "../language/say";
 import { openForWriting } from "../rehearsal/command-line";
 import { ask, reason } from "./ask";
 import { cli, type Download, type Platform, plugins } from "./plugins";
@@ -34,14 +35,14 @@ export async function fetchPlugins(
     const tar = pack();
     let unwritten: Error | undefined;
     const written = pipeline(tar, createWriteStream(archive, { fd })).catch((error: Error) => {
-        unwritten = new Error(`${archive} cannot be written: ${error.message}`);
+        unwritten = new Error(say("{archive} cannot be written: {message}", { archive, message: error.message }));
     });
     try {
         await withTemporaryFolder("plugins", (folder) => fillArchive(where, platform, tar, folder, tell));
         tar.finalize();
         await written;
         if (unwritten) throw unwritten;
-        tell(`${archive}: unpack it on the other machine and run install.sh there`);
+        tell(say("{archive}: unpack it on the other machine and run install.sh there", { archive }));
     } catch (error) {
         // A disk that is full ends the downloads as well, each with an error that only says that it was ended.
         const cause = unwritten ?? error;
@@ -68,14 +69,25 @@ async function fillArchive(
         const sum = await fetchOne(where, download, path);
         const published = await publishedSum(where, download);
         if (published !== undefined && published !== sum) {
-            throw new Error(`${file} is not what was published: its SHA-256 is ${sum} in place of ${published}`);
+            throw new Error(
+                say("{file} is not what was published: its SHA-256 is {sum} in place of {published}", {
+                    file,
+                    sum,
+                    published,
+                }),
+            );
         }
         sums.push(`${sum}  ${file}\n`);
         const size = statSync(path).size;
         await pipeline(createReadStream(path), tar.entry({ name: file, size }));
         rmSync(path);
-        const checked = published === undefined ? "no checksum could be had to compare" : "checksum as published";
-        tell(`${index + 1}/${wanted.length}  ${file}  ${(size / 1e6).toFixed(1)} MB, ${checked}`);
+        const place = `${index + 1}/${wanted.length}`;
+        const done = { place, file, size: (size / 1e6).toFixed(1) };
+        tell(
+            published === undefined
+                ? say("{place}  {file}  {size} MB, no checksum could be had to compare", done)
+                : say("{place}  {file}  {size} MB, checksum as published", done),
+        );
     }
     tar.entry({ name: "SHA256SUMS" }, sums.join(""));
     tar.entry({ name: "install.sh", mode: 0o755 }, readFileSync(INSTALL, "utf8"));
@@ -92,10 +104,10 @@ async function fetchOne(where: Surroundings, { file, urls }: Download, path: str
         try {
             return await fetchFrom(where, url, path);
         } catch (error) {
-            problems.push(`${new URL(url).host}: ${reason(error, where.seconds)}`);
+            problems.push(say("{host}: {message}", { host: new URL(url).host, message: reason(error, where.seconds) }));
         }
     }
-    throw new Error(`${file} cannot be downloaded: ${problems.join("; ")}`);
+    throw new Error(say("{file} cannot be downloaded: {problems}", { file, problems: problems.join("; ") }));
 }
 
 async function fetchFrom({ dispatcher, seconds }: Surroundings, url: string, path: string): Promise<string> {
@@ -112,7 +124,7 @@ async function fetchFrom({ dispatcher, seconds }: Surroundings, url: string, pat
     });
     try {
         const answer = await fetch(url, { dispatcher, signal: stalled.signal });
-        if (answer.status !== 200 || !answer.body) throw new Error(`answers ${answer.status}`);
+        if (answer.status !== 200 || !answer.body) throw new Error(say("answers {status}", { status: answer.status }));
         await pipeline(Readable.fromWeb(answer.body), counted, createWriteStream(path));
         return hash.digest("hex");
     } finally {

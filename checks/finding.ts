@@ -1,4 +1,5 @@
 /** What a check is and what it finds. A check looks and asks; it never changes anything anywhere. */
+import { say } from "../language/say";
 
 /**
  * - `ok`: as it must be
@@ -77,7 +78,8 @@ export async function look(check: Check, ended: Seen = () => {}): Promise<Findin
     const finding: Finding = { what, where, ...seen, state, seconds: (performance.now() - started) / 1000 };
     ended(finding);
     if (seen.state !== "failed" && seen.state !== "skipped") return [finding, ...(await lookAll(next, ended))];
-    const rest = next.flatMap((each) => leftOut(each, `${what}: ${seen.state}`));
+    const note = say(seen.state === "failed" ? "{what}: failed" : "{what}: skipped", { what });
+    const rest = next.flatMap((each) => leftOut(each, note));
     for (const each of rest) ended(each);
     return [finding, ...rest];
 }

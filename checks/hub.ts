@@ -1,4 +1,6 @@
 /** The Docker Hub account that the relays pull with. */
+
+import { say } from "../language/say";
 import { ask } from "./ask";
 import { type Check, Remark } from "./finding";
 import type { Surroundings } from "./surroundings";
@@ -17,20 +19,28 @@ export function pullTokenUrl({ services }: Surroundings, repository: string): st
 export function hubCheck(where: Surroundings, username: string, token: string | undefined): Check {
     const { hubTokens } = where.services;
     return {
-        what: "Docker Hub account",
+        what: say("Docker Hub account"),
         where: username,
-        todo: "make an access token at app.docker.com, then pulumi config set --secret dockermirror:hubToken",
+        todo: say("make an access token at app.docker.com, then pulumi config set --secret dockermirror:hubToken"),
         ask: async () => {
-            if (token === undefined) throw new Remark("skipped", "the secret hubToken cannot be read here");
+            if (token === undefined) throw new Remark("skipped", say("the secret hubToken cannot be read here"));
             const { status } = await ask(where, {
                 url: pullTokenUrl(where, "library/alpine"),
                 headers: { Authorization: `Basic ${Buffer.from(`${username}:${token}`).toString("base64")}` },
                 statusOnly: true,
             }).catch((error: Error) => {
-                throw new Remark("skipped", `${new URL(hubTokens).host}: ${error.message}; the relays will ask it`);
+                throw new Remark(
+                    "skipped",
+                    say("{host}: {message}; the relays will ask it", {
+                        host: new URL(hubTokens).host,
+                        message: error.message,
+                    }),
+                );
             });
-            if (status === 200) return "the access token is taken";
-            throw new Error(`the access token is refused: ${new URL(hubTokens).host} answers ${status}`);
+            if (status === 200) return say("the access token is taken");
+            throw new Error(
+                say("the access token is refused: {host} answers {status}", { host: new URL(hubTokens).host, status }),
+            );
         },
     };
 }

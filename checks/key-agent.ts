@@ -2,6 +2,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { say } from "../language/say";
 import { ended } from "./temporary-folder";
 
 /**
@@ -38,7 +39,9 @@ export async function withKeyAgent<T>(
     });
     const failed = once(agent, "close").then(() => {
         throw new UnusableKey(
-            `the private key cannot be used: ${problem.trim() || "it must be one without a passphrase"}`,
+            say("the private key cannot be used: {said}", {
+                said: problem.trim() || say("it must be one without a passphrase"),
+            }),
         );
     });
     failed.catch(() => {});

@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { say } from "../language/say";
 import { dependencies } from "../package.json";
 import type { Services } from "./surroundings";
 
@@ -86,7 +87,10 @@ export function withOverride(plugin: Download, overrides: string): Download {
         if (!match) continue;
         const named = Object.entries(match.groups ?? {});
         const filled = named.reduce((text, [name, value]) => text.replaceAll(`\${${name}}`, value), url);
-        if (!URL.canParse(filled)) throw new Error(`${OVERRIDES} must name a URL for ${source}, got "${filled}"`);
+        if (!URL.canParse(filled))
+            throw new Error(
+                say('{variable} must name a URL for {source}, got "{filled}"', { variable: OVERRIDES, source, filled }),
+            );
         return { ...plugin, urls: [`${filled.replace(/\/$/, "")}/${plugin.file}`] };
     }
     return plugin;
@@ -97,7 +101,9 @@ function expression(pattern: string): RegExp {
     try {
         return new RegExp(pattern.replaceAll("(?P<", "(?<"));
     } catch (error) {
-        throw new Error(`${OVERRIDES} cannot be read: ${(error as Error).message}`);
+        throw new Error(
+            say("{variable} cannot be read: {message}", { variable: OVERRIDES, message: (error as Error).message }),
+        );
     }
 }
 
@@ -105,7 +111,13 @@ function expression(pattern: string): RegExp {
 export function thisPlatform(): Platform {
     const name = `${process.platform}-${process.arch === "x64" ? "amd64" : process.arch}`;
     const platform = PLATFORMS.find((each) => each === name);
-    if (!platform) throw new Error(`Pulumi has no files for ${name}; it has them for ${PLATFORMS.join(", ")}`);
+    if (!platform)
+        throw new Error(
+            say("Pulumi has no files for {name}; it has them for {platforms}", {
+                name,
+                platforms: PLATFORMS.join(", "),
+            }),
+        );
     return platform;
 }
 

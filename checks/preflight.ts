@@ -1,4 +1,6 @@
 /** `npm run preflight`: what can be known from here before `pulumi up` makes anything. `--help` tells the flags. */
+
+import { inLanguage, languageOf, say } from "../language/say";
 import { readCommandLine, runProgram, UsageShown } from "../rehearsal/command-line";
 import { fetchPlugins, listPlugins } from "./fetch-plugins";
 import { lookAll } from "./finding";
@@ -8,7 +10,8 @@ import { Report } from "./report";
 import { preflightChecks, readStackSettings } from "./stack";
 import { theWorld } from "./surroundings";
 
-const USAGE = `npm run preflight -- [--stack NAME] [--json FILE]
+const USAGE = say(
+    `npm run preflight -- [--stack NAME] [--json FILE]
 npm run preflight -- --list | --fetch-plugins FILE.tar [--platform NAME]
 
 Looks whether this machine can run Pulumi for a stack: what it must reach, and what its tokens may do. Changes nothing.
@@ -18,9 +21,11 @@ Exits with 1 when something that the stack needs does not work. The settings alo
                             AWS can be seen
   --json FILE               also write what was found as JSON
   --fetch-plugins FILE.tar  on a machine that can: download Pulumi and its provider plugins, with an install.sh
-  --platform NAME           for that: ${PLATFORMS.join(", ")}; default: this machine's
+  --platform NAME           for that: {platforms}; default: this machine's
   --list                    print their URLs, for somebody else to download
-`;
+`,
+    { platforms: PLATFORMS.join(", ") },
+);
 
 interface Flags {
     readonly stack?: string;
@@ -35,15 +40,16 @@ runProgram(main);
 async function main(): Promise<number> {
     const flags = readFlags();
     const where = theWorld(process.env);
+    const language = languageOf(process.env);
     if (flags.list) {
         console.log(listPlugins(where.services, flags.platform).join("\n"));
         return 0;
     }
     if (flags.fetch !== undefined) {
-        await fetchPlugins(where, flags.platform, flags.fetch, (line) => console.log(line));
+        await fetchPlugins(where, flags.platform, flags.fetch, (line) => console.log(inLanguage(line, language)));
         return 0;
     }
-    const report = new Report(flags.json);
+    const report = new Report(flags.json, language);
     const read = flags.stack === undefined ? undefined : await readStackSettings(where, flags.stack);
     const findings = read?.findings ?? [];
     for (const finding of findings) report.ended(finding);
@@ -71,5 +77,8 @@ function readPlatform(name: string | undefined): Platform {
     if (name === undefined) return thisPlatform();
     const platform = PLATFORMS.find((each) => each === name);
     if (platform) return platform;
-    throw new UsageShown(USAGE, `--platform must be one of ${PLATFORMS.join(", ")}, got "${name}"`);
+    throw new UsageShown(
+        USAGE,
+        say('--platform must be one of {platforms}, got "{name}"', { platforms: PLATFORMS.join(", "), name }),
+    );
 }

@@ -1,6 +1,7 @@
 /** The Pulumi CLI on this machine, if there is one: nothing is downloaded to find out. */
 import { accessSync, constants, existsSync, readdirSync } from "node:fs";
 import { delimiter, join } from "node:path";
+import { say } from "../language/say";
 import { CommandError } from "../rehearsal/run";
 import { pulumiHome } from "./plugins";
 import type { Surroundings } from "./surroundings";
@@ -24,7 +25,7 @@ export function findPulumi(env: NodeJS.ProcessEnv): string | undefined {
  */
 export async function pulumi(where: Surroundings, args: readonly string[]): Promise<string> {
     const program = findPulumi(where.env);
-    if (!program) throw new Error("there is no pulumi on this machine yet: run npx pulumi version once");
+    if (!program) throw new Error(say("there is no pulumi on this machine yet: run npx pulumi version once"));
     const env = { ...where.env, PULUMI_SKIP_UPDATE_CHECK: "true" };
     const ran = await where.run(program, [...args, "--non-interactive"], { env });
     if (ran.code !== 0) throw new CommandError(`pulumi ${args.slice(0, 2).join(" ")}`, ran);

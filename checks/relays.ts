@@ -1,5 +1,6 @@
 /** The relays of others that an office pulls through: whether they are told to it, can be reached, and take its key. */
 import { endpointsOf } from "../components/shared-relays";
+import { say } from "../language/say";
 import { relayCheck } from "./answers";
 import { reachCheck } from "./docker-host";
 import { type Check, type Finding, look, lookAll, Remark, type Seen } from "./finding";
@@ -24,23 +25,28 @@ export async function relayFindings(
     const docker = onprem?.docker ?? "";
     const rows = relays.map(async (entry, index): Promise<Finding[]> => {
         if (!("stack" in entry)) {
-            const keyTodo =
-                "ask who runs the relay for the key that is valid now, then pulumi config set --secret dockermirror:relayKey";
+            const keyTodo = say(
+                "ask who runs the relay for the key that is valid now, then pulumi config set --secret dockermirror:relayKey",
+            );
             const key = secret("dockermirror:relayKey");
             return lookAll(checks(where, docker, { ...entry, key }, keyTodo), ended);
         }
         const found: Relay[] = [];
         const readable: Check = {
-            what: `relays of ${entry.stack}`,
+            what: say("relays of {stack}", { stack: entry.stack }),
             where: `relays[${index}]`,
-            todo: "the stack must be in the same backend, and its secrets to be decrypted here: the same passphrase, or the right to its KMS key",
+            todo: say(
+                "the stack must be in the same backend, and its secrets to be decrypted here: the same passphrase, or the right to its KMS key",
+            ),
             ask: async () => {
                 found.push(...endpointsOf(entry, `relays[${index}]`, await outputs(where, entry.stack)));
-                return `can be read, with a key: ${found.map(({ hostname }) => hostname).join(", ")}`;
+                return say("can be read, with a key: {hosts}", {
+                    hosts: found.map(({ hostname }) => hostname).join(", "),
+                });
             },
         };
         const readFindings = await look(readable, ended);
-        const keyTodo = `run up there first: pulumi up --stack ${entry.stack}`;
+        const keyTodo = say("run up there first: pulumi up --stack {stack}", { stack: entry.stack });
         return [
             ...readFindings,
             ...(await lookAll(
@@ -54,7 +60,7 @@ export async function relayFindings(
 
 /** What the program gets by a reference to the stack: the same state, read with the same secrets provider. */
 async function outputs(where: Surroundings, stack: string): Promise<readonly unknown[]> {
-    if (!findPulumi(where.env)) throw new Remark("skipped", "there is no pulumi on this machine yet");
+    if (!findPulumi(where.env)) throw new Remark("skipped", say("there is no pulumi on this machine yet"));
     const text = await pulumi(where, ["stack", "output", "--json", "--show-secrets", "--stack", stack]);
     const { relays, relayKeys } = JSON.parse(text) as Record<string, unknown>;
     return [relays, relayKeys];
@@ -69,7 +75,7 @@ function checks(where: Surroundings, docker: string, relay: Relay, keyTodo: stri
     const fromHere = () =>
         asked.ask().catch((error: Error) => {
             if (error instanceof Remark) throw error;
-            throw new Remark("skipped", `from this machine: ${error.message}`);
+            throw new Remark("skipped", say("from this machine: {message}", { message: error.message }));
         });
     return [reachCheck(where, docker, address ?? hostname), { ...asked, ask: fromHere }];
 }

@@ -1,4 +1,5 @@
 /** What to do about what `ssh`, or `docker` over it, says when it fails: advice for one cause is wrong for another. */
+import { say } from "../language/say";
 
 /** Where somebody wanted to log in. */
 export interface Login {
@@ -18,40 +19,55 @@ const ADVICE: readonly Advice[] = [
     [
         /could not resolve hostname/i,
         ({ host, setting }) =>
-            `this machine's resolver does not know ${host} (getent hosts ${host}): correct ${setting}, or make the name known here by DNS, /etc/hosts or ~/.ssh/config`,
+            say(
+                "this machine's resolver does not know {host} (getent hosts {host}): correct {setting}, or make the name known here by DNS, /etc/hosts or ~/.ssh/config",
+                { host, setting },
+            ),
     ],
     [
         /connection refused/i,
         ({ port = "22", setting }) =>
-            `nothing listens at port ${port} there: start sshd, or correct the port in ${setting}`,
+            say("nothing listens at port {port} there: start sshd, or correct the port in {setting}", {
+                port,
+                setting,
+            }),
     ],
     [
         /timed out|no route to host|network is unreachable|banner exchange/i,
         ({ host, port = "22" }) =>
-            `is the machine up, and may this one reach its port ${port} (nc -vz ${host} ${port})? A firewall, a VPN or sshFrom may be between`,
+            say(
+                "is the machine up, and may this one reach its port {port} (nc -vz {host} {port})? A firewall, a VPN or sshFrom may be between",
+                { port, host },
+            ),
     ],
     [
         /identification has changed/i,
         ({ host }) =>
-            `it shows another host key than before: find out why first; if it is right, ssh-keygen -R ${host} and log in once by hand`,
+            say(
+                "it shows another host key than before: find out why first; if it is right, ssh-keygen -R {host} and log in once by hand",
+                { host },
+            ),
     ],
     [
         /host key verification failed|no \S+ host key is known/i,
-        (login) => `log in once by hand, so that the host key is known: ssh ${target(login)}`,
+        (login) => say("log in once by hand, so that the host key is known: ssh {login}", { login: target(login) }),
     ],
     [
         /permission denied \(|too many authentication failures/i,
         (login) =>
-            `a key that is taken there must be with the agent (ssh-add -l) or in ~/.ssh; try ssh ${target(login)} by hand`,
+            say("a key that is taken there must be with the agent (ssh-add -l) or in ~/.ssh; try ssh {login} by hand", {
+                login: target(login),
+            }),
     ],
     [
         /permission denied.*(docker|socket|sock)|dial unix.*permission denied/i,
-        ({ user = "USER" }) => `that user must be in the group docker there: sudo usermod -aG docker ${user}`,
+        ({ user = "USER" }) =>
+            say("that user must be in the group docker there: sudo usermod -aG docker {user}", { user }),
     ],
-    [/docker: (command )?not found|docker: no such file/i, () => "install Docker there"],
+    [/docker: (command )?not found|docker: no such file/i, () => say("install Docker there")],
     [
         /cannot connect to the docker daemon|is the docker daemon running/i,
-        () => "start Docker there: sudo systemctl start docker",
+        () => say("start Docker there: sudo systemctl start docker"),
     ],
 ];
 

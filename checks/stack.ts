@@ -1,6 +1,7 @@
 /** A stack's settings for the checks, and which checks they ask for. */
 import { basename } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { say } from "../language/say";
 import { hasStack, readStack, type StackConfig } from "../rehearsal/stack-file";
 import { problemsOf } from "../rehearsal/usable";
 import { readSettings, type Settings } from "../stacks/settings";
@@ -40,7 +41,7 @@ export interface StackRead {
  */
 export async function readStackSettings(where: Surroundings, name: string): Promise<StackRead> {
     const file = basename(name);
-    const row = { what: "settings", where: `stacks/Pulumi.${file}.yaml` };
+    const row = { what: say("settings"), where: `stacks/Pulumi.${file}.yaml` };
     const told: Finding[] = [];
     let config: StackConfig;
     let readable = true;
@@ -57,11 +58,15 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
         readable = config.secretKeys.length === 0;
         if (!readable) {
             told.push({
-                what: "secrets",
+                what: say("secrets"),
                 where: row.where,
                 state: "skipped",
-                note: `cannot be read: ${(error as Error).message.split("\n").slice(0, 2).join(" ")}`,
-                todo: "log in to the stack's backend, and set PULUMI_CONFIG_PASSPHRASE_FILE where it has a passphrase",
+                note: say("cannot be read: {said}", {
+                    said: (error as Error).message.split("\n").slice(0, 2).join(" "),
+                }),
+                todo: say(
+                    "log in to the stack's backend, and set PULUMI_CONFIG_PASSPHRASE_FILE where it has a passphrase",
+                ),
             });
         }
     }
@@ -71,7 +76,7 @@ export async function readStackSettings(where: Surroundings, name: string): Prom
     const settings = readSettings(new pulumi.Config(PROJECT));
     const secret = (key: string) => (readable || !secretKeys.includes(key) ? config.config[key] : undefined);
     const isSet = (key: string) => config.config[key] !== undefined;
-    return { stack: { settings, secret, isSet }, findings: [{ ...row, state: "ok", note: "are right" }, ...told] };
+    return { stack: { settings, secret, isSet }, findings: [{ ...row, state: "ok", note: say("are right") }, ...told] };
 }
 
 async function decrypted(where: Surroundings, name: string): Promise<StackConfig> {

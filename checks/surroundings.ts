@@ -1,6 +1,7 @@
 /** From where the checks ask and whom: handed to every one, so that a test can put its own in place of the world. */
 import { defaultProvider } from "@aws-sdk/credential-provider-node";
 import { type Dispatcher, EnvHttpProxyAgent } from "undici";
+import { say } from "../language/say";
 import { attempt } from "../rehearsal/run";
 import { anyAddressConnector, type ConnectTimes } from "../services/connection/connector";
 
@@ -62,7 +63,7 @@ function refuseBrokenProxy(env: NodeJS.ProcessEnv): void {
     for (const name of ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY"]) {
         const value = env[name];
         if (value && !(/^https?:/i.test(value) && URL.canParse(value)))
-            throw new Error(`the environment's ${name} must be a URL such as http://proxy.example:3128`);
+            throw new Error(say("the environment's {name} must be a URL such as http://proxy.example:3128", { name }));
     }
 }
 

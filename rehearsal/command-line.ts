@@ -2,6 +2,7 @@
 import { openSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { type ParseArgsConfig, parseArgs } from "node:util";
+import { inLanguage, languageOf, type Spoken, say } from "../language/say";
 import { suggestion } from "../stacks/known-names";
 
 type Options = NonNullable<ParseArgsConfig["options"]>;
@@ -9,10 +10,19 @@ type Options = NonNullable<ParseArgsConfig["options"]>;
 /** What is wrong with the command line, with the usage; or the usage alone, where that was asked for. */
 export class UsageShown extends Error {
     constructor(
-        usage: string,
+        private readonly usage: string,
         readonly problem?: string,
     ) {
         super(problem === undefined ? usage : `${problem}\n\n${usage}`);
+    }
+
+    /** For a person. Where the usage is known in English alone, so is the problem. */
+    in(language: Spoken): string {
+        const usage = inLanguage(this.usage, language);
+        if (this.problem === undefined || usage === this.usage)
+            return this.problem === undefined ? usage : this.message;
+        const problems = this.problem.split("\n").map((problem) => inLanguage(problem, language));
+        return `${problems.join("\n")}\n\n${usage}`;
     }
 }
 
@@ -42,16 +52,23 @@ export function readCommandLine<T extends Options>(
         const option: Options[string] | undefined = Object.hasOwn(all, name)
             ? all[name as keyof typeof all]
             : undefined;
-        if (!option) problems.push(`Unknown option '${rawName}'${suggestion(rawName, flagsOf(options))}`);
+        if (!option)
+            problems.push(
+                say("Unknown option '{rawName}'{suggestion}", {
+                    rawName,
+                    suggestion: suggestion(rawName, flagsOf(options)),
+                }),
+            );
         else if (option.type === "boolean" && value !== undefined)
-            problems.push(`${rawName} takes no value, got "${value}"`);
+            problems.push(say('{rawName} takes no value, got "{value}"', { rawName, value }));
         // What looks like the next flag is none: `--stack --json x`.
         else if (
             option.type === "string" &&
             (value === undefined || (value === "" && !mayBeEmpty) || (value.startsWith("--") && !token.inlineValue))
         )
-            problems.push(`${rawName} must have a value`);
-        else if (seen.has(name) && !option.multiple) problems.push(`${rawName} must not be there twice`);
+            problems.push(say("{rawName} must have a value", { rawName }));
+        else if (seen.has(name) && !option.multiple)
+            problems.push(say("{rawName} must not be there twice", { rawName }));
         seen.add(name);
     }
     if (problems.length > 0) throw new UsageShown(usage, problems.join("\n"));
@@ -63,7 +80,9 @@ function flagsOf(options: Options): string[] {
 }
 
 function stray(word: string): string {
-    return `"${word}" belongs to no flag: npm passes flags on only after --, as in npm run NAME -- --flag value`;
+    return say('"{word}" belongs to no flag: npm passes flags on only after --, as in npm run NAME -- --flag value', {
+        word,
+    });
 }
 
 /**
@@ -76,8 +95,11 @@ export function openForWriting(flag: string, path: string): number {
         return openSync(path, "w");
     } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException;
-        const reason = code === "ENOENT" ? `ENOENT: there is no folder ${dirname(resolve(path))}` : message;
-        throw new Error(`--${flag} ${path} cannot be written: ${reason}`);
+        const reason =
+            code === "ENOENT"
+                ? say("ENOENT: there is no folder {folder}", { folder: dirname(resolve(path)) })
+                : message;
+        throw new Error(say("--{flag} {path} cannot be written: {reason}", { flag, path, reason }));
     }
 }
 
@@ -85,7 +107,9 @@ export function openForWriting(flag: string, path: string): number {
 export function runProgram(main: () => Promise<number>): void {
     const failed = (error: Error) => {
         const isHelp = error instanceof UsageShown && error.problem === undefined;
-        process[isHelp ? "stdout" : "stderr"].write(`${error.message.trimEnd()}\n`);
+        const language = languageOf(process.env);
+        const text = error instanceof UsageShown ? error.in(language) : inLanguage(error.message, language);
+        process[isHelp ? "stdout" : "stderr"].write(`${text.trimEnd()}\n`);
         return isHelp ? 0 : error instanceof UsageShown ? 2 : 1;
     };
     main()

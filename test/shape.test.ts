@@ -15,6 +15,7 @@ const FOLDERS = [
     "new-stack",
     "plan",
     "docs",
+    "language",
     "rehearsal",
     "bench",
     "test",
@@ -45,9 +46,10 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     },
     // It also tells which plugins the program needs, runs programs, reads a stack's file, as the rehearsal does, and another
     // stack's relays, as the program does.
+    "language/": { project: /^language\//, packages: /^$/ },
     "checks/": {
         project:
-            /^(checks\/|stacks\/|services\/connection\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file|usable|command-line)\.ts$|package\.json$)/,
+            /^(checks\/|language\/|stacks\/|services\/connection\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file|usable|command-line)\.ts$|package\.json$)/,
         packages: /^(@pulumi\/pulumi|@aws-sdk\/credential-provider-node|aws4fetch|tar-stream|undici|node:[\w/]+)$/,
     },
     // It asks what the settings ask for, by their own rules, and looks with the checks before it writes.

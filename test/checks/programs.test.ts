@@ -103,6 +103,49 @@ describe("preflight", () => {
         programs.remove();
     });
 
+    it("speaks Chinese where the locale does, and English in JSON all the same", async () => {
+        const programs = new Programs({ npm: "echo https://registry.test/" });
+        const credentials = { AWS_ACCESS_KEY_ID: "AKIDEXAMPLE", AWS_SECRET_ACCESS_KEY: "secret" };
+        const nowhere = { ...credentials, HTTPS_PROXY: "http://127.0.0.1:2", CLOUDFLARE_API_TOKEN: "no token" };
+        const chinese = { ...nowhere, LANG: "zh_CN.UTF-8" };
+        const { code, stdout, findings } = await run("preflight.ts", programs, chinese, [], undefined, []);
+        assert.equal(code, 1);
+        const [lines = "", rows = ""] = stdout.split("\n\n");
+        for (const line of [...lines.split("\n"), ...rows.split("\n")]) {
+            assert.match(line.replace("Pulumi CLI", "程序"), /\p{Script=Han}/u);
+            // Names, addresses and commands: no two English words of ours after each other outside of them.
+            assert.doesNotMatch(
+                line.replace(/npm .*|pulumi .*|Pulumi CLI|API Tokens|My Profile/g, ""),
+                / (is|the|not|or) /,
+            );
+        }
+        assert.match(
+            stdout,
+            /^FAIL {2}Cloudflare 的 API，127|^warn {2}Cloudflare 的 API，api\.cloudflare\.com {2}\d+\.\d s$/m,
+        );
+        assert.match(stdout, /^ +检查项 +对象 +秒$/m);
+        assert.match(stdout, /^\d+ 项正常，\d+ 项失败，\d+ 项要注意，\d+ 项跳过$/m);
+        const { findings: english } = await run("preflight.ts", programs, nowhere, [], undefined, []);
+        const plain = (found: readonly Finding[]) => found.map(({ seconds: _, ...rest }) => rest);
+        assert.deepEqual(plain(findings()), plain(english()));
+        programs.remove();
+    });
+
+    it("shows its use, and what is wrong with it, in Chinese too", async () => {
+        const programs = new Programs({});
+        const chinese = { LC_ALL: "zh_CN.UTF-8" };
+        const { stdout } = await run("check.ts", programs, chinese, ["--help"]);
+        assert.match(stdout, /^npm run check -- --stack NAME\n\n.*\p{Script=Han}/u);
+        assert.doesNotMatch(stdout, / the /);
+        const wrong = await run("doctor.ts", programs, chinese, ["--no-such-flag", "stray"]);
+        assert.equal(wrong.code, 2);
+        assert.match(
+            wrong.stderr,
+            /^没有 --no-such-flag 这个参数\n“stray” 不属于任何参数.*\n\nnpm run doctor .*\n\n检查/,
+        );
+        programs.remove();
+    });
+
     it("tells of each check as it ends, while others are waited for", async () => {
         const programs = new Programs({
             pulumi: `case $1 in config) echo '${JSON.stringify(CONFIG)}' ;; version) echo v3.248.0 ;; esac`,
@@ -177,7 +220,7 @@ describe("preflight", () => {
 
 describe("doctor", () => {
     /** A relay and mirror in one, on loopback, and a stack that says so. */
-    async function examined(machine: string, config: object = CONFIG) {
+    async function examined(machine: string, config: object = CONFIG, env: NodeJS.ProcessEnv = {}) {
         const server = createServer(issue(testCa(), ["localhost"]), ({ url, headers }, response) => {
             if (url === "/healthz" || headers["x-relay-key"] === KEY) response.writeHead(200).end();
             else response.writeHead(401, { "WWW-Authenticate": 'Basic realm="localhost"' }).end();
@@ -203,7 +246,7 @@ describe("doctor", () => {
             esac`,
         });
         programs.write("outputs", JSON.stringify(outputs));
-        const { code, stdout, stderr, findings } = await run("doctor.ts", programs);
+        const { code, stdout, stderr, findings } = await run("doctor.ts", programs, env);
         server.closeAllConnections();
         server.close();
         const rows = findings().map(({ what, where, state }) => [what, where.replace(host, "relay"), state]);
@@ -227,6 +270,15 @@ describe("doctor", () => {
             ["uplink", "ssh://ops@10.1.0.5", "ok"],
         ]);
         assert.doesNotMatch(said, new RegExp(`${KEY}|PRIVATE KEY`), "a secret is in what it says");
+    });
+
+    it("speaks Chinese where the locale does, also for the machine", async () => {
+        const said = await examined("echo 'ok     files         as they were laid'", CONFIG, { LANG: "zh_CN.UTF-8" });
+        assert.equal(said.code, 0, said.said);
+        assert.match(said.said, /^ok +境外机器：文件 +198\.51\.100\.7:22 .*和安装时一致$/m);
+        assert.match(said.said, /^ok +中继：不带密钥 .*被拒绝$/m);
+        assert.match(said.said, /^ok +uplink .*nginx 状态为 well$/m);
+        assert.ok(said.rows.some(([what]) => what === "machine: files"));
     });
 
     it("exits with 1 for a machine that was edited by hand", async () => {

@@ -1,0 +1,114 @@
+/**
+ * Sentences of the programs that people run, in English and Chinese. A program says everything in English, by {@link say};
+ * what it prints for a person goes through {@link inLanguage} at the very end. So JSON, errors and tests have one
+ * language, and what another machine says (doctor.sh of a relay, of whatever release) is translated too.
+ */
+import { ELSEWHERE, SAID } from "./chinese";
+
+/** Languages that there are. */
+export type Spoken = "en" | "zh";
+
+/** An English sentence that has a translation, with `{holes}` for values. */
+export type Sentence = keyof typeof SAID;
+
+type HolesOf<S extends string> = S extends `${string}{${infer Hole}}${infer Rest}` ? Hole | HolesOf<Rest> : never;
+type Values<S extends string> = [HolesOf<S>] extends [never] ? [] : [Readonly<Record<HolesOf<S>, string | number>>];
+
+const HOLE = /\{([a-z]\w*)\}/gi;
+
+/** The sentence in English, with the values in its holes. */
+export function say<S extends Sentence>(sentence: S, ...[values]: Values<S>): string {
+    return filled(sentence, (values ?? {}) as Readonly<Record<string, string | number>>);
+}
+
+/** What the environment asks for: `DOCKERMIRROR_LANG`, or the locale for messages as POSIX orders its variables. */
+export function languageOf(env: NodeJS.ProcessEnv): Spoken {
+    const wanted = [env.DOCKERMIRROR_LANG, env.LC_ALL, env.LC_MESSAGES, env.LANG].find((value) => value);
+    return /^zh(?![a-z])/i.test(wanted ?? "") ? "zh" : "en";
+}
+
+/** A text for a person: each sentence of it that is known is in the language, and the rest as it is. */
+export function inLanguage(text: string, language: Spoken): string {
+    return language === "en" ? text : chineseOf(text);
+}
+
+interface Pattern {
+    readonly sentence: RegExp;
+    readonly chinese: string;
+    /** Of the sentence alone: more of them are a surer sign. */
+    readonly letters: number;
+}
+
+const ALL: Readonly<Record<string, string>> = { ...ELSEWHERE, ...SAID };
+/** A sentence with fewer is known by values of one word alone: "is {status}" must not take any text with "is" in it. */
+const SURE = 4;
+
+const PATTERNS: readonly Pattern[] = Object.entries(ALL)
+    .map(([english, chinese]) => {
+        const letters = english.replace(HOLE, "").replace(/[^a-z]/gi, "").length;
+        return {
+            sentence: new RegExp(`^${patternOf(english, letters > 0 && letters < SURE ? "[^\\s,;]+" : ".*?")}$`, "s"),
+            chinese,
+            letters,
+        };
+    })
+    .sort((one, other) => other.letters - one.letters);
+
+function chineseOf(text: string): string {
+    return ALL[text] ?? joined(text) ?? ofPattern(text) ?? text;
+}
+
+/** Several that were put together: checks join what they have seen so. Nothing where one of them is not known. */
+function joined(text: string): string | undefined {
+    for (const [separator, chinese] of [
+        ["; ", "；"],
+        [", ", "，"],
+    ] as const) {
+        const parts = text.split(separator);
+        const known = parts.map((part) => ALL[part] ?? ofPattern(part));
+        if (parts.length > 1 && !known.includes(undefined)) return known.join(chinese);
+    }
+    return undefined;
+}
+
+function ofPattern(text: string): string | undefined {
+    for (const { sentence, chinese, letters } of PATTERNS) {
+        const found = sentence.exec(text);
+        if (!found) continue;
+        const values = Object.entries(found.groups ?? {});
+        const spoken = values.map(([hole, value]) => [hole, chineseOf(value)] as const);
+        // Of punctuation alone: a sign only where what stands around it is known.
+        if (letters === 0 && spoken.every(([, value], at) => value === values[at]?.[1])) continue;
+        return filled(chinese, Object.fromEntries(spoken));
+    }
+    return undefined;
+}
+
+/** Columns of a terminal: Chinese characters and their punctuation have two. */
+export function widthOf(text: string): number {
+    return [...text].reduce(
+        (sum, character) =>
+            sum +
+            (/[\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]/.test(character)
+                ? 2
+                : 1),
+        0,
+    );
+}
+
+function patternOf(english: string, value: string): string {
+    const seen = new Set<string>();
+    return english
+        .split(HOLE)
+        .map((part, index) => {
+            if (index % 2 === 0) return part.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+            if (seen.has(part)) return `\\k<${part}>`;
+            seen.add(part);
+            return `(?<${part}>${value})`;
+        })
+        .join("");
+}
+
+function filled(sentence: string, values: Readonly<Record<string, string | number>>): string {
+    return sentence.replace(HOLE, (hole, name) => String(values[name] ?? hole));
+}
