@@ -78,7 +78,8 @@ export class WorkerRelay extends pulumi.ComponentResource {
         super("dockermirror:edge:WorkerRelay", name, {}, opts);
         const own = { parent: this };
         const { accountId, zone, transform } = args;
-        const program = builtFile(MAIN_MODULE, workerBundle());
+        const bundle = workerBundle();
+        const program = builtFile(MAIN_MODULE, bundle);
 
         const script = new cloudflare.WorkersScript(
             ...child(
@@ -129,7 +130,7 @@ export class WorkerRelay extends pulumi.ComponentResource {
             },
             own,
         );
-        this.changes = pulumi.unsecret(pulumi.output([workerBundle(), bindings(args)]).apply(hashOf));
+        this.changes = pulumi.unsecret(pulumi.output([bundle, bindings(args)]).apply(hashOf));
         this.nodes = { script, subdomain, domain, gate };
         this.registerOutputs({ hostname: this.hostname, url: this.url });
     }
