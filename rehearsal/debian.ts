@@ -1,5 +1,5 @@
 /** The releases of Debian that machines of a rehearsal have. */
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 
 /** What relays run on: the oldest release that works, and the one that new machines get. */
 export type Debian = 12 | 13;
@@ -9,11 +9,22 @@ export const SUITES: Readonly<Record<Debian, string>> = { 12: "bookworm", 13: "t
 /** All of them, oldest first. */
 export const DEBIANS: readonly Debian[] = [12, 13];
 
+/** The engine and its client, which Debian has in two packages since 13: the second one is only recommended by the first. */
+export function dockerPackages(osRelease?: string): readonly string[] {
+    return suiteOf(osRelease) === SUITES[12] ? ["docker.io"] : ["docker.io", "docker-cli"];
+}
+
 /** The release that this machine has, as package sources call it. @throws Error where it does not say so. */
-export function ownSuite(osRelease = readFileSync("/etc/os-release", "utf8")): string {
-    const [, suite] = /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(osRelease) ?? [];
+export function ownSuite(osRelease?: string): string {
+    const suite = suiteOf(osRelease);
     if (suite === undefined) {
         throw new Error("/etc/os-release has no VERSION_CODENAME: the rehearsal's images are made on Debian");
     }
     return suite;
+}
+
+function suiteOf(
+    osRelease = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "",
+): string | undefined {
+    return /^VERSION_CODENAME="?([a-z]+)"?$/m.exec(osRelease)?.[1];
 }

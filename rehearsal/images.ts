@@ -4,11 +4,12 @@
  * (what a fresh cloud image is: systemd, cloud-init, sshd without host keys). A `vm` is of the release that is asked for;
  * the others are of this machine's own, because programs of this machine run in them.
  */
+import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { BASE_PACKAGES, DEBIAN } from "../components/overseas/user-data";
-import { type Debian, ownSuite, SUITES } from "./debian";
+import { type Debian, dockerPackages, ownSuite, SUITES } from "./debian";
 import type { Docker } from "./docker";
 import { aptProxies, debianSources, sourceFiles } from "./package-sources";
 import { barLine } from "./progress";
@@ -19,10 +20,13 @@ export const KEEP = join(__dirname, "..", ".rehearsal");
 /** Where a container of the node image has the CAs that play the public ones; stand-ins/docker.ts lays them. */
 export const PUBLIC_CAS = "/etc/ssl/rehearsal/ca.pem";
 
-const SLIM = ["ca-certificates", "nginx-light", "libnginx-mod-http-js", "busybox-static", "libstdc++6", "libatomic1"];
-const MACHINE = [
-    ...SLIM,
-    ...["openssh-server", "curl", "iproute2", "iptables", "docker.io", "skopeo", "openssl", "procps", "sudo"],
+const slim = () => [
+    ...["ca-certificates", "nginx-light", "libnginx-mod-http-js", "busybox-static", "libstdc++6", "libatomic1"],
+    ...nodePackages(),
+];
+const machine = () => [
+    ...slim(),
+    ...["openssh-server", "curl", "iproute2", "iptables", ...dockerPackages(), "skopeo", "openssl", "procps", "sudo"],
 ];
 const VM = [
     // What a made machine installs at its first boot: the rehearsal has no Debian archive to offer it then.
@@ -30,19 +34,24 @@ const VM = [
     ...["systemd", "systemd-sysv", "libpam-systemd", "dbus", "openssh-server", "cloud-init", "python3-jsonschema"],
     ...["iproute2", "iputils-ping", "procps", "netbase", "logrotate"],
 ];
+/** What a new user has by the README, `npm` and what is cloned with. */
+const FRESH = ["ca-certificates", "git", "nodejs", "npm"];
 const LEFT_OUT = ["doc", "man", "locale", "i18n", "info"].map((name) => `--dpkgopt=path-exclude=/usr/share/${name}/*`);
 
 /** What a base image is made of. */
 interface Recipe {
-    readonly packages: readonly string[];
+    readonly packages: () => readonly string[];
     /** A program that is run with the new root as its argument, when the packages are in it. */
     readonly finish?: string;
 }
 
-const RECIPES: Readonly<Record<keyof BaseImages, Recipe>> = {
-    slim: { packages: SLIM },
-    machine: { packages: MACHINE },
-    vm: { packages: VM, finish: join(__dirname, "vm-image.sh") },
+type ImageName = keyof BaseImages | "fresh";
+
+const RECIPES: Readonly<Record<ImageName, Recipe>> = {
+    slim: { packages: slim },
+    machine: { packages: machine },
+    vm: { packages: () => VM, finish: join(__dirname, "vm-image.sh") },
+    fresh: { packages: () => FRESH },
 };
 
 /** Lines with which mmdebstrap (1.3) announces what it does, from choosing its mode to its success. */
@@ -94,18 +103,23 @@ export function baseImages(
     return [...own, ...vms];
 }
 
-function baseImage(name: keyof BaseImages, suite: string): BaseImage {
+function baseImage(name: ImageName, suite: string): BaseImage {
     const { packages, finish } = RECIPES[name];
     const recipe = createHash("sha256")
-        .update(JSON.stringify([suite, packages, LEFT_OUT, ...(finish ? [readFileSync(finish, "utf8")] : [])]))
+        .update(JSON.stringify([suite, packages(), LEFT_OUT, ...(finish ? [readFileSync(finish, "utf8")] : [])]))
         .digest("hex")
         .slice(0, 12);
     return { tar: join(KEEP, `${name}-${recipe}.tar`), image: `dockermirror-rehearsal/${name}:${recipe}` };
 }
 
+/** A machine as a new user has it, before set-up: `npm run fresh`. */
+export function makeFreshMachine(docker: Docker, tell: (line: string) => void): Promise<BaseImage> {
+    return makeBase(docker, "fresh", SUITES[DEBIAN], tell);
+}
+
 async function makeBase(
     docker: Docker,
-    name: keyof BaseImages,
+    name: ImageName,
     suite: string,
     tell: (line: string) => void,
 ): Promise<BaseImage> {
@@ -132,7 +146,7 @@ async function bootstrap(
     const earlier = readdirSync(KEEP).filter((name) => name.startsWith(basename(tar)) && name.endsWith(".unfinished"));
     for (const name of earlier) rmSync(join(KEEP, name));
     const unfinished = `${tar}.${process.pid}.unfinished`;
-    const options = ["--variant=minbase", "--format=tar", `--include=${packages.join(",")}`, ...LEFT_OUT];
+    const options = ["--variant=minbase", "--format=tar", `--include=${packages().join(",")}`, ...LEFT_OUT];
     if (finish) options.push(`--customize-hook=${finish}`);
     const steps = MMDEBSTRAP_STEPS + (finish ? 1 : 0);
     let step = 0;
@@ -150,4 +164,17 @@ async function bootstrap(
     } finally {
         for (const file of [unfinished, sources]) rmSync(file, { force: true });
     }
+}
+
+/**
+ * What a `node` of this machine needs that runs in a container: Debian's own is a small program with a library, others are
+ * linked to little more than libc.
+ *
+ * @param linked As ldd(1) tells it.
+ */
+export function nodePackages(
+    linked = spawnSync("ldd", [process.execPath], { encoding: "utf8" }).stdout ?? "",
+): string[] {
+    const [, version] = /\blibnode\.so\.(\d+)/.exec(linked) ?? [];
+    return version === undefined ? [] : [`libnode${version}`];
 }

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { DEBIAN } from "../components/overseas/user-data";
-import type { Debian } from "./debian";
+import { type Debian, dockerPackages } from "./debian";
 import { diskNeeds, refuseFullDisks } from "./disk";
 import { Docker } from "./docker";
 import { answers, refuseFarEngine } from "./engine";
@@ -16,8 +16,9 @@ import { makePulumi, type PulumiRoot } from "./pulumi";
 import { attempt, eventually, run } from "./run";
 
 /** Programs by the Debian package that brings them. */
-const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-    dockerd: ["docker.io", "iptables"],
+const packagesByProgram = (): Readonly<Record<string, readonly string[]>> => ({
+    dockerd: [...dockerPackages(), "iptables"],
+    docker: dockerPackages(),
     nginx: ["nginx-light", "libnginx-mod-http-js"],
     mmdebstrap: ["mmdebstrap"],
     openssl: ["openssl"],
@@ -33,7 +34,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
     python3: ["python3"],
     // Distribution 2.8: the tests start it with the configuration for that version.
     "docker-registry": ["docker-registry"],
-};
+});
 /** Wanted as programs: as services, which Debian starts at once, they would take this machine's ports 80 and 5000. */
 const NOT_AS_SERVICES = ["nginx", "docker-registry"];
 /** Two that install packages and build images at a time would spoil each other's. */
@@ -87,12 +88,13 @@ async function prepare(tell: (line: string) => void, debian: Debian, others: rea
 
 async function installPackages(tell: (line: string) => void): Promise<void> {
     const has = async (program: string) => (await attempt("sh", ["-c", 'command -v "$0"', program])).code === 0;
+    const packagesOf = packagesByProgram();
     const missing: string[] = [];
-    for (const program of Object.keys(PACKAGES)) if (!(await has(program))) missing.push(program);
+    for (const program of Object.keys(packagesOf)) if (!(await has(program))) missing.push(program);
     const services = missing.filter((program) => NOT_AS_SERVICES.includes(program));
     if (!missing.includes("nginx") && !existsSync(NJS_MODULE)) missing.push("nginx");
     if (missing.length === 0) return;
-    const packages = missing.flatMap((program) => PACKAGES[program] ?? []);
+    const packages = [...new Set(missing.flatMap((program) => packagesOf[program] ?? []))];
     if (process.getuid?.() !== 0 || !(await has("apt-get"))) {
         throw new Error(
             `missing on this machine: ${missing.join(", ")}. They are installed for you on Debian as root; here, install them ` +
