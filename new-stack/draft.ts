@@ -9,6 +9,9 @@ import { knownKeys, references } from "./references";
 /** As Pulumi.yaml names it. */
 export const PROJECT = "dockermirror";
 
+/** Of a stack's name: `StackName` of pulumi/pulumi, sdk/go/common/tokens/stack_name.go. */
+const STACK_NAME_MAX = 100;
+
 /** Values by setting, without the project's name; never a secret. */
 export type Draft = Readonly<Record<string, unknown>>;
 
@@ -106,6 +109,11 @@ function nameProblems(answers: Answers, folder: string): Problem[] {
     if (company === "example")
         problems.push({ flag: "company", reason: "must be another than example: pipelines leave examples out" });
     const stack = stackName(answers);
+    if (company && region && stack.length > STACK_NAME_MAX)
+        problems.push({
+            flag: "region",
+            reason: `must be shorter: ${stack} has ${stack.length} characters, Pulumi takes ${STACK_NAME_MAX}`,
+        });
     if (company && region && hasStack(stack, folder))
         problems.push({ flag: "region", reason: `must be another: stacks/Pulumi.${stack}.yaml is there already` });
     return problems;
