@@ -53,13 +53,21 @@ function make(args: Partial<OnpremSiteArgs> = {}, preview = false): Promise<Depl
     );
 }
 
+let made: Promise<Deployed> | undefined;
+
+/** With nothing but what every site has: made once, for tests that only look at it. */
+function whole(): Promise<Deployed> {
+    made ??= make();
+    return made;
+}
+
 const all = ({ resources }: Deployed, type: string) => resources.filter((resource) => resource.type === type);
 const container = (deployed: Deployed, role: string): Resource =>
     all(deployed, CONTAINER).find(({ name }) => name === `onprem-${role}-container`)!;
 
 describe("OnpremSite", () => {
     it("puts its three containers on one network, and what they share into two volumes, with the files of each", async () => {
-        const deployed = await make();
+        const deployed = await whole();
         assert.equal(only(deployed, NETWORK).inputs.name, "dockermirror");
         assert.deepEqual(
             all(deployed, VOLUME)
@@ -98,14 +106,14 @@ describe("OnpremSite", () => {
     });
 
     it("frees the names of network and volumes before others take them", async () => {
-        const deployed = await make();
+        const deployed = await whole();
         for (const { name, deleteBeforeReplace } of [...all(deployed, NETWORK), ...all(deployed, VOLUME)]) {
             assert.equal(deleteBeforeReplace, true, name);
         }
     });
 
     it("points the cache to the uplink, and gives it the relays in their order", async () => {
-        const deployed = await make();
+        const deployed = await whole();
         assert.match(cacheConfig(deployed), /remoteurl: http:\/\/uplink:5000$/m);
         const config = JSON.parse(containerFiles(deployed, "onprem-uplink")["uplink.json"] ?? "");
         assert.deepEqual(config.relays, [
@@ -116,7 +124,7 @@ describe("OnpremSite", () => {
     });
 
     it("trusts the relays with a CA of their own before it asks the first for an image", async () => {
-        const deployed = await make();
+        const deployed = await whole();
         const images = only(deployed, "dockermirror:onprem:OnpremImages");
         assert.ok(
             images.dependencies.some((urn) => urn.endsWith("::onprem-trust-file")),
@@ -127,7 +135,7 @@ describe("OnpremSite", () => {
     });
 
     it("can be given relays that only another stack knows, and makes the same of them", async () => {
-        const known = await make();
+        const known = await whole();
         const told = await make({ relays: [pulumi.secret(ARGS.relays as RelayEndpoint[])] });
         assert.deepEqual(reveal(told.resources), reveal(known.resources));
         // What is no key can be read in a preview.
@@ -140,11 +148,11 @@ describe("OnpremSite", () => {
         const unknown = pulumi.output(pulumi.unknown) as unknown as pulumi.Output<Endpoint[]>;
         const previewed = await make({ relays: [unknown] }, true);
         const names = ({ resources }: Deployed) => resources.map(({ type, name }) => `${type} ${name}`).sort();
-        assert.deepEqual(names(previewed), names(await make()));
+        assert.deepEqual(names(previewed), names(await whole()));
     });
 
     it("logs its Docker in to the first relay, for images that come through it and for no others", async () => {
-        const through = only(await make(), PROVIDER).inputs;
+        const through = only(await whole(), PROVIDER).inputs;
         assert.equal(through.host, ARGS.docker);
         assert.ok(isSecret(through.registryAuth));
         assert.deepEqual(JSON.parse(reveal(through.registryAuth)), [
@@ -165,7 +173,7 @@ describe("OnpremSite", () => {
     });
 
     it("asks no Docker host in a preview", async () => {
-        assert.equal(only(await make(), PROVIDER).inputs.disableDockerDaemonCheck, "true");
+        assert.equal(only(await whole(), PROVIDER).inputs.disableDockerDaemonCheck, "true");
     });
 
     it("tells the mirror's URL, its CA and what to lay on clients", async () => {
@@ -178,7 +186,7 @@ describe("OnpremSite", () => {
             "/etc/docker/certs.d/mirror.acme.lan:8443/ca.crt",
             ...hosts,
         ]);
-        const own = (await make()).outputs;
+        const own = (await whole()).outputs;
         assert.deepEqual([own.ca, Object.keys(own.clients)], [undefined, ["/etc/docker/daemon.json", ...hosts]]);
     });
 

@@ -180,6 +180,16 @@ describe("Uplink, blobs", () => {
             assert.deepEqual(bench.logged("relay rests"), []);
         });
 
+        it("takes one blob that stalls from another relay, and nothing is held against one that carries others well", async () => {
+            await start({}, [
+                { path: new RegExp(digestOf(small)), fault: { do: "stall", after: 10 * KIB } },
+                { path: /blobs/, fault: { do: "crawl", bytes: 32 * KIB, everyMs: 40 } },
+            ]);
+            await Promise.all([pull(small), pull(large)]);
+            assert.ok(bench.second.sentBytes(new RegExp(digestOf(small))) > small.length / 2);
+            assert.deepEqual(bench.logged("relay rests"), []);
+        });
+
         it("stays with a slow relay when there is no other", async () => {
             await start({ relays: 1 }, [{ path: /blobs/, fault: { do: "crawl", bytes: 4 * KIB, everyMs: 50 } }]);
             await pull(small);
