@@ -311,7 +311,7 @@ export class Relay {
         let own = 0;
         // How long whoever reads has kept the answer waiting: that is no slowness of the relay's.
         let paused = 0;
-        let pause = 0;
+        let longestPause = 0;
         let window = { start: performance.now(), own: 0, all: this.throughput.received };
         this.answersOpen += 1;
         try {
@@ -320,8 +320,9 @@ export class Relay {
                 own += chunk.length;
                 const given = performance.now();
                 yield chunk;
-                pause = performance.now() - given;
+                const pause = performance.now() - given;
                 paused += pause;
+                longestPause = Math.max(longestPause, pause);
                 const ms = performance.now() - window.start - paused;
                 if (ms < this.times.crawlMs) continue;
                 if (own - window.own < this.times.crawlBytes && !mayCrawl()) {
@@ -338,8 +339,8 @@ export class Relay {
             const failure = asRelayFailure(error);
             const delivers = performance.now() - this.lastByte < this.times.stallMs;
             if (failure.kind === "crawl" || (failure.kind === "stall" && delivers)) throw failure;
-            // Who is kept waiting may hang up.
-            if (pause > this.times.stallMs) throw failure;
+            // Who is kept waiting may hang up. That shows only when what had been sent until then has been read.
+            if (longestPause > this.times.stallMs) throw failure;
             throw this.failed(failure, answer.began);
         } finally {
             this.answersOpen -= 1;

@@ -13,13 +13,14 @@ const DISK = 8 * MIB;
 
 const small = randomBytes(200_000, "small");
 const large = randomBytes(12 * MIB + 777, "larger than the disk");
+const huge = randomBytes(24 * MIB, "more than sockets take");
 const others = [1, 2, 3].map((each) => randomBytes(4 * MIB + each, `other ${each}`));
 
 describe("Uplink, full disk", () => {
     let bench: Bench;
     let disk: string;
     const content = new FakeContent();
-    for (const blob of [small, large, ...others]) content.blob(blob);
+    for (const blob of [small, large, huge, ...others]) content.blob(blob);
 
     before(() => {
         disk = mkdtempSync(join(tmpdir(), "dockermirror-full-"));
@@ -115,10 +116,14 @@ describe("Uplink, full disk", () => {
     });
 
     it("goes on at the byte where a relay cuts, and holds little for a reader that pauses", async () => {
-        await start({ limits: { readerMs: 20_000, checkedFirstBytes: 512 * 1024 } });
+        // One request for all of it: more than what lies in sockets is still with the relay.
+        const limits = { readerMs: 20_000, checkedFirstBytes: 512 * 1024, pieceBytes: 32 * MIB };
+        await start({ limits });
         fill(0);
-        bench.first.faults.push({ path: /blobs/, times: 1, fault: { do: "cut", after: 700_000 } });
-        const answer = await bench.open(pathOf(large));
+        // From now on the spool is known to be full, and not tried first.
+        await pull(small);
+        bench.first.faults.push({ path: /blobs/, fault: { do: "cut", after: 700_000 } });
+        const answer = await bench.open(pathOf(huge));
         // What the relay has handed over stops growing: nobody takes more.
         let before = -1;
         await eventually("the relays wait", async () => {
@@ -128,16 +133,17 @@ describe("Uplink, full disk", () => {
             before = now;
             return waits ? true : undefined;
         });
-        assert.ok(before < large.length);
-        // Who is kept waiting for so long may hang up: that is no fault of his.
+        assert.ok(before < huge.length);
+        // Who is kept waiting for so long may hang up, which is not held against it.
+        bench.first.faults.length = 0;
         await bench.second.refuse();
         await bench.second.listen();
         let got = 0;
         for await (const chunk of answer) got += chunk.length;
-        assert.equal(got, large.length);
+        assert.equal(got, huge.length);
         assert.deepEqual(
-            bench.logged("relay rests").filter(({ relay }) => relay !== "first"),
-            [],
+            bench.logged("relay rests").map(({ relay, kind }) => [relay, kind]),
+            [["first", "cut"]],
         );
     });
 
