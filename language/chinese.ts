@@ -411,3 +411,253 @@ export const ELSEWHERE = {
     "security upgrades are not installed by themselves: {command}": "安全更新没有自动安装：{command}",
     'did you mean "{name}"?': "是不是“{name}”？",
 } as const;
+
+/**
+ * What is wrong with a stack's settings (stacks/): there the sentences are put together from parts, so they are known here
+ * by what stays the same. test/stacks/problem-text.test.ts translates each of its rows.
+ */
+export const SETTINGS = {
+    "stacks/Pulumi.{name}.yaml cannot be used:": "stacks/Pulumi.{name}.yaml 不能用：",
+    "stacks/Pulumi.{name}.yaml cannot be read: {reason}": "stacks/Pulumi.{name}.yaml 无法读取：{reason}",
+    'there is no stack "{name}" in stacks/; there are {names}': "stacks/ 里没有名为“{name}”的 stack；有 {names}",
+    'there is no stack "{name}" in stacks/; did you mean "{meant}"?; there are {names}':
+        "stacks/ 里没有名为“{name}”的 stack；是不是“{meant}”？有 {names}",
+    'it must have a mapping "config:", below which the settings are, such as dockermirror:zone':
+        "要有“config:”一项，配置写在它下面，例如 dockermirror:zone",
+    '{problem}; did you mean "{name}"?': "{problem}；是不是“{name}”？",
+    "{problem}, got {value}": "{problem}，实际是 {value}",
+    "is missing: {meaning}": "没有写：{meaning}",
+    "{meaning}; one of {options}": "{meaning}；可以是 {options}",
+    "it must be set": "必须设置",
+    "has no value behind its colon: give it one, or leave the line out": "冒号后面没有值：写上值，或去掉这一行",
+    "must be one of {options}": "必须是 {options} 之一",
+    "cannot be used": "不能用",
+    "must be one text": "必须是一段文本",
+    "must be a text, which YAML does not take this for without quotes: write {quoted}":
+        "必须是文本，不加引号时 YAML 不当作文本：写成 {quoted}",
+    "it in quotes, with all its digits": "带引号的全部数字",
+    "{problem}, without quotes": "{problem}，不加引号",
+    "must be true or false, without quotes": "必须是 true 或 false，不加引号",
+    "must be a list": "必须是列表",
+    "must be a list such as {example}": "必须是列表，例如 {example}",
+    "must be a list of mappings with {names}": "必须是列表，每一项是包含 {names} 的键值对",
+    "must be a mapping": "必须是键值对",
+    "must be a mapping of {keys}": "必须是键值对，键是 {keys}",
+    "must be a mapping with {names} of {keys}": "必须是键值对，包含 {names}，键是 {keys}",
+    "must be a mapping with {names}": "必须是键值对，包含 {names}",
+    "must be a whole number": "必须是整数",
+    "must be a whole number of at least {least}": "必须是不小于 {least} 的整数",
+    "must be a whole number from {least} to {most}": "必须是 {least} 到 {most} 的整数",
+    "must have at most {count} entries": "最多 {count} 项",
+    "must have at least one entry": "至少要有一项",
+    "must have at least {count} entries": "至少要有 {count} 项",
+    "must not be empty": "不能为空",
+    "is only for {forms}; what is here takes {names}": "只用于 {forms}；这里可以写 {names}",
+    'is not a setting; did you mean "{name}"?': "没有这个配置；是不是“{name}”？",
+    'is not a setting; did you mean "{name}"?; settings are {names}':
+        "没有这个配置；是不是“{name}”？可以写的有 {names}",
+    "is not a setting; settings are {names}": "没有这个配置；可以写的有 {names}",
+    "is not a setting: {path} takes {names}": "没有这个配置：{path} 里可以写 {names}",
+    "is not read: write {key}": "不会被读取：要写成 {key}",
+    "kind: {one} or kind: {other}": "kind: {one} 或 kind: {other}",
+    "an entry with {field}": "带 {field} 的项",
+
+    // Names and addresses.
+    "must be a name, not an address: a certificate and a mirror go by a name":
+        "必须是域名，不能是 IP 地址：证书和镜像站都按域名识别",
+    "must be a host name without {faults}: write {name}": "必须是单纯的域名，不能带 {faults}：写成 {name}",
+    "white space around it": "前后的空白",
+    "a scheme ({scheme})": "协议（{scheme}）",
+    "a path ({path})": "路径（{path}）",
+    "a user": "用户名",
+    "a port ({port})": "端口（{port}）",
+    "a dot at its end": "末尾的点",
+    "upper case": "大写字母",
+    "characters outside ASCII (IDNA has a form for them)": "ASCII 以外的字符（用 IDNA 的写法）",
+    "must be a host name in lower case such as hub.example.com": "必须是小写的域名，例如 hub.example.com",
+    "must be one host name, not a wildcard": "必须是一个具体的域名，不能用通配符",
+    "must have no other characters than a-z, 0-9, - and dots, got {odd} in it":
+        "只能有 a-z、0-9、- 和点，里面却有 {odd}",
+    "must have something before, between and behind its dots": "点的前后和中间都要有内容",
+    "must be a name in full, with a domain, such as hub.example.com: other machines would look for this one elsewhere":
+        "必须是完整的域名，例如 hub.example.com：别的机器会到别处去找这个名字",
+    "must have no label that starts or ends with -": "每一段都不能以 - 开头或结尾",
+    "must not end with a number alone: programs take such a name for an IPv4 address":
+        "最后一段不能全是数字：程序会把它当成 IPv4 地址",
+    "must have labels of at most {most} characters, got one of {length}":
+        "每一段最多 {most} 个字符，实际有一段是 {length} 个",
+    "must have at most {most} characters, got {length}": "最多 {most} 个字符，实际有 {length} 个",
+    "must be an address range such as 10.0.0.0/8 or 203.0.113.7/32": "必须是地址段，例如 10.0.0.0/8 或 203.0.113.7/32",
+    "must have nothing but zeros behind its prefix; for the one address write /{width}":
+        "前缀后面的位必须全是 0；只表示这一个地址就写 /{width}",
+    "must be a public IPv{family} address such as {example}": "必须是公网 IPv{family} 地址，例如 {example}",
+    "must be a public IPv{family} address such as {example}, without a prefix length":
+        "必须是公网 IPv{family} 地址，例如 {example}，不带前缀长度",
+    "must be a public IPv{family} address such as {example}: this one is private, and is reached only within its own network":
+        "必须是公网 IPv{family} 地址，例如 {example}：这是私有地址，只在它自己的网络里连得到",
+    "must be a public IPv{family} address such as {example}: the Internet has no way to this one":
+        "必须是公网 IPv{family} 地址，例如 {example}：公网上没有到这个地址的路由",
+    "must be an IP address": "必须是 IP 地址",
+    "must be an IPv4 address of the Docker host such as 10.1.0.5": "必须是 Docker 主机的 IPv4 地址，例如 10.1.0.5",
+    "must be an AWS region outside mainland China ({regions})": "必须是中国大陆以外的 AWS 区域（{regions}）",
+    "must be a region that Lightsail has ({regions}; kind ec2 works in all)":
+        "必须是 Lightsail 支持的区域（{regions}；kind: ec2 在所有区域都行）",
+    "must be a line of {file}": "必须是 {file} 里的一行",
+    "must be a line of {file}, not a private key": "必须是 {file} 里的一行，不能是私钥",
+    "must be a line of {file}, which starts with one of {kinds}": "必须是 {file} 里的一行，开头是 {kinds} 之一",
+    "must be a line of {file}, one of them": "必须是 {file} 里的一行，只要其中一行",
+    "must be a line of {file}, and nothing else": "必须是 {file} 里的一行，不能有别的内容",
+    "must be a line of {file} in full: behind {kind} there is no whole key of that kind":
+        "必须是 {file} 里完整的一行：{kind} 后面不是这种类型的完整密钥",
+
+    // Forms of fields.
+    "must be 1 to 32 characters of a-z, 0-9 and -": "必须是 1 到 32 个 a-z、0-9 和 -",
+    "must be a mailto: or https: URL such as mailto:abuse@example.org":
+        "必须是 mailto: 或 https: 的 URL，例如 mailto:abuse@example.org",
+    "must be a certificate chain in PEM, leaf first": "必须是 PEM 格式的证书链，服务器证书在最前",
+    "must be the 32 hex digits of a Cloudflare account id": "必须是 Cloudflare 账号 ID，32 位十六进制",
+    "must be the https URL of an ACME directory": "必须是 ACME directory 的 https URL",
+    "must be an e-mail address": "必须是邮箱地址",
+    'must be a time of day in UTC such as "19:30"': '必须是 UTC 时间，例如 "19:30"',
+    "must be a user name": "必须是用户名",
+    "must be an EC2 instance type such as t4g.micro": "必须是 EC2 实例类型，例如 t4g.micro",
+    "must be a subnet such as subnet-0123456789abcdef0": "必须是子网 ID，例如 subnet-0123456789abcdef0",
+    "must be the last letter of an availability zone, such as a": "必须是可用区的最后一个字母，例如 a",
+    "must be a Linux bundle with IPv4 such as micro_3_0": "必须是 Linux、带 IPv4 的套餐，例如 micro_3_0",
+    "must be unix:///var/run/docker.sock or ssh://user@host[:port]":
+        "必须是 unix:///var/run/docker.sock 或 ssh://user@host[:port]",
+    'must be "registry" (harbor and nexus come later)': '必须是 "registry"（harbor 和 nexus 以后支持）',
+    "must be a version of distribution such as 3.1.2, or 2.8.x": "必须是 distribution 的版本，例如 3.1.2，或 2.8.x",
+    "must be an image with its registry and tag, such as docker.io/library/hello-world:latest":
+        "必须是带镜像仓库和 tag 的镜像，例如 docker.io/library/hello-world:latest",
+    "must be a registry with an optional path, such as harbor.acme.lan/library":
+        "必须是镜像仓库，可以带路径，例如 harbor.acme.lan/library",
+    "must be a file such as {example}; {reason}": "必须是文件，例如 {example}；{reason}",
+    "is not supported yet: leave it out": "还不支持：去掉它",
+    "must be a Docker ID": "必须是 Docker ID",
+    "must be a stack of this project such as acme-tokyo, or one in full such as organization/dockermirror/acme-tokyo":
+        "必须是本项目的 stack，例如 acme-tokyo，或写全名，例如 organization/dockermirror/acme-tokyo",
+    "must have names of upstreams for keys ({names}), got {keys}": "键必须是上游的名字（{names}），实际是 {keys}",
+    "must have a relay once, got {what} of {stack} twice": "同一台中继只能写一次，{stack} 的 {what} 写了两次",
+
+    // Between fields.
+    "or overseas or onprem must be set: {why}": "、overseas 或 onprem 至少要设一个：{why}",
+    "this stack would make nothing": "否则这个 stack 什么都不创建",
+    "this stack has no settings, its file in stacks/ is empty or missing; npm run new-stack writes one":
+        "这个 stack 没有配置，stacks/ 里的文件是空的或不存在；npm run new-stack 可以写一个",
+    "needs a relay: set edge or overseas, or relays with another stack that has one":
+        "需要一台中继：设置 edge 或 overseas，或在 relays 里写上有中继的 stack",
+    "are what an on-prem site pulls through: set onprem, or leave them out":
+        "是给公司内的站点拉镜像用的：设置 onprem，或去掉它们",
+    "has public addresses ({ranges}), which Docker opens past the host's firewall: if it is meant, also set onprem.allowFromPublic to true":
+        "有公网地址（{ranges}），Docker 会绕过主机防火墙开放端口：确实需要的话，再设 onprem.allowFromPublic 为 true",
+    "must be an image of one of upstreams ({upstreams})": "必须是 upstreams（{upstreams}）之一的镜像",
+    "need the key that those with a hostname ask for: {command}": "按域名写的中继要有密钥：{command}",
+    "is the key of relays with a hostname, which are not set": "是按域名写的中继的密钥，而没有这样的中继",
+    "needs the name of the zone to make: set zone": "要写明创建哪个域：设置 zone",
+    "is about the zone of createZone, which is not set: a zone that is there needs neither":
+        "说的是 createZone 的域，而没有设 createZone：已有的域两个都不用写",
+    "must be the account that the zone is made in, {account}": "必须是创建这个域的账号 {account}",
+    "needs zone: the Worker gets a custom domain in it": "要有 zone：Worker 的自定义域名在里面",
+    "must be {zone} or end with .{same}": "必须是 {zone}，或以 .{same} 结尾",
+    'must be a host name of its own, got "{name}", which {other} has': "必须用单独的域名，“{name}”已经用于 {other}",
+    'must have one entry a name, got "{name}" twice': "一个名字只能有一项，“{name}”写了两次",
+    'must have each entry once, got "{entry}" twice': "每一项只能写一次，“{entry}”写了两次",
+    'must have an account once, got "{name}" twice': "一个账号只能写一次，“{name}”写了两次",
+    "is for relays of this stack, which has none: set it where edge or overseas is":
+        "用于本 stack 的中继，而这里没有：写到有 edge 或 overseas 的 stack 里",
+    "is for relays of this stack, which has none: set key in relays":
+        "用于本 stack 的中继，而这里没有：在 relays 里写 key",
+    'has "{id}", which {keys} does not ({known}, and lower numbers)':
+        "有“{id}”，而 {keys} 里没有（有 {known} 以及更小的数字）",
+    "must be the name of one of {keys} ({names})": "必须是 {keys} 里的名字（{names}）",
+    "public needs abuseContact, because who runs a service for everybody must be reachable: set it to such as mailto:abuse@example.org":
+        "为 public 时要有 abuseContact，因为公共服务的运营者必须能联系到：例如设为 mailto:abuse@example.org",
+    "is for access: public, which is not set": "用于 access: public，而没有这样设",
+    "needs the account's name: set hub.username": "要有账号名：设置 hub.username",
+    "needs the account's access token: {command}": "要有这个账号的访问令牌：{command}",
+    "needs its private key: {command}": "要有它的私钥：{command}",
+    "needs its certificate: set {key}": "要有它的证书：设置 {key}",
+    "needs its CA: set onprem.ca": "要有它的 CA：设置 onprem.ca",
+    "dns-01 needs a Cloudflare token that may edit the DNS of the zone: {command}":
+        "为 dns-01 时要有一个能修改这个域 DNS 的 Cloudflare 令牌：{command}",
+    "is for overseas.acmeChallenge dns-01, which is not set": "用于 overseas.acmeChallenge: dns-01，而没有这样设",
+    "is for overseas.kind host: a machine that is made here gets a key of its own":
+        "用于 overseas.kind: host：由 stack 创建的机器有自己的密钥",
+    "cannot be set with a certificate of your own: leave one of them out": "不能和你自己的证书同时设置：去掉其中一个",
+    "cannot be {tls} with a certificate of your own: leave one of them out":
+        "有你自己的证书时不能是 {tls}：去掉其中一个",
+    "must be a certificate in PEM, and cannot be read as one": "必须是 PEM 格式的证书，现在读不出来",
+    "must be a certificate authority, {subject} is a server's certificate: see onprem.certificate":
+        "必须是 CA 证书，{subject} 是服务器证书：见 onprem.certificate",
+    "must be the private key of onprem.ca, and is another one": "必须是 onprem.ca 的私钥，现在是另一把",
+    "must be a private key in PEM without a passphrase; its value is not repeated here":
+        "必须是 PEM 格式、没有口令的私钥；这里不显示它的值",
+    "lets the whole world try to log in ({ranges}): name your own public addresses, or, if it is meant, also set overseas.sshFromAnywhere to true":
+        "让全网都能尝试登录（{ranges}）：写你自己的公网地址；确实需要的话，再设 overseas.sshFromAnywhere 为 true",
+    "needs an IPv4 range, because the machine is logged in to by its IPv4 address":
+        "要有一个 IPv4 地址段，因为登录机器用的是它的 IPv4 地址",
+    "has private addresses ({ranges}), which no connection to a machine at AWS comes from: name the public ones that your network goes out by (npm run preflight shows this machine's)":
+        "有私有地址（{ranges}），到 AWS 机器的连接不会来自它们：写你的网络出口的公网地址（npm run preflight 会显示本机的）",
+    "needs subnetId: a default VPC has no IPv6, so name a subnet that has it":
+        "要有 subnetId：默认 VPC 没有 IPv6，写一个有 IPv6 的子网",
+    "must be said in {region}: aws lightsail get-bundles --region {same} lists the names":
+        "在 {region} 必须自己写：用 aws lightsail get-bundles --region {same} 查名字",
+    "is for tls: acme, which this relay does not have": "用于 tls: acme，而这台中继没有用它",
+    'must be a name in the public DNS, or no public CA signs it, got "{name}": use such a name, or set overseas.tls to privateCa':
+        "必须是公网 DNS 里的域名，否则没有公共 CA 会签发，实际是“{name}”：换一个域名，或把 overseas.tls 设为 privateCa",
+    "are what relays pull with: set them where edge or overseas is":
+        "是中继拉取时用的：写到有 edge 或 overseas 的 stack 里",
+    'needs its token: privateTokens has no "{name}"': "要有它的令牌：privateTokens 里没有“{name}”",
+    'has a token of "{name}", which is not in privateAccounts': "有“{name}”的令牌，而 privateAccounts 里没有这个账号",
+    "must fit into {most} bytes at Cloudflare, got {bytes}: list fewer repositories (acme/* is one), or use shorter tokens":
+        "在 Cloudflare 上不能超过 {most} 字节，实际是 {bytes}：少列一些镜像（acme/* 算一个），或用短一些的令牌",
+    "must fit into {most} bytes at Cloudflare, got {bytes}": "在 Cloudflare 上不能超过 {most} 字节，实际是 {bytes}",
+    "are where relays of this stack follow redirects to: set them where edge or overseas is":
+        "是本 stack 的中继可以跟随的重定向：写到有 edge 或 overseas 的 stack 里",
+    "is for an upstream that this stack does not relay: it relays {upstreams}":
+        "属于本 stack 不中继的上游：它中继 {upstreams}",
+    "acme needs zone with a machine that is made here: nobody could enter its address into DNS before its certificate is asked for; set zone, or overseas.tls to privateCa":
+        "机器由 stack 创建时，acme 要有 zone：申请证书之前没有人能把它的地址写进 DNS；设置 zone，或把 overseas.tls 设为 privateCa",
+    "dns-01 needs zone: the challenge is answered by a record in it": "为 dns-01 时要有 zone：验证靠里面的一条记录",
+    "{upstream} has no accounts that a relay can use; {upstreams} have":
+        "{upstream} 没有中继能用的账号；有的是 {upstreams}",
+    'the user name at {upstream} must be visible ASCII characters without a colon, got "{username}"':
+        "{upstream} 的用户名必须是可见的 ASCII 字符，不含冒号，实际是“{username}”",
+    'a private repository at {upstream} is a whole name such as acme/app, or acme/*, got "{entry}"':
+        "{upstream} 的私有镜像要写全名，例如 acme/app，或 acme/*，实际是“{entry}”",
+    "must be a host name in lower case such as cdn.example.com, or a glob such as *.cdn.example.com":
+        "必须是小写的域名，例如 cdn.example.com，或通配，例如 *.cdn.example.com",
+    "must be a host name in lower case such as cdn.example.com, or a glob such as *.cdn.example.com, without a scheme":
+        "必须是小写的域名，例如 cdn.example.com，或通配，例如 *.cdn.example.com，不带协议",
+    "must be a host name in lower case such as cdn.example.com, or a glob such as *.cdn.example.com, without a path":
+        "必须是小写的域名，例如 cdn.example.com，或通配，例如 *.cdn.example.com，不带路径",
+    "must be a host name in lower case such as cdn.example.com, or a glob such as *.cdn.example.com, without a user":
+        "必须是小写的域名，例如 cdn.example.com，或通配，例如 *.cdn.example.com，不带用户名",
+    "must be a host name in lower case such as cdn.example.com, or a glob such as *.cdn.example.com, without a port: redirects are followed to port 443 only":
+        "必须是小写的域名，例如 cdn.example.com，或通配，例如 *.cdn.example.com，不带端口：只跟随到 443 端口的重定向",
+    "must be a host name in lower case such as cdn.example.com, or a glob such as *.cdn.example.com, not an address":
+        "必须是小写的域名，例如 cdn.example.com，或通配，例如 *.cdn.example.com，不能是 IP 地址",
+    "must be a host name in lower case such as cdn.example.com, or a glob such as *.cdn.example.com, with one * in a label at most":
+        "必须是小写的域名，例如 cdn.example.com，或通配，例如 *.cdn.example.com，每一段最多一个 *",
+    "must not be a host that all customers of a cloud share: {why}; name the vendor's own host or bucket":
+        "不能是某个云的所有客户共用的主机：{why}；写厂商自己的主机或存储桶",
+    "must not leave open whose host below {shared} it is, where anybody can have one: {why}; name the vendor's own host or bucket, with * for its region alone (bucket.s3.*.amazonaws.com)":
+        "要写明是 {shared} 下面谁的主机，那里任何人都能申请：{why}；写厂商自己的主机或存储桶，* 只用于它的区域（bucket.s3.*.amazonaws.com）",
+    "a registry, or whoever gets hold of one, could then send the relays to anybody's content":
+        "否则镜像仓库或攻破它的人就能把中继引到任何人的内容上",
+    "must end in a domain of the vendor's, without * in it: names below {ending} are for sale":
+        "末尾必须是厂商自己的域名，其中不能有 *：{ending} 下面的名字谁都能买",
+    "set one with: pulumi config set --path {key} <value>": "设置方法：pulumi config set --path {key} <value>",
+    "must be set, got the example's placeholder: {command}": "必须设置，现在是示例里的占位符：{command}",
+    "must be encrypted, got a plain value: {command} (and change it where it was made: it stood in a file)":
+        "必须加密，现在是明文：{command}（并到生成它的地方换一个：它曾写在文件里）",
+    "must be at least 16 visible ASCII characters, got {length} of some kind":
+        "至少要有 16 个可见的 ASCII 字符，实际有 {length} 个字符",
+    "must be a Cloudflare API token of 40 to 80 letters, digits, - and _, got {length} of some kind":
+        "必须是 Cloudflare API 令牌，40 到 80 个字母、数字、- 和 _，实际有 {length} 个字符",
+    "must be JSON such as {example}: the id of a key, and 40 or more letters and digits; its value is not repeated here":
+        "必须是 JSON，例如 {example}：密钥的 id，以及至少 40 个字母和数字；这里不显示它的值",
+    "must be JSON such as {example}: upstream and user name, and at most 3000 visible characters; its value is not repeated here":
+        "必须是 JSON，例如 {example}：上游和用户名，以及最多 3000 个可见字符；这里不显示它的值",
+} as const;

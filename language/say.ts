@@ -3,7 +3,8 @@
  * what it prints for a person goes through {@link inLanguage} at the very end. So JSON, errors and tests have one
  * language, and what another machine says (doctor.sh of a relay, of whatever release) is translated too.
  */
-import { ELSEWHERE, SAID } from "./chinese";
+import { MEANINGS } from "../stacks/meanings";
+import { ELSEWHERE, SAID, SETTINGS } from "./chinese";
 
 /** Languages that there are. */
 export type Spoken = "en" | "zh";
@@ -29,7 +30,16 @@ export function languageOf(env: NodeJS.ProcessEnv): Spoken {
 
 /** A text for a person: each sentence of it that is known is in the language, and the rest as it is. */
 export function inLanguage(text: string, language: Spoken): string {
-    return language === "en" ? text : chineseOf(text);
+    if (language === "en") return text;
+    // A usage is several lines; other texts are a line each.
+    const whole = text.includes("\n") ? (ALL[text] ?? ofPattern(text)) : undefined;
+    return whole ?? text.split("\n").map(chineseOfLine).join("\n");
+}
+
+/** A problem of the settings stands behind the key that it is about. */
+function chineseOfLine(line: string): string {
+    const [, key = "", text = ""] = /^(\s*(?:[\w-]+:\S+ +)?)(.*)$/s.exec(line) ?? [];
+    return key + chineseOf(text);
 }
 
 interface Pattern {
@@ -37,22 +47,34 @@ interface Pattern {
     readonly chinese: string;
     /** Of the sentence alone: more of them are a surer sign. */
     readonly letters: number;
+    /** It has what another sentence may end with. */
+    readonly isEnd: boolean;
+    /** It stands around another sentence, and is one only where that is known. */
+    readonly isFrame: boolean;
 }
 
-const ALL: Readonly<Record<string, string>> = { ...ELSEWHERE, ...SAID };
+/** What a setting means, as an error has it of one that is missing. */
+const MEANT = Object.fromEntries(
+    Object.values(MEANINGS).map(({ en, zh }) => [en.replaceAll("`", ""), zh.replaceAll("`", "")]),
+);
+const ALL: Readonly<Record<string, string>> = { ...MEANT, ...SETTINGS, ...ELSEWHERE, ...SAID };
 /** A sentence with fewer is known by values of one word alone: "is {status}" must not take any text with "is" in it. */
-const SURE = 4;
+const SURE = 3;
 
 const PATTERNS: readonly Pattern[] = Object.entries(ALL)
     .map(([english, chinese]) => {
         const letters = english.replace(HOLE, "").replace(/[^a-z]/gi, "").length;
+        const value = letters > 0 && letters < SURE ? "[^\\s,;]+" : ".*?";
         return {
-            sentence: new RegExp(`^${patternOf(english, letters > 0 && letters < SURE ? "[^\\s,;]+" : ".*?")}$`, "s"),
+            sentence: new RegExp(`^${patternOf(english, value)}$`),
             chinese,
             letters,
+            isEnd: /, got |did you mean/.test(english),
+            isFrame: letters === 0 || english.includes("{problem}"),
         };
     })
-    .sort((one, other) => other.letters - one.letters);
+    // What ends a problem comes off first, or the sentence before it would take it for a value.
+    .sort((one, other) => Number(other.isEnd) - Number(one.isEnd) || other.letters - one.letters);
 
 function chineseOf(text: string): string {
     return ALL[text] ?? joined(text) ?? ofPattern(text) ?? text;
@@ -72,13 +94,12 @@ function joined(text: string): string | undefined {
 }
 
 function ofPattern(text: string): string | undefined {
-    for (const { sentence, chinese, letters } of PATTERNS) {
+    for (const { sentence, chinese, isFrame } of PATTERNS) {
         const found = sentence.exec(text);
         if (!found) continue;
         const values = Object.entries(found.groups ?? {});
         const spoken = values.map(([hole, value]) => [hole, chineseOf(value)] as const);
-        // Of punctuation alone: a sign only where what stands around it is known.
-        if (letters === 0 && spoken.every(([, value], at) => value === values[at]?.[1])) continue;
+        if (isFrame && spoken.every(([, value], at) => value === values[at]?.[1])) continue;
         return filled(chinese, Object.fromEntries(spoken));
     }
     return undefined;
@@ -104,7 +125,8 @@ function patternOf(english: string, value: string): string {
             if (index % 2 === 0) return part.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
             if (seen.has(part)) return `\\k<${part}>`;
             seen.add(part);
-            return `(?<${part}>${value})`;
+            // As much as there is: a problem may have in it what another one ends with.
+            return part === "problem" ? "(?<problem>.*)" : `(?<${part}>${value})`;
         })
         .join("");
 }

@@ -46,7 +46,7 @@ const MAY_IMPORT: Readonly<Record<string, { readonly project: RegExp; readonly p
     },
     // It also tells which plugins the program needs, runs programs, reads a stack's file, as the rehearsal does, and another
     // stack's relays, as the program does.
-    "language/": { project: /^language\//, packages: /^$/ },
+    "language/": { project: /^(language\/|stacks\/meanings\.ts$)/, packages: /^$/ },
     "checks/": {
         project:
             /^(checks\/|language\/|stacks\/|services\/connection\/|components\/(shell|shared-relays)\.ts$|rehearsal\/(run|stack-file|usable|command-line)\.ts$|package\.json$)/,

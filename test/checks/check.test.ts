@@ -30,10 +30,14 @@ describe("npm run check", () => {
     after(() => rmSync(copy, { recursive: true }));
 
     /** Without the first part of the script, which only looks whether packages are installed; and without any program. */
-    const check = (...args: string[]): Promise<Ran> => {
+    const check = (...args: string[]): Promise<Ran> => checkIn("C.UTF-8", ...args);
+    const checkIn = (locale: string, ...args: string[]): Promise<Ran> => {
         const [, , program = ""] = scripts.check.split(" ");
         const loaders = ["--require", join(copy, "offline.cjs"), "--require", "tsx/cjs"];
-        return attempt(process.execPath, [...loaders, program, ...args], { cwd: copy, env: { PATH: "/nowhere" } });
+        return attempt(process.execPath, [...loaders, program, ...args], {
+            cwd: copy,
+            env: { PATH: "/nowhere", LANG: locale },
+        });
     };
     const stack = (name: string, text: string) => writeFileSync(join(copy, "stacks", `Pulumi.${name}.yaml`), text);
 
@@ -41,6 +45,26 @@ describe("npm run check", () => {
         const { code, stdout, stderr } = await check("--stack", "acme/dockermirror/example-tokyo");
         assert.deepEqual([code, stderr], [0, ""]);
         assert.equal(stdout, "stacks/Pulumi.example-tokyo.yaml: the settings can be used\n");
+    });
+
+    it("speaks Chinese where the locale does", async () => {
+        stack("acme-chinese", "config:\n  dockermirror:zone: example.com.\n  dockermirror:colour: red\n");
+        const { code, stderr } = await checkIn("zh_CN.UTF-8", "--stack", "acme-chinese");
+        assert.equal(code, 1);
+        const [head, ...problems] = stderr.trim().split("\n");
+        assert.equal(head, "stacks/Pulumi.acme-chinese.yaml 不能用：");
+        assert.deepEqual(
+            problems.map((line) => line.replace(/有 zone, .*/, "")),
+            [
+                "  dockermirror:colour  没有这个配置；可以写的",
+                '  dockermirror:zone  必须是单纯的域名，不能带 末尾的点：写成 "example.com"，实际是 "example.com."',
+                "  dockermirror:edge  、overseas 或 onprem 至少要设一个：否则这个 stack 什么都不创建",
+            ],
+        );
+        assert.equal(
+            (await checkIn("zh_CN.UTF-8", "--stack", "example-tokyo")).stdout,
+            "stacks/Pulumi.example-tokyo.yaml：配置可用\n",
+        );
     });
 
     it("tells every problem of a file at once, and exits with 1", async () => {

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
+import { inLanguage } from "../../language/say";
 import { UPSTREAMS } from "../../services/registry/upstreams";
 import { AWS_REGIONS } from "../../stacks/aws-regions";
 import { settingsProblems } from "../../stacks/settings";
@@ -415,10 +416,20 @@ const ROWS: Readonly<Record<string, readonly [Record<string, unknown>, readonly 
     ],
 };
 
+/** Fails where a line is not in Chinese as a whole: values, names and commands are left as they are. */
+function isChinese(line: string): void {
+    const chinese = inLanguage(line, "zh");
+    assert.match(chinese, /\p{Script=Han}/u, line);
+    const words = chinese.replace(/"[^"]*"|“[^”]*”|（[^）]*）|\(.*\)|dockermirror:\S+/g, "");
+    assert.doesNotMatch(words, / (must|needs?|is|are|has|be|which|that|or|and|the) /, chinese);
+}
+
 describe("What is said of settings", () => {
     for (const [what, [config, expected]] of Object.entries(ROWS)) {
         it(`names ${what}`, () => {
-            const found = problems(config).map((line) => line.replace(`${PROJECT}:`, ""));
+            const lines = problems(config);
+            lines.forEach(isChinese);
+            const found = lines.map((line) => line.replace(`${PROJECT}:`, ""));
             // A row may leave the words of one line to another row.
             const shown = found.map((line, index) => {
                 const wanted = expected[index] ?? "";
