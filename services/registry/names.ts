@@ -44,13 +44,21 @@ const PATH = new RegExp(
     `^/v2/(${NAME})/(?:(manifests)/(${TAG}|${DIGEST})|(blobs)/(${DIGEST})|(tags)/(list)|(referrers)/(${DIGEST}))$`,
 );
 
-/** Reads a request-target, path and query, as it came. */
-export function parseTarget(target: string, upstreams: readonly Upstream[]): ParsedPath {
+/**
+ * Reads a request-target, path and query, as it came.
+ *
+ * @param endpoint The upstream whose own endpoint is asked: as if the query named it.
+ */
+export function parseTarget(target: string, upstreams: readonly Upstream[], endpoint?: Upstream): ParsedPath {
     const [pathname = ""] = target.split("?", 1);
-    if (pathname !== "/v2/" && pathname !== "/v2" && hasBadQuery(target)) {
+    if (/^\/v2\/./.test(pathname) && hasBadQuery(target)) {
         return { refusal: { status: 400, code: "UNSUPPORTED", message: BAD_QUERY_MESSAGE } };
     }
-    return parsePath(pathname, nsOf(target), upstreams);
+    const ns = nsOf(target);
+    if (endpoint && ns !== undefined && upstreamOfNs(ns, upstreams) !== endpoint) {
+        return unknownName(`ns=${ns} and the endpoint's own registry ${endpoint.name} differ`);
+    }
+    return parsePath(pathname, endpoint?.name ?? ns, upstreams);
 }
 
 export const BAD_QUERY_MESSAGE =

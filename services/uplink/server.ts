@@ -1,6 +1,7 @@
 /** The uplink's HTTP side: what the cache engine talks to. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import { parsePath, type RegistryRequest } from "../registry/names";
+import { parsePath, parseTarget, type RegistryRequest } from "../registry/names";
+import { nsOf, pullQuery } from "../registry/query";
 import type { Upstream } from "../registry/upstreams";
 import { end, fail, matches, type Noted, refuse, refuseAsUpstream, text } from "./answers";
 import { answerBadRequests, badRequest } from "./bad-requests";
@@ -8,7 +9,7 @@ import { answerBlob, type BlobKit } from "./blob-answer";
 import type { Log } from "./log";
 import type { Manifests } from "./manifests";
 import { INDEX, type Referrers } from "./referrers";
-import { badListQuery, tagPage } from "./tag-list";
+import { tagPage } from "./tag-list";
 import { Turns } from "./turns";
 
 /** What the front puts before a blob's path to hear whether it may send the blob from the cache's store. */
@@ -60,8 +61,8 @@ async function answer(kit: ServerKit, incoming: IncomingMessage, response: Serve
     }
     const upstreams = kit.upstreams();
     if (url.pathname.startsWith(`${STORED}/`)) return await answerStored(kit, url, response);
-    const place = readPlace(upstreams, url);
-    const parsed = parsePath(place.pathname, place.ns, upstreams);
+    const place = readPlace(upstreams, url.target);
+    const parsed = parseTarget(place.target, upstreams, place.endpoint);
     response.setHeader("Docker-Distribution-Api-Version", "registry/2.0");
     // Answered here: an engine that cannot ping its upstream does not start, or panics.
     if ("base" in parsed) return text(response, "application/json", "{}");
@@ -87,23 +88,23 @@ async function answerStored(kit: ServerKit, url: RequestUrl, response: ServerRes
     response.writeHead(stored ? 204 : 403, { "Content-Length": 0 }).end();
 }
 
-/** A request's path as it came, and its query. Not by `new URL`, which would resolve `..` into some other name. */
+/** A request's path and query as they came. Not by `new URL`, which would resolve `..` into some other name. */
 interface RequestUrl {
+    readonly target: string;
     readonly pathname: string;
-    readonly searchParams: URLSearchParams;
 }
 
-function readUrl(target: string): RequestUrl {
+function readUrl(url: string): RequestUrl {
     // A server takes the whole URL as well (RFC 9112 3.2.2).
-    const [pathname = "", ...query] = target.replace(/^https?:\/\/[^/?]*/i, "").split("?");
-    return { pathname, searchParams: new URLSearchParams(query.join("?")) };
+    const target = url.replace(/^https?:\/\/[^/?]*/i, "");
+    const [pathname = ""] = target.split("?", 1);
+    return { target, pathname };
 }
 
 /** `/<upstream>/v2/…` is for engines that want an endpoint an upstream; it says the same as `?ns=`. */
-function readPlace(upstreams: readonly Upstream[], url: RequestUrl): { pathname: string; ns: string | undefined } {
-    const named = upstreams.find(({ name }) => url.pathname.startsWith(`/${name}/v2`));
-    if (named) return { pathname: url.pathname.slice(named.name.length + 1), ns: named.name };
-    return { pathname: url.pathname, ns: url.searchParams.get("ns") ?? undefined };
+function readPlace(upstreams: readonly Upstream[], target: string): { target: string; endpoint?: Upstream } {
+    const endpoint = upstreams.find(({ name }) => target.startsWith(`/${name}/v2`));
+    return endpoint ? { target: target.slice(endpoint.name.length + 1), endpoint } : { target };
 }
 
 async function answerManifest(
@@ -137,7 +138,9 @@ async function answerReferrers(
     request: RegistryRequest,
 ): Promise<void> {
     // containerd may name several. A plus that nobody encoded became a space, which no media type has.
-    const asked = url.searchParams.getAll("artifactType").map((type) => type.replaceAll(" ", "+"));
+    const asked = new URLSearchParams(pullQuery(url.target))
+        .getAll("artifactType")
+        .map((type) => type.replaceAll(" ", "+"));
     const types = asked.filter((type) => type !== "");
     const { body, from, reason } = await kit.referrers.list(request, types);
     noted.from = from;
@@ -155,9 +158,7 @@ async function answerList(
     noted: Noted,
     request: RegistryRequest,
 ): Promise<void> {
-    const bad = badListQuery(url.searchParams);
-    if (bad !== undefined) return refuse(response, 400, "UNSUPPORTED", bad);
-    const { status, headers, body, next } = await tagPage(kit.relays, request, url.searchParams);
+    const { status, headers, body, next } = await tagPage(kit.relays, request, pullQuery(url.target));
     noted.from = "link";
     response.setHeader("Content-Type", headers["content-type"] ?? "application/json");
     if (next) response.setHeader("Link", linkTo(next, url));
@@ -167,10 +168,8 @@ async function answerList(
 
 /** The next page as the caller asked: below the same path and with the same `ns`. */
 function linkTo(next: URLSearchParams, url: RequestUrl): string {
-    const ns = url.searchParams.get("ns");
-    const query = new URLSearchParams(next);
-    if (ns !== null) query.set("ns", ns);
-    return `<${url.pathname}?${query}>; rel="next"`;
+    const ns = nsOf(url.target);
+    return `<${url.pathname}?${next}${ns === undefined ? "" : `&ns=${ns}`}>; rel="next"`;
 }
 
 function logRequest(

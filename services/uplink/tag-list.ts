@@ -4,7 +4,7 @@ import { scopeOf } from "./health";
 import { nextPage } from "./links";
 import type { Relays, SmallAnswer } from "./relays";
 
-/** Query parameters that go up; everything else a client may send stays here. */
+/** Query parameters of the next page that come down; all else a registry may put there no relay would hand up. */
 const PASSED_ON = ["n", "last", "next_page"];
 
 /** What tells one page from another; the second at a Quay up to 3.11: services/registry/query.ts. */
@@ -13,37 +13,15 @@ const AHEAD_BY = ["last", "next_page"];
 /** Longest list: some repositories have a hundred thousand tags, and not every registry sends pages unasked. */
 const LONGEST = 32 * 1024 * 1024;
 
-/** Longest `last`: a tag has 128 characters, but some registries put a mark of their own there. */
-const LAST_MAX = 1024;
-
-/** What a list's query may hold. Returns what is wrong with it: an upstream's answer to that would say less. */
-export function badListQuery(query: URLSearchParams): string | undefined {
-    const counts = new Set(query.getAll("n"));
-    if ([...counts].some((n) => !/^\d{1,9}$/.test(n))) {
-        return `n must be a number of tags, 0 to 999999999, got ${JSON.stringify([...counts].join(", ")).slice(0, 100)}`;
-    }
-    const lasts = new Set(query.getAll("last"));
-    const pages = query.getAll("next_page");
-    if (pages.length > 1 || pages.some((page) => !/^[A-Za-z0-9._~=-]{0,2047}$/.test(page))) {
-        return "next_page must be there once, as the link to the page had it";
-    }
-    if (counts.size > 1 || lasts.size > 1) return "n and last must be there once";
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: it is these that are looked for
-    if ([...lasts].some((last) => last.length > LAST_MAX || /[\u0000-\u001f\u007f\ufffd]/.test(last))) {
-        return `last must be a tag, at most ${LAST_MAX} characters without control characters`;
-    }
-    return undefined;
-}
-
 /** One page, and the query of the next one. */
 export interface TagPage extends SmallAnswer {
     readonly next: URLSearchParams | undefined;
 }
 
-/** Asks for the page that a query names. */
-export async function tagPage(relays: Relays, request: RegistryRequest, asked: URLSearchParams): Promise<TagPage> {
-    const query = passedOn(asked);
-    const path = query.size > 0 ? `${relayPath(request)}?${query}` : relayPath(request);
+/** Asks for the page that a query of the pull API names; empty or with its `?`. */
+export async function tagPage(relays: Relays, request: RegistryRequest, asked: string): Promise<TagPage> {
+    const query = new URLSearchParams(asked);
+    const path = `${relayPath(request)}${asked}`;
     const answer = await relays.ask({ method: "GET", path, scope: scopeOf(request), limit: LONGEST });
     const next = nextPage(answer.headers.link);
     const ahead = next && passedOn(next);

@@ -15,6 +15,7 @@ import { ImageStore, OCI_INDEX, OCI_MANIFEST } from "../../rehearsal/hub/store";
 import { HUB_HOSTS } from "../../rehearsal/hub/upstream-hosts";
 import { issue, makeCa } from "../../rehearsal/pki";
 import { EVERY_RELAY, sameOfAll } from "../support/every-relay";
+import { REFUSED } from "../support/refused-requests";
 import { type Answer, open, type RelayUnderTest, send } from "../support/relay";
 
 const HUB_ADDRESS = `127.87.${(process.pid >> 8) & 255}.${process.pid & 255}`;
@@ -176,92 +177,7 @@ describe("Both relays", function () {
     });
 
     describe("refuse a request and ask no upstream", () => {
-        const TAGS = "/v2/library/hello/tags/list";
-        const MANIFEST = "/v2/owner/app/manifests/1.0";
-        const NOT_UTF8 = "%ff";
-        const refused: Record<string, [status: number, code: string | undefined]> = {
-            // Queries.
-            [`${TAGS}?n=-1`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=abc`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=1.5`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=1e3`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=%31`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=+5`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=99999999999999999999`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?n=5&n=6`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?last=a&n=5&last=b`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?last=%00`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?last=a%0d%0aX-Evil:1`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?last=%zz`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?last=${NOT_UTF8}`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?last=${"x".repeat(300)}`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?next_page=a%2fb`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?next_page=a&next_page=b`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?next_page=${"x".repeat(2100)}`]: [400, "UNSUPPORTED"],
-            [`${TAGS}?%6e=5`]: [400, "UNSUPPORTED"],
-            [`${MANIFEST}?n=-1`]: [400, "UNSUPPORTED"],
-            [`${MANIFEST}?n%73=ghcr.io`]: [400, "UNSUPPORTED"],
-            [`${MANIFEST}?%6Es=ghcr.io`]: [400, "UNSUPPORTED"],
-            [`${MANIFEST}?x=1&n%73=ghcr.io`]: [400, "UNSUPPORTED"],
-            [`${MANIFEST}?ns=ghcr.io&ns=docker.io`]: [400, "UNSUPPORTED"],
-            [`${MANIFEST}?ns`]: [400, "UNSUPPORTED"],
-            [`${MANIFEST}?n+s=1`]: [400, "UNSUPPORTED"],
-            // Upstreams.
-            [`${MANIFEST}?ns=ghcr%2eio`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=%67hcr.io`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=ghcr.io:80`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=ghcr.io:443:443`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=ghcr.io:`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=ghcr.io.`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=https://ghcr.io`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=docker.com`]: [404, "NAME_UNKNOWN"],
-            [`${MANIFEST}?ns=docker_io`]: [404, "NAME_UNKNOWN"],
-            "/v2/index.docker.io/library/hello/manifests/1.0?ns=ghcr.io": [404, "NAME_UNKNOWN"],
-            "/v2/hub.docker.io/library/hello/manifests/1.0": [404, "NAME_UNKNOWN"],
-            "/v2/my.org/app/manifests/1.0": [404, "NAME_UNKNOWN"],
-            // Paths.
-            "/v2\\library\\hello\\manifests\\1.0": [404, undefined],
-            "/v2/library\\hello/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/library/x/../hello/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/library/./hello/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/library/x/%2e%2e/hello/manifests/1.0": [404, "NAME_INVALID"],
-            "/x/../v2/library/hello/manifests/1.0": [404, undefined],
-            "/v2/../v2/library/hello/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/..": [404, "NAME_INVALID"],
-            "//v2/library/hello/manifests/1.0": [404, undefined],
-            "/v2/library/h%65llo/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/library%2Fhello/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/library/hello/manifests/1%2E0": [404, "NAME_INVALID"],
-            "/v2/library/hello%3A1.0/manifests/1.0": [404, "NAME_INVALID"],
-            [`/v2/library/hello/blobs/sha256%253A${ZEROS}`]: [404, "NAME_INVALID"],
-            [`/v2/library/hello/blobs/sha256%3A${"A".repeat(64)}`]: [404, "NAME_INVALID"],
-            // Digests that are not by SHA-256, of which no cache here could keep the content.
-            [`/v2/library/hello/manifests/sha512:${ZEROS}${ZEROS}`]: [415, "UNSUPPORTED"],
-            [`/v2/library/hello/blobs/sha512:${ZEROS}${ZEROS}`]: [415, "UNSUPPORTED"],
-            [`/v2/library/hello/blobs/sha512%3A${ZEROS}?ns=ghcr.io`]: [415, "UNSUPPORTED"],
-            [`/v2/library/hello/referrers/sha384:${ZEROS}`]: [415, "UNSUPPORTED"],
-            "/v2/library/hello/manifests/multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8": [
-                415,
-                "UNSUPPORTED",
-            ],
-            [`/v2/elsewhere.example/app/manifests/md5:${ZEROS}`]: [415, "UNSUPPORTED"],
-            [`/v2/library/hello/manifests/sha256:${ZEROS}${ZEROS}`]: [404, "NAME_INVALID"],
-            [`/v2/library/hello/manifests/SHA512:${ZEROS}${ZEROS}`]: [404, "NAME_INVALID"],
-            "/v2/library/hello/manifests/sha512:": [404, "NAME_INVALID"],
-            "/v2/library/hello/tags/sha512:list": [404, "NAME_INVALID"],
-            "/v2/library/hello/manifests/1.0;x=1": [404, "NAME_INVALID"],
-            "/v2/library/hello/manifests/%C3%A9": [404, "NAME_INVALID"],
-            "/v2/a%00b/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/a%zzb/manifests/1.0": [404, "NAME_INVALID"],
-            "/v2/a%": [404, "NAME_INVALID"],
-            "/../v2/": [404, "NAME_INVALID"],
-            "/%2e%2e%2fv2/": [404, "NAME_INVALID"],
-            "/v2/../../etc/passwd": [404, "NAME_INVALID"],
-            [`/v2/${"a/".repeat(6000)}`]: [414, "UNSUPPORTED"],
-        };
-        for (const [path, [status, code]] of Object.entries(refused)) {
+        for (const [path, [status, code]] of Object.entries(REFUSED)) {
             it(`${path.slice(0, 80)}: ${status}`, async () => {
                 for (const method of ["GET", "HEAD"]) {
                     const answer = await ask(method, path);
@@ -883,7 +799,7 @@ describe("Both relays", function () {
 
 /** True for a path outside of the API, or that is none: it is refused before a key is asked for. */
 function isForEverybody(path: string): boolean {
-    return !path.startsWith("/v2/") || /%00|%zz|%$|\.\.\/\.\.\/|(a\/){100}/.test(path.split("?")[0] ?? "");
+    return !path.startsWith("/v2/") || /%00|%zz|%$|^\/v2\/\.\.\/\.\.\/|(a\/){100}/.test(path.split("?")[0] ?? "");
 }
 
 /** What both relays have to say alike. */

@@ -569,6 +569,11 @@ describe("The relays' answers", function () {
             for (const relay of open) {
                 for (const path of ["/", "/robots.txt"])
                     assert.equal((await send(relay, "GET", path)).headers["x-relay-answer"], own("base"));
+                // nginx itself would take these for the pages.
+                for (const path of ["/v2/..", "/v2/../robots.txt"]) {
+                    const { status, headers } = await send(relay, "GET", path);
+                    assert.deepEqual([status, headers["x-relay-answer"]], [404, own("table")]);
+                }
                 const answers: Answer[] = [];
                 while (answers.length < 6)
                     answers.push(await send(relay, "GET", "/v2/library/hello/manifests/1.0", { accept: OCI_MANIFEST }));

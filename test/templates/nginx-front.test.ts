@@ -16,6 +16,7 @@ import { readTemplate } from "../../templates/render";
 import { eventually } from "../support/eventually";
 import { freePort } from "../support/free-port";
 import { nginxFolder, type RunningNginx, remove, startNginx, textOf } from "../support/nginx";
+import { REFUSED } from "../support/refused-requests";
 
 const HOSTNAME = "mirror.acme.lan";
 const UPSTREAMS = selectUpstreams(["docker.io", "ghcr.io", "registry.k8s.io"]);
@@ -250,6 +251,17 @@ describe("The front's nginx", function () {
                 const answer = await ask(`/v2/${name}/manifests/1.0${ns === undefined ? "" : `?ns=${ns}`}`);
                 assert.equal(answer.status, 404);
                 assert.equal(errorCode(answer), "NAME_UNKNOWN");
+                assert.deepEqual([...cache.paths(), ...uplink.paths()], []);
+            });
+        }
+
+        for (const [path, [status, code]] of Object.entries(REFUSED)) {
+            it(`refuses ${path.slice(0, 80)} as relays do: ${status}`, async () => {
+                for (const method of ["GET", "HEAD"]) {
+                    const answer = await ask(path, { method });
+                    assert.equal(answer.status, status);
+                    if (method === "GET" && code !== undefined) assert.equal(errorCode(answer), code);
+                }
                 assert.deepEqual([...cache.paths(), ...uplink.paths()], []);
             });
         }

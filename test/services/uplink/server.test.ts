@@ -1,6 +1,7 @@
 /** The surface that a cache engine sees. */
 import assert from "node:assert/strict";
 import { digestOf, FakeContent, randomBytes } from "../../support/fake-relay";
+import { REFUSED } from "../../support/refused-requests";
 import { Bench } from "./started-uplink";
 
 const blob = randomBytes(300_000, "blob");
@@ -61,6 +62,19 @@ describe("Uplink, server", () => {
             const answer = await bench.get(path);
             assert.equal(answer.status, status);
             assert.equal(errorCode(answer.body), code);
+        });
+    }
+
+    for (const [path, [status, code]] of Object.entries(REFUSED)) {
+        // It serves no page of its own outside of the API.
+        if (status === 414) continue;
+        it(`refuses ${path.slice(0, 80)} as relays do: ${status}`, async () => {
+            for (const method of ["GET", "HEAD"]) {
+                const answer = await bench.get(path, {}, method);
+                assert.equal(answer.status, status);
+                if (method === "GET") assert.equal(errorCode(answer.body), code ?? "NAME_INVALID");
+            }
+            assert.deepEqual(bench.first.requests, []);
         });
     }
 
