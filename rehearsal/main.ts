@@ -124,7 +124,7 @@ async function rehearse(flags: Flags, { base, pulumi }: Made, steps: Step[], dis
     if (flags.proof) {
         tell("the proof:");
         await prove(
-            { scene, catalogue, program, others: relayPrograms, has: needsMet(flags, scene) },
+            { scene, catalogue, program, others: relayPrograms, has: needsMet(flags, scene, program) },
             {
                 begun: (name, { number, total }) => display.doing(`  step ${number} of ${total}  ${name}`),
                 row: (step, { number, total }) => {
@@ -147,11 +147,12 @@ function withImages(stackConfig: StackConfig, { imageList }: Catalogue): StackCo
 }
 
 /** What these stacks and this rehearsal have of what steps of the proof need. */
-function needsMet({ once }: Flags, { hasMirror, relays }: Scene): Set<Need> {
+function needsMet({ once }: Flags, { hasMirror, relays }: Scene, { outputs }: Program): Set<Need> {
     const vm = relays.find(({ kind }) => kind === "vm");
     const ownCa = Object.keys(vm?.program.outputs.relayClients ?? {}).length > 0;
     const met: Record<Need, boolean> = {
         "an on-prem site": hasMirror,
+        "a mirror with a private CA": outputs.mirrorCa !== undefined,
         "two relays": relays.length > 1,
         "a VM": vm !== undefined,
         "a VM that the stack makes": vm !== undefined && vm.program.names.overseas?.kind !== "host",

@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gunzipSync, gzipSync } from "node:zlib";
 import * as pulumi from "@pulumi/pulumi";
+import { withTemporaryFolder } from "../checks/temporary-folder";
 import { fileLines } from "../components/onprem/file-lines";
 import { type Answer, type Operation, operate } from "./automation";
 import { endWith, REHEARSAL_LOCK } from "./lock";
@@ -42,6 +43,12 @@ export interface Request {
     readonly broken?: BrokenFile;
 }
 
+/** What one process does. */
+interface Asked {
+    readonly request: Request;
+    readonly operation: Operation;
+}
+
 /** Where the answer to a request is written, or the error. */
 export function answerFiles(requestFile: string) {
     return { answer: `${requestFile}.answer`, error: `${requestFile}.error` };
@@ -63,8 +70,13 @@ export async function answerRequest<T>(requestFile: string, answer: (request: T)
     }
 }
 
-async function answer({ request, operation }: { request: Request; operation: Operation }): Promise<Answer> {
+async function answer(asked: Asked): Promise<Answer> {
     await endWith(REHEARSAL_LOCK);
+    return await withTemporaryFolder("ssh", (folder) => answerWith(asked, folder));
+}
+
+/** @param sshFolder For the connections that a provider keeps. */
+async function answerWith({ request, operation }: Asked, sshFolder: string): Promise<Answer> {
     const { stack, stackConfig, images, broken } = request;
     const topology = Topology.attach(images);
     const tell = (line: string) => console.log(line);
@@ -72,7 +84,7 @@ async function answer({ request, operation }: { request: Request; operation: Ope
         randomProvider,
         tlsProvider,
         commandProvider(topology.env),
-        dockerProvider(topology.env, tell),
+        dockerProvider(topology.sharedSshEnv(sshFolder), tell),
         cloudflareProvider(topology, stack),
         awsProvider(topology.cloud(stack)),
     ];

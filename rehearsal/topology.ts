@@ -25,9 +25,9 @@ import { Zone } from "./zone";
 /** What a rehearsal keeps while it runs: SSH keys, the state with its secrets, logs. Mode 0700. */
 export const RUN = join(KEEP, "run");
 const NAME = "dockermirror-rehearsal";
-/** The CAs that this rehearsal takes for public ones, PEM. */
 /** Comes before Debian's own. */
 const DOCKER_RUN = "/usr/local/bin/docker";
+/** The CAs that this rehearsal takes for public ones, PEM. */
 const CAS_FILE = join(RUN, "ca.pem");
 const ADDRESSES_FILE = join(RUN, "addresses.json");
 /** What a run of the program, in a process of its own, must know of the rehearsal. */
@@ -35,6 +35,10 @@ const PLACE_FILE = join(RUN, "place.json");
 const CONTROL_PORT = 8080;
 const DNS_PORT = 53;
 const READY_SECONDS = 60;
+/** A variable of the rehearsal's own `ssh`: the folder with the sockets of connections that are shared. */
+const SHARED_SSH = "DOCKERMIRROR_SHARED_SSH";
+/** For which such a connection is kept without use. */
+const SHARED_SSH_SECONDS = 10;
 
 /** The networks of this machine's Docker; `home` is inside the on-prem host. */
 export type Network = "lan" | "link" | "world";
@@ -134,6 +138,15 @@ export class Topology {
         };
     }
 
+    /**
+     * {@link env} for a program that keeps its connections, as the Docker provider does.
+     *
+     * @param folder A private one with a short path, since it gets sockets.
+     */
+    sharedSshEnv(folder: string): NodeJS.ProcessEnv {
+        return { ...this.env, [SHARED_SSH]: folder };
+    }
+
     /** Networks, keys and nothing else yet. */
     static async start(images: TopologyImages): Promise<Topology> {
         rmSync(RUN, { recursive: true, force: true });
@@ -149,7 +162,7 @@ export class Topology {
         writeWhole(PLACE_FILE, JSON.stringify(topology.place));
         await run("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", NAME, "-f", join(RUN, "id")]);
         topology.trust(topology.ca.cert);
-        writeFileSync(join(RUN, "bin", "ssh"), `#!/bin/sh\nexec /usr/bin/ssh -F '${join(RUN, "ssh.conf")}' "$@"\n`);
+        writeFileSync(join(RUN, "bin", "ssh"), sshWith(join(RUN, "ssh.conf")));
         chmodSync(join(RUN, "bin", "ssh"), 0o755);
         topology.writeSshConfiguration();
         // Names that the rehearsal does not have get a quick no. dockerd looks up docker.io itself before it asks a mirror,
@@ -383,6 +396,23 @@ export class Topology {
         ];
         writeFileSync(join(RUN, "ssh.conf"), [...this.sshHosts, ...everywhere].join("\n"));
     }
+}
+
+/**
+ * The rehearsal's own `ssh`, with its configuration.
+ *
+ * @returns A shell script. Where {@link SHARED_SSH} is set, calls for one machine share a connection.
+ */
+function sshWith(configuration: string): string {
+    const shared = [
+        "-o ControlMaster=auto",
+        `-o "ControlPath=$${SHARED_SSH}/%C"`,
+        `-o ControlPersist=${SHARED_SSH_SECONDS}`,
+    ].join(" ");
+    return `#!/bin/sh
+[ -z "$${SHARED_SSH}" ] || set -- ${shared} "$@"
+exec /usr/bin/ssh -F '${configuration}' "$@"
+`;
 }
 
 /** The network that a container is made on, its names there, and the networks that it joins afterwards. */

@@ -26,7 +26,7 @@ echo $pulls; cat ${FOLDER}/failures`;
 // Seconds since 1970 of each answer to a question about a cached image.
 const ASK = `rm -rf ${FOLDER}; mkdir ${FOLDER}
 while [ ! -e ${FOLDER}/enough ]; do
-  curl -q --silent --fail --insecure --max-time 1 --output /dev/null "https://$0$1" && date +%s.%N
+  curl -q --silent --fail --insecure --connect-timeout 0.3 --max-time 1 --output /dev/null "https://$0$1" && date +%s.%N
   sleep 0.1
 done`;
 
@@ -45,6 +45,15 @@ export function changeSteps({ scene, catalogue, program }: ProofInputs): Record<
             const onprem = { allowFrom: [...PRIVATE_RANGES, "fd00::/8"] };
             return await underPulls(scene, image, () => program.up({ onprem, upstreams }));
         }),
+        "the certificate renewed under pulls by dockerd": {
+            needs: ["a mirror with a private CA"],
+            step: async () => {
+                const before = await certificate(scene);
+                const finding = await underPulls(scene, image, () => program.again(["**onprem-front-ca-leaf"]));
+                assert.notEqual(await certificate(scene), before, "the certificate that the mirror shows");
+                return finding;
+            },
+        },
         "the front replaced: its limits changed": atHome(() =>
             replaced(scene, hubTool, ["front"], () => program.up({ onprem: { limits: { front: LIMITED } } })),
         ),
@@ -87,6 +96,13 @@ export async function underPulls(scene: Scene, image: string, work: () => Promis
     assert.deepEqual(failures.filter(Boolean), [], `pulls that failed, of ${pulls}`);
     assert.ok(Number(pulls) > 2, `only ${pulls} pulls in ${seconds} s`);
     return { seconds, note: `${pulls} pulls, none failed` };
+}
+
+/** SHA-256 of the certificate that the mirror shows a client. */
+async function certificate(scene: Scene): Promise<string> {
+    const address = scene.mirror.includes(":") ? scene.mirror : `${scene.mirror}:443`;
+    const show = `openssl s_client -connect ${address} </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256`;
+    return await scene.exec("client-1", ["sh", "-c", show]);
 }
 
 async function containerIds(scene: Scene, roles: readonly string[]): Promise<string[]> {

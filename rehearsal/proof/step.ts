@@ -22,6 +22,7 @@ export type Finding = Omit<Step, "name" | "ok">;
 /** What a step can only be taken with. */
 export type Need =
     | "an on-prem site"
+    | "a mirror with a private CA"
     | "two relays"
     | "a VM"
     | "a VM that the stack makes"
