@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
@@ -91,52 +91,113 @@ const VERSIONS = {
     "2.8": { template: "registry/config-2.yml", program: "docker-registry", says: /^\S+ \S*distribution\S* v?2\.8\./ },
 };
 
-for (const [version, { template, program, says }] of Object.entries(VERSIONS)) {
+type Version = keyof typeof VERSIONS;
+
+/** A registry with the cache's configuration of its version. */
+class Cache {
+    private readonly child: ChildProcess;
+    private output = "";
+
+    private constructor(
+        program: string,
+        file: string,
+        folder: string,
+        readonly origin: string,
+        readonly debug: string,
+    ) {
+        const env = { PATH: process.env.PATH, HOME: folder, OTEL_TRACES_EXPORTER: "none" };
+        this.child = spawn(program, ["serve", file], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
+        for (const stream of [this.child.stdout, this.child.stderr])
+            stream?.on("data", (data) => (this.output += data));
+    }
+
+    /** @param folder Gets the configuration and the store, or has the store of another version. */
+    static async start(version: Version, folder: string, remoteUrl: string): Promise<Cache> {
+        const { template, program } = VERSIONS[version];
+        const [port, debugPort] = [await freePort(), await freePort()];
+        const text = fill(readTemplate(template), { remoteUrl }, template);
+        const here = replaced(
+            replaced(replaced(text, " :5000\n", ` 127.0.0.1:${port}\n`), " :5001\n", ` 127.0.0.1:${debugPort}\n`),
+            " /var/lib/registry\n",
+            ` ${folder}/store\n`,
+        );
+        const file = join(folder, "registry.yml");
+        writeFileSync(file, here);
+        const cache = new Cache(program, file, folder, `http://127.0.0.1:${port}`, `http://127.0.0.1:${debugPort}`);
+        const failed = once(cache.child, "error").then(([error]) => Promise.reject(error));
+        const ready = eventually("the registry answers", async () => {
+            const { exitCode } = cache.child;
+            if (exitCode !== null) throw new Error(`${program} ended with ${exitCode}: ${cache.output}`);
+            const answer = await fetch(`${cache.origin}/v2/`).catch(() => undefined);
+            return answer?.ok || undefined;
+        });
+        await Promise.race([ready, failed]);
+        return cache;
+    }
+
+    get(path: string, init?: RequestInit): Promise<Response> {
+        return fetch(`${this.origin}/v2/library/app/${path}`, { ...init, headers: { Accept: MANIFEST } });
+    }
+
+    async bytesOf(path: string): Promise<Buffer> {
+        const answer = await this.get(path);
+        assert.equal(answer.status, 200, path);
+        return Buffer.from(await answer.arrayBuffer());
+    }
+
+    /** The whole image, as a client pulls it. */
+    async pull(): Promise<void> {
+        assert.deepEqual(await this.bytesOf("manifests/1.0"), IMAGE);
+        assert.deepEqual(await this.bytesOf(`manifests/${digest(IMAGE)}`), IMAGE);
+        for (const blob of [CONFIG, LAYER]) assert.deepEqual(await this.bytesOf(`blobs/${digest(blob)}`), blob);
+    }
+
+    /** It writes after it has answered. */
+    async isStored(folder: string): Promise<void> {
+        for (const blob of [IMAGE, CONFIG, LAYER]) {
+            const data = await eventually("it is stored", () => dataOf(folder, blob));
+            assert.deepEqual(data, blob);
+        }
+        const app = join(folder, "store/docker/registry/v2/repositories/library/app");
+        const links = [
+            "_manifests/tags/1.0/current/link",
+            ...[CONFIG, LAYER].map((blob) => `_layers/sha256/${digest(blob).slice("sha256:".length)}/link`),
+        ];
+        await eventually("it is linked", () => links.every((link) => existsSync(join(app, link))) || undefined);
+    }
+
+    async stop(): Promise<void> {
+        if (this.child.exitCode === null && this.child.kill("SIGTERM")) await once(this.child, "exit");
+    }
+}
+
+/** What the store has of a blob: where the front and the uplink look for it. */
+function dataOf(folder: string, blob: Buffer): Buffer | undefined {
+    const hex = digest(blob).slice("sha256:".length);
+    try {
+        const data = readFileSync(join(folder, "store/docker/registry/v2/blobs/sha256", hex.slice(0, 2), hex, "data"));
+        return data.length === blob.length ? data : undefined;
+    } catch {
+        return undefined;
+    }
+}
+
+for (const [version, { program, says }] of Object.entries(VERSIONS)) {
     describe(`The configuration for distribution ${version}`, () => {
         const uplink = new FakeUplink();
         let folder = "";
-        let origin = "";
-        let debug = "";
-        let child: ChildProcess;
-        let output = "";
+        let cache: Cache;
 
         before(async () => {
             folder = mkdtempSync(join(tmpdir(), "dockermirror-registry-"));
-            const [port, debugPort] = [await freePort(), await freePort()];
-            [origin, debug] = [`http://127.0.0.1:${port}`, `http://127.0.0.1:${debugPort}`];
-            const text = fill(readTemplate(template), { remoteUrl: await uplink.start() }, template);
-            const here = replaced(
-                replaced(replaced(text, " :5000\n", ` 127.0.0.1:${port}\n`), " :5001\n", ` 127.0.0.1:${debugPort}\n`),
-                " /var/lib/registry\n",
-                ` ${folder}/store\n`,
-            );
-            const file = join(folder, "registry.yml");
-            writeFileSync(file, here);
-            const env = { PATH: process.env.PATH, HOME: folder, OTEL_TRACES_EXPORTER: "none" };
-            child = spawn(program, ["serve", file], { cwd: folder, env, stdio: ["ignore", "pipe", "pipe"] });
-            for (const stream of [child.stdout, child.stderr]) stream?.on("data", (data) => (output += data));
-            const failed = once(child, "error").then(([error]) => Promise.reject(error));
-            const ready = eventually("the registry answers", async () => {
-                if (child.exitCode !== null) throw new Error(`${program} ended with ${child.exitCode}: ${output}`);
-                const answer = await fetch(`${origin}/v2/`).catch(() => undefined);
-                return answer?.ok || undefined;
-            });
-            await Promise.race([ready, failed]);
+            cache = await Cache.start(version as Version, folder, await uplink.start());
         });
 
         after(async () => {
-            if (child?.exitCode === null && child.kill("SIGTERM")) await once(child, "exit");
+            await cache?.stop();
             await uplink.stop();
             rmSync(folder, { recursive: true, force: true });
         });
-
-        const get = (path: string, init?: RequestInit) =>
-            fetch(`${origin}/v2/library/app/${path}`, { ...init, headers: { Accept: MANIFEST } });
-        const bytesOf = async (path: string) => {
-            const answer = await get(path);
-            assert.equal(answer.status, 200, path);
-            return Buffer.from(await answer.arrayBuffer());
-        };
 
         it("is read by that version", async () => {
             const asked = spawn(program, ["--version"], { stdio: ["ignore", "pipe", "inherit"] });
@@ -147,61 +208,88 @@ for (const [version, { template, program, says }] of Object.entries(VERSIONS)) {
         });
 
         it("makes it a cache of the uplink: what passed is served again without asking", async () => {
-            assert.deepEqual(await bytesOf("manifests/1.0"), IMAGE);
-            assert.deepEqual(await bytesOf(`blobs/${digest(LAYER)}`), LAYER);
-            const stored = join(folder, "store/docker/registry/v2/blobs/sha256");
-            const hex = digest(LAYER).slice("sha256:".length);
-            // Where the front and the uplink look for it.
-            const data = await eventually("the layer is stored", () => {
-                try {
-                    return readFileSync(join(stored, hex.slice(0, 2), hex, "data"));
-                } catch {
-                    return undefined;
-                }
-            });
-            assert.deepEqual(data, LAYER);
+            await cache.pull();
+            await cache.isStored(folder);
             uplink.asked.length = 0;
-            assert.deepEqual(await bytesOf(`blobs/${digest(LAYER)}`), LAYER);
+            assert.deepEqual(await cache.bytesOf(`blobs/${digest(LAYER)}`), LAYER);
             assert.deepEqual(uplink.asked, []);
         });
 
         it("lets it serve a tag and its blobs while the uplink has no relay", async () => {
-            await bytesOf("manifests/1.0");
-            await bytesOf(`blobs/${digest(LAYER)}`);
-            await eventually("the image is stored", async () => {
-                uplink.down = true;
-                const answer = await get("manifests/1.0").finally(() => (uplink.down = false));
-                return answer.ok || undefined;
-            });
+            await cache.pull();
+            await cache.isStored(folder);
             uplink.down = true;
-            try {
-                assert.deepEqual(await bytesOf("manifests/1.0"), IMAGE);
-                assert.deepEqual(await bytesOf(`manifests/${digest(IMAGE)}`), IMAGE);
-                assert.deepEqual(await bytesOf(`blobs/${digest(LAYER)}`), LAYER);
-            } finally {
-                uplink.down = false;
-            }
+            await cache.pull().finally(() => (uplink.down = false));
         });
 
         it("takes no push", async () => {
-            const answer = await get("blobs/uploads/", { method: "POST" });
+            const answer = await cache.get("blobs/uploads/", { method: "POST" });
             assert.equal(answer.status, 405);
         });
 
         it("shows its metrics on a port of their own only", async () => {
-            const answer = await fetch(`${debug}/metrics`);
+            const answer = await fetch(`${cache.debug}/metrics`);
             assert.equal(answer.status, 200);
             assert.match(await answer.text(), /^registry_/m);
-            assert.equal((await fetch(`${origin}/metrics`)).status, 404);
+            assert.equal((await fetch(`${cache.origin}/metrics`)).status, 404);
         });
 
         it("answers the health check's path, which asks nobody", async () => {
             uplink.asked.length = 0;
-            assert.equal((await fetch(`${origin}/`)).status, 200);
+            assert.equal((await fetch(`${cache.origin}/`)).status, 200);
             assert.deepEqual(uplink.asked, []);
         });
     });
 }
+
+describe("A filled cache", () => {
+    const uplink = new FakeUplink();
+    let folder = "";
+    let cache: Cache;
+    let remoteUrl = "";
+
+    before(async () => {
+        remoteUrl = await uplink.start();
+    });
+    after(() => uplink.stop());
+    beforeEach(() => {
+        folder = mkdtempSync(join(tmpdir(), "dockermirror-registry-"));
+    });
+    afterEach(async () => {
+        uplink.down = false;
+        await cache?.stop();
+        rmSync(folder, { recursive: true, force: true });
+    });
+
+    const filled = async (version: Version) => {
+        cache = await Cache.start(version, folder, remoteUrl);
+        await cache.pull();
+        await cache.isStored(folder);
+        await cache.stop();
+    };
+
+    for (const [from, to] of [
+        ["2.8", "3"],
+        ["3", "2.8"],
+    ] as const) {
+        it(`of distribution ${from} is served whole by ${to}, also without a relay`, async () => {
+            await filled(from);
+            uplink.down = true;
+            cache = await Cache.start(to, folder, remoteUrl);
+            await cache.pull();
+        });
+    }
+
+    for (const version of Object.keys(VERSIONS) as Version[]) {
+        it(`that is emptied as docs/day-2.md says is filled again by distribution ${version}`, async () => {
+            await filled(version);
+            rmSync(join(folder, "store/docker"), { recursive: true });
+            cache = await Cache.start(version, folder, remoteUrl);
+            await cache.pull();
+            await cache.isStored(folder);
+        });
+    }
+});
 
 describe("The configurations of the cache", () => {
     const configs = Object.values(VERSIONS).map(({ template }) =>
