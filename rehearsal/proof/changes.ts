@@ -26,7 +26,7 @@ echo $pulls; cat ${FOLDER}/failures`;
 // Seconds since 1970 of each answer to a question about a cached image.
 const ASK = `rm -rf ${FOLDER}; mkdir ${FOLDER}
 while [ ! -e ${FOLDER}/enough ]; do
-  curl -q --silent --fail --insecure --connect-timeout 0.3 --max-time 1 --output /dev/null "https://$0$1" && date +%s.%N
+  curl -q --silent --fail --insecure --connect-timeout 0.3 --max-time 3 --output /dev/null "https://$0$1" && date +%s.%N
   sleep 0.1
 done`;
 
