@@ -33,26 +33,12 @@ describe("Front", () => {
     it("publishes TLS, reads the store, and is called front on the network", async () => {
         const deployed = await deployFront();
         const { healthcheck, entrypoints, ...inputs } = only(deployed, CONTAINER).inputs;
-        assert.deepEqual(inputs, {
-            name: "dockermirror-front",
-            image: "sha256:nginx",
-            command: ["nginx", "-e", "stderr", "-c", "/config/current/nginx.conf", "-g", "daemon off;"],
-            networksAdvanced: [{ name: "home", aliases: ["front"] }],
-            ports: [{ ip: "0.0.0.0", internal: 8443, external: 443 }],
-            volumes: [
-                { volumeName: "store", containerPath: "/var/lib/registry", readOnly: true },
-                { volumeName: "dockermirror-front-config", containerPath: "/config", readOnly: true },
-            ],
-            logDriver: "json-file",
-            logOpts: { "max-size": "20m", "max-file": "5" },
-            restart: "unless-stopped",
-            user: "101:101",
-            capabilities: { drops: ["ALL"] },
-            securityOpts: ["no-new-privileges"],
-            readOnly: true,
-            tmpfs: { "/tmp": "mode=1777,size=64m" },
-            memory: 1024,
-        });
+        assert.deepEqual(inputs.ports, [{ ip: "0.0.0.0", internal: 8443, external: 443 }]);
+        assert.deepEqual(inputs.networksAdvanced, [{ name: "home", aliases: ["front"] }]);
+        assert.deepEqual(inputs.volumes, [
+            { volumeName: "store", containerPath: "/var/lib/registry", readOnly: true },
+            { volumeName: "dockermirror-front-config", containerPath: "/config", readOnly: true },
+        ]);
         assert.match(entrypoints.join(" "), /^sh -c until \[ -e \/config\/current \]/);
         assert.match(healthcheck.tests.join(" "), /http:\/\/127\.0\.0\.1:8081\//);
         assert.equal(only(deployed, VOLUME).inputs.name, "dockermirror-front-config");

@@ -73,6 +73,10 @@ describe("The path of a request", () => {
         });
     }
 
+    it("may have 255 characters, as many as Docker's own reference grammar allows", () => {
+        assert.ok("request" in parsePath(`/v2/${"a".repeat(255)}/tags/list`, undefined, SERVED));
+    });
+
     it("is read in no time when it is long and nearly right", () => {
         // A grammar that can match one text in many ways would not come back from this.
         const parsed = parsePath(`/v2/${"a-".repeat(5000)}!/tags/list`, undefined, SERVED);

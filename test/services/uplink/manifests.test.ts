@@ -66,6 +66,15 @@ describe("Uplink, manifests", () => {
         assert.equal(answer.headers["docker-content-digest"], moved.digest);
     });
 
+    it("are asked for again where the upstream failed a moment ago", async () => {
+        bench = await Bench.start(content, { config: { tagSeconds: 60 }, marks: true });
+        for (const relay of bench.relays) {
+            relay.faults.push({ times: 1, fault: { do: "status", status: 503, answer: "upstream" } });
+        }
+        assert.equal((await bench.get(TAG)).status, 503);
+        assert.equal((await bench.get(TAG)).digest, image.digest);
+    });
+
     it("by tag have one GET after the HEAD, of the digest that the HEAD told", async () => {
         await start();
         await bench.get(TAG, {}, "HEAD");

@@ -110,6 +110,19 @@ describe("The check of the cache's store", () => {
         assert.equal(pass.right, 2);
     });
 
+    it("writes down where it is as it goes: a machine that is often restarted comes to the end of its store", async () => {
+        const at = (): string | undefined => JSON.parse(readFileSync(join(spool, "scrub.json"), "utf8")).at;
+        // Each blob takes a fifth of a second: it is stopped in the middle.
+        start({ ...QUICK, bytesPerSecond: 1_000_000, noteMs: 0 });
+        await eventually("it is noted", () => (existsSync(join(spool, "scrub.json")) ? true : undefined));
+        await scrub?.stop();
+        const checked = blobs.map(hexOf).filter((hex) => hex <= (at() ?? ""));
+        assert.ok(checked.length > 0 && checked.length < blobs.length, `${checked.length} of ${blobs.length}`);
+        start();
+        const pass = await eventually("the pass is over", () => passes()[0]);
+        assert.equal(pass.right, blobs.length - checked.length);
+    });
+
     it("reads no faster than it may", async () => {
         const began = performance.now();
         start({ ...QUICK, bytesPerSecond: 2_000_000 });
