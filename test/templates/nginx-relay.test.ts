@@ -217,6 +217,21 @@ describe("The relay's nginx", function () {
         }
     });
 
+    it("does not use its account where the anonymous token speaks of another repository", async () => {
+        const own = await start({ account: ACCOUNT });
+        const access = [{ type: "repository", name: "library/other", actions: ["pull"] }];
+        const token = `a.${Buffer.from(JSON.stringify({ access })).toString("base64url")}.c`;
+        const action = { kind: "status", status: 200, body: JSON.stringify({ token, expires_in: 300 }) } as const;
+        hub.faults.push({ match: { role: "token" }, action });
+        try {
+            await send(own, "GET", MANIFEST, PULL);
+            assert.ok(tokensAsked().length > 0);
+            for (const { authorization } of tokensAsked()) assert.equal(authorization, false);
+        } finally {
+            await own.stop();
+        }
+    });
+
     it("limits strangers where they are let in, and nobody with a key", async () => {
         const open = await start({ access: "public", publicLimit: { requestsPerMinute: 20 } });
         const statuses = async (headers: Record<string, string>, perCaller: number) => {
