@@ -114,10 +114,12 @@ async function bridgePort(
     const { State, NetworkSettings } = (await docker.inspect<Inspected>("container", container)) ?? {};
     const mac = NetworkSettings?.Networks[network]?.MacAddress;
     if (!State?.Pid || !mac) throw new Error(`the container ${container} does not run on the network ${network}`);
-    const devices = async (namespace: readonly string[]): Promise<(Device & { readonly ifindex: number })[]> =>
-        JSON.parse(await run("nsenter", [...namespace, "ip", "--json", "link"]));
-    const inside = (await devices([`--net=/proc/${State.Pid}/ns/net`])).find(({ address }) => address === mac);
-    const outside = (await devices([])).find(({ ifindex }) => ifindex === inside?.link_index);
+    // Not through nsenter for this one: that of Debian 13 refuses to be called without a namespace.
+    const devices = async (command: string, ...args: string[]): Promise<(Device & { readonly ifindex: number })[]> =>
+        JSON.parse(await run(command, [...args, "--json", "link"]));
+    const within = await devices("nsenter", `--net=/proc/${State.Pid}/ns/net`, "ip");
+    const inside = within.find(({ address }) => address === mac);
+    const outside = (await devices("ip")).find(({ ifindex }) => ifindex === inside?.link_index);
     if (!outside?.master) {
         throw new Error(`${container} on ${network} hangs on no bridge: got ${outside?.ifname ?? "no device"}`);
     }

@@ -14,12 +14,17 @@ describe("The DNS double", () => {
         "old.mirror.example": "192.0.2.9",
         "_acme-challenge.relay.mirror.example": { TXT: ["one", LONG] },
     };
-    const resolver = new Resolver({ tries: 1 });
+    let resolver: Resolver;
     let dns: DnsServer;
+    const asking = () => {
+        const made = new Resolver({ tries: 1 });
+        made.setServers([dns.address]);
+        return made;
+    };
 
     before(async () => {
         dns = await startDns((name) => zone[name]);
-        resolver.setServers([dns.address]);
+        resolver = asking();
     });
     after(() => dns.close());
 
@@ -43,7 +48,8 @@ describe("The DNS double", () => {
             ["one", LONG],
         );
         zone["_acme-challenge.relay.mirror.example"] = { TXT: ["two"] };
-        assert.deepEqual(await resolver.resolveTxt("_acme-challenge.relay.mirror.example"), [["two"]]);
+        // Another one: that of Debian 13's node, by its c-ares, keeps what it was answered.
+        assert.deepEqual(await asking().resolveTxt("_acme-challenge.relay.mirror.example"), [["two"]]);
     });
 
     it("tells where a zone begins, and its name servers", async () => {
