@@ -65,10 +65,12 @@ update_lists() {
 
 install_programs() {
     set --
-    if with_acme; then set -- lego; fi
+    # Without it the logs would fill the disk. Where this is tried out, they are the machine's own.
+    if [ "$etc" = /etc/nginx ]; then set -- logrotate; fi
+    if with_acme; then set -- "$@" lego; fi
     if programs_are_there "$@"; then return; fi
     command -v apt-get >/dev/null ||
-        fail "nginx, its njs module ($module), curl, openssl${1+ and }${1-} are needed, and this machine has no apt-get to install them"
+        fail "what is needed is not all there: nginx, its njs module ($module), curl, openssl${1+, }$*; and this machine has no apt-get to install it"
     export DEBIAN_FRONTEND=noninteractive
     : >"$home/apt.log"
     {

@@ -95,6 +95,28 @@ describe("Both relays", function () {
         return sameOfAll(answers, `${method} ${path}`);
     };
 
+    it("send an upstream nothing of a request but what a pull needs", async () => {
+        const own = {
+            ...PULL,
+            cookie: "sEntiNel=1",
+            "x-forwarded-for": "10.9.8.7",
+            "x-sentinel": "sEntiNel",
+            authorization: `Basic ${Buffer.from(`me:${KEY}`).toString("base64")}`,
+            "user-agent": "sEntiNel/1",
+            referer: "https://sEntiNel.acme.lan/",
+        };
+        for (const relay of relays) {
+            for (const path of ["manifests/1.0", `blobs/${layer.digest}`, "tags/list"]) {
+                hub.clear();
+                const { status } = await send(relay, "GET", `/v2/docker.io/library/hello/${path}`, own);
+                assert.equal(status, 200, path);
+                assert.ok(hub.requests.some(({ role }) => role !== "token"));
+                const sent = JSON.stringify(hub.requests.map(({ path, headers }) => [path, headers]));
+                assert.doesNotMatch(sent, /sEntiNel|10\.9\.8\.7|x-relay-key|Basic/i, path);
+            }
+        }
+    });
+
     describe("take a request for", () => {
         const hello = "registry-1.docker.io/v2/library/hello/manifests/1.0";
         const ghcr = "ghcr.io/v2/owner/app/manifests/1.0";

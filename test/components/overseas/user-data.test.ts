@@ -33,6 +33,15 @@ const BOOT_DIALS = 30;
 const RELAY = "vm.example.com";
 /** Of requests, and of errors. */
 const LOGS = [MACHINE.accessLog, MACHINE.errorLog] as const;
+const FAKE_APT = "/usr/local/sbin/apt-get";
+const ASKED_OF_APT = "/root/asked-of-apt";
+const WITHOUT_LOGROTATE = `mv /usr/sbin/logrotate /usr/sbin/logrotate.away
+cat >${FAKE_APT} <<'END'
+#!/bin/sh
+echo "$*" >>${ASKED_OF_APT}
+case $* in *install*) mv /usr/sbin/logrotate.away /usr/sbin/logrotate ;; esac
+END
+chmod 755 ${FAKE_APT}`;
 const ARGS: UserDataArgs = {
     authorizedKey: "ssh-ed25519 AAAAlogin\n",
     hostKey: {
@@ -320,7 +329,11 @@ for (const debian of DEBIANS)
                 keys: { "acme.1": "k".repeat(40) },
                 tls: { certificate, key, ca: ca.cert },
             });
+            // A machine of the user's own may have no logrotate.
+            await exec(WITHOUT_LOGROTATE);
             await exec(UNPACK, packedRelease(readTemplate("vm/apply.sh"), release));
+            const asked = await exec(`cat ${ASKED_OF_APT}; rm ${FAKE_APT}`);
+            assert.match(asked, /^-q update\n-q -y .* install nginx .* logrotate\n$/);
 
             // Every five minutes, beside Debian's once a day.
             assert.match(await exec("systemctl show logrotate.timer --property TimersCalendar"), /\*:00\/5:00/);
