@@ -23,10 +23,11 @@ while [ ! -e ${FOLDER}/enough ]; do
 done
 echo $pulls; cat ${FOLDER}/failures`;
 
-// Seconds since 1970 of each answer to a question about a cached image.
+// Seconds since 1970 at which a question about a cached image was asked, and answered, for each that was.
 const ASK = `rm -rf ${FOLDER}; mkdir ${FOLDER}
 while [ ! -e ${FOLDER}/enough ]; do
-  curl -q --silent --fail --insecure --connect-timeout 0.3 --max-time 3 --output /dev/null "https://$0$1" && date +%s.%N
+  asked=$(date +%s.%N)
+  curl -q --silent --fail --insecure --connect-timeout 0.3 --max-time 3 --output /dev/null "https://$0$1" && echo "$asked $(date +%s.%N)"
   sleep 0.1
 done`;
 
@@ -64,7 +65,7 @@ export function changeSteps({ scene, catalogue, program }: ProofInputs): Record<
     };
 }
 
-/** Does `work`, which replaces containers. The seconds are the longest time for which a cached image had no answer. */
+/** Does `work`, which replaces containers. The seconds are the longest time in which who asked for a cached image got no answer. */
 async function replaced(
     scene: Scene,
     { repository, tag }: CatalogueEntry,
@@ -76,12 +77,16 @@ async function replaced(
     const asking = scene.exec("client-1", ["sh", "-c", ASK, scene.mirror, path]);
     await work();
     await scene.exec("client-1", ["touch", `${FOLDER}/enough`]);
-    const answers = (await asking).split("\n").filter(Boolean).map(Number);
+    const answers = (await asking)
+        .split("\n")
+        .filter(Boolean)
+        .map((line) => line.split(" ").map(Number) as [asked: number, answered: number]);
     const after = await containerIds(scene, roles);
     for (const [index, id] of after.entries())
         assert.notEqual(id, before[index], `the ${roles[index]} was not replaced`);
     assert.ok(answers.length > 2, "the mirror did not answer");
-    const seconds = Math.max(...answers.map((time, index) => time - (answers[index - 1] ?? time)));
+    const gaps = answers.slice(1).map(([asked], index) => asked - (answers[index]?.[1] ?? asked));
+    const seconds = Math.max(...gaps);
     return { seconds, note: "without an answer" };
 }
 
