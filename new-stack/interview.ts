@@ -1,6 +1,6 @@
 /** From flags and questions to answers that the settings accept. */
 import { type Problem, problemsOf } from "./draft";
-import { type Answers, inFull, QUESTIONS, type Question } from "./questions";
+import { type Answers, inFull, list, QUESTIONS, type Question } from "./questions";
 
 /** Puts a question to somebody; `reason` says what was wrong with the answer before. */
 export type Ask = (question: Question, answers: Answers, reason: string | undefined) => Promise<string>;
@@ -21,9 +21,7 @@ export async function interview(given: Answers, folder: string, ask: Ask): Promi
             return answers;
         }
         const answer = (await ask(next.question, answers, next.reason)).trim();
-        // Nothing but commas is no list.
-        const isEmpty = /^[\s,]*$/.test(answer);
-        answers = { ...answers, [next.question.flag]: isEmpty ? "" : answer };
+        answers = { ...answers, [next.question.flag]: isEmpty(answer) ? "" : answer };
     }
 }
 
@@ -34,8 +32,7 @@ export async function interview(given: Answers, folder: string, ask: Ask): Promi
  */
 export function withoutQuestions(given: Answers, folder: string): Answers {
     const problems = problemsOf(given, folder);
-    const isMissing = (flag: string) => /^[\s,]*$/.test(given[flag] ?? "");
-    const missing = QUESTIONS.filter(({ flag, need }) => isMissing(flag) && need(given) === "needed").map(
+    const missing = QUESTIONS.filter(({ flag, need }) => isEmpty(given[flag]) && need(given) === "needed").map(
         (question): Problem => ({ flag: question.flag, reason: `is missing: ${inFull(question)}` }),
     );
     // What the rules say of what is missing, or of the whole while it has gaps, says nothing new.
@@ -68,4 +65,9 @@ function openQuestion(answers: Answers, problems: readonly Problem[]): Open | un
 function refusal(problems: readonly Problem[]): Error {
     const lines = problems.map(({ flag, reason }) => (flag === undefined ? reason : `--${flag}  ${reason}`));
     return new Error(["this stack cannot be made:", ...lines].join("\n  "));
+}
+
+/** Nothing but commas is no list. */
+function isEmpty(answer: string | undefined): boolean {
+    return list(answer).length === 0;
 }

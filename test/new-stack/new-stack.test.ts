@@ -228,19 +228,20 @@ describe("npm run new-stack", () => {
         assert.deepEqual(config("acme-chengdu")["dockermirror:relays"], [{ stack: "acme-relays", key: "chengdu" }]);
     });
 
+    const AT_EC2 = {
+        kind: "ec2",
+        region: "ap-northeast-1",
+        hostname: "vm.example.com",
+        tls: "privateCa",
+        sshFrom: ["203.0.113.7/32"],
+    };
     /** Whole dialogues, by what the new stack is: what is typed at each question, and what the file has then. */
     const DIALOGUES: Record<string, readonly [lines: readonly string[], stack: string, config: object]> = {
         "a machine at EC2 without a zone, by a certificate of its own": [
             ["acme", "tokyo", "overseas", "", "ec2", "ap-northeast-1", "vm.example.com", "", "", "", "", "", "y"],
             "acme-tokyo",
             {
-                "dockermirror:overseas": {
-                    kind: "ec2",
-                    region: "ap-northeast-1",
-                    hostname: "vm.example.com",
-                    tls: "privateCa",
-                    sshFrom: ["203.0.113.7/32"],
-                },
+                "dockermirror:overseas": AT_EC2,
                 "dockermirror:keys": [{ name: "acme" }],
             },
         ],
@@ -257,13 +258,7 @@ describe("npm run new-stack", () => {
             ]),
             "acme-tokyo",
             {
-                "dockermirror:overseas": {
-                    kind: "ec2",
-                    region: "ap-northeast-1",
-                    hostname: "vm.example.com",
-                    tls: "privateCa",
-                    sshFrom: ["203.0.113.7/32"],
-                },
+                "dockermirror:overseas": AT_EC2,
             },
         ],
         "an office, with commas alone for lists and a key that is left out": [
